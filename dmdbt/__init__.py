@@ -1,0 +1,1 @@
+"""Breast cancer classification from pairs of a mammogram (DM) and a tomosynthesis volume (DBT)."""

@@ -1,0 +1,70 @@
+"""The exceptions of this project. The exit code of a stage is that of the error that ended it."""
+
+
+class DmdbtError(Exception):
+    """Bad data, parameters or surroundings: the user can mend it, and the message says how."""
+
+    exit_code = 1
+
+
+class ParameterError(DmdbtError):
+    """A value in ``params.yaml`` is missing, of the wrong type or out of range."""
+
+    exit_code = 2
+
+    def __init__(self, key: str, *, expected: str, found: object, remedy: str) -> None:
+        self.key, self.expected, self.found, self.remedy = key, expected, found, remedy
+        super().__init__(f"{key}: expected {expected}, got {found!r}. {remedy}")
+
+    def __reduce__(self) -> tuple[object, ...]:
+        fields = {"expected": self.expected, "found": self.found, "remedy": self.remedy}
+        return _rebuild, (type(self), (self.key,), fields)
+
+
+class InputDataError(DmdbtError):
+    """A file or the table of a cohort is not what it should be.
+
+    Parameters
+    ----------
+    code
+        Short name of the fault without the leading ``E-``, such as ``DM-NOT-DICOM``.
+    case, file
+        The case, and the file relative to the cohort's folder; ``-`` where there is none.
+    cause
+        What was expected and what was found.
+    remedy
+        One sentence.
+    """
+
+    exit_code = 3
+
+    def __init__(self, code: str, *, case: str = "-", file: str = "-", cause: str, remedy: str) -> None:
+        self.code, self.case, self.file, self.cause, self.remedy = code, case, file, cause, remedy
+        super().__init__(f"E-{code} case={case} file={file} cause={cause} remedy={remedy}")
+
+    def __reduce__(self) -> tuple[object, ...]:
+        fields = {"case": self.case, "file": self.file, "cause": self.cause, "remedy": self.remedy}
+        return _rebuild, (type(self), (self.code,), fields)
+
+
+class TableError(InputDataError):
+    """``cases.csv`` cannot be used; lists every problem of the whole table."""
+
+    exit_code = 2
+
+
+class SurroundingsError(DmdbtError):
+    """The machine lets the work down: disk, memory, network, a killed worker."""
+
+    exit_code = 4
+
+
+class IntegrityError(InputDataError):
+    """Two things that must agree do not: a checksum, a format, a patient on both sides of a split."""
+
+    exit_code = 5
+
+
+def _rebuild(kind: type[DmdbtError], args: tuple[object, ...], fields: dict[str, object]) -> DmdbtError:
+    # An exception with keyword-only arguments does not survive the way back from a worker by itself.
+    return kind(*args, **fields)
