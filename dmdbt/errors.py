@@ -1,5 +1,8 @@
 """The exceptions of this project. The exit code of a stage is that of the error that ended it."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 
 class DmdbtError(Exception):
     """Bad data, parameters or surroundings: the user can mend it, and the message says how."""
@@ -63,6 +66,15 @@ class IntegrityError(InputDataError):
     """Two things that must agree do not: a checksum, a format, a patient on both sides of a split."""
 
     exit_code = 5
+
+
+@contextmanager
+def located(*, case: str, file: str) -> Iterator[None]:
+    """Name the case and the file in an `InputDataError` of a reader, which knows neither."""
+    try:
+        yield
+    except InputDataError as error:
+        raise type(error)(error.code, case=case, file=file, cause=error.cause, remedy=error.remedy) from error
 
 
 def _rebuild(kind: type[DmdbtError], args: tuple[object, ...], fields: dict[str, object]) -> DmdbtError:

@@ -80,8 +80,8 @@ def map_cases(
         for item, future in zip(tqdm(items, desc=description, unit="case", disable=None), futures, strict=True):
             try:
                 results.append(future.result())
-            except DmdbtError as failure:
-                failures.append(failure)
+            except DmdbtError as exc:
+                failures.append(exc)
             except BrokenProcessPool as exc:
                 raise SurroundingsError(
                     f"{name(item)}: expected its worker to finish, but a worker process was killed. "
@@ -90,7 +90,7 @@ def map_cases(
     if failures:
         if len(failures) > 1:
             failures[0].add_note(f"{len(failures)} of {len(items)} cases failed:")
-            for failure in failures[1:]:
-                failures[0].add_note(str(failure))
+            for other in failures[1:]:
+                failures[0].add_note(str(other))
         raise failures[0]
     return results

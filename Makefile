@@ -1,0 +1,28 @@
+# `make repro` and `make test` each work as the first command in a fresh clone with Python 3.11, make and git.
+
+PYTHON ?= python3.11
+# DVC starts the stages with the `python` it finds first.
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+
+.PHONY: repro test lint
+.DEFAULT_GOAL := repro
+
+repro: .venv/runtime.installed  ## run the pipeline; only what changed
+	dvc repro
+
+test: .venv/development.installed  ## run the tests
+	pytest
+
+lint: .venv/development.installed  ## style and types
+	ruff check .
+	ruff format --check .
+	mypy
+
+.venv/runtime.installed: requirements.txt
+	test -x .venv/bin/python || $(PYTHON) -m venv .venv
+	python -m pip install --quiet --requirement requirements.txt
+	touch $@
+
+.venv/development.installed: requirements-dev.txt .venv/runtime.installed
+	python -m pip install --quiet --requirement requirements-dev.txt
+	touch $@

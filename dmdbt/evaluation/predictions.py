@@ -1,0 +1,101 @@
+"""The three heads and their ensemble side by side, one row per pair, breast or patient."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from dmdbt.evaluation.metrics import Metrics, classifier_metrics, ranking_auc
+from dmdbt.evaluation.voting import decide, majority_vote
+from dmdbt.terms import Head, Label
+
+ENSEMBLE = "ensemble"
+CLASSIFIERS: tuple[str, ...] = (*(head.value for head in Head), ENSEMBLE)
+
+
+def add_votes(table: pd.DataFrame, weights: Mapping[Head, float]) -> pd.DataFrame:
+    """Return the table of `read_probabilities` with the vote and every hard decision.
+
+    Parameters
+    ----------
+    table
+        Left as it is.
+    weights
+        Of the heads' votes, relative to each other.
+
+    Returns
+    -------
+    DataFrame
+        In addition ``vote_fraction`` and ``p_ensemble`` (`Vote.fraction`, `Vote.mean`), and ``decision_<classifier>``
+        for each of `CLASSIFIERS`: ``benign``, ``malignant``, or empty where the head cannot run.
+    """
+    total = sum(weights[head] for head in Head)
+    vote = majority_vote(table[[f"p_{head}" for head in Head]], [weights[head] / total for head in Head])
+    voted = _with_decisions(table.assign(vote_fraction=vote.fraction, p_ensemble=vote.mean))
+    return voted.assign(decision_ensemble=_words(vote.decisions))
+
+
+def is_complete(table: pd.DataFrame) -> pd.Series:
+    """Return which pairs have both modalities, so that every head has a probability."""
+    return table[[f"p_{head}" for head in Head]].notna().all(axis=1)
+
+
+def units(table: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
+    """Merge the pairs that agree in the columns `keys` (a breast, a patient) into one row.
+
+    A unit is malignant if one of its pairs is. Its probabilities and vote fraction are the means over its pairs, and
+    its decisions, the ensemble's too, are those of the mean probabilities.
+    """
+    numbers = [*(f"p_{classifier}" for classifier in CLASSIFIERS), "vote_fraction"]
+    # In the alphabet malignant comes last.
+    rules = {**dict.fromkeys(numbers, "mean"), "label": "max"}
+    merged = table.assign(patient=table["patient_id"]).groupby([*keys]).agg({**rules, "patient": "first"})
+    return _with_decisions(merged.rename(columns={"patient": "patient_id"}).reset_index(drop=True))
+
+
+def metrics_by_classifier(table: pd.DataFrame) -> dict[str, Metrics]:
+    """Measure each of `CLASSIFIERS` on the rows where it has a probability; the ensemble's AUC twice.
+
+    ``auc`` of the ensemble is that of the mean probability, ``auc_vote_fraction`` that of the vote fraction, which
+    has only a few distinct values.
+    """
+    metrics = {}
+    for classifier in CLASSIFIERS:
+        rows = table[table[f"p_{classifier}"].notna()]
+        metrics[classifier] = classifier_metrics(
+            targets(rows),
+            rows[f"p_{classifier}"],
+            patients=rows["patient_id"].tolist(),
+            decisions=rows[f"decision_{classifier}"] == Label.MALIGNANT,
+        )
+    auc = ranking_auc(targets(table), table["vote_fraction"])
+    if auc is not None:
+        metrics[ENSEMBLE]["auc_vote_fraction"] = auc
+    return metrics
+
+
+def best_head(metrics: Mapping[str, Metrics]) -> dict[str, str | float]:
+    """Return ``name`` and ``auc`` of the single head with the largest AUC; empty if none has an AUC."""
+    scored = [head.value for head in Head if "auc" in metrics[head]]
+    if not scored:
+        return {}
+    name = max(scored, key=lambda head: metrics[head]["auc"])
+    return {"name": name, "auc": metrics[name]["auc"]}
+
+
+def targets(table: pd.DataFrame) -> pd.Series:
+    """Return 1 for malignant, 0 for benign."""
+    return table["label"].map(lambda label: Label(label).target).astype("int64")
+
+
+def _with_decisions(table: pd.DataFrame) -> pd.DataFrame:
+    decisions = {}
+    for classifier in CLASSIFIERS:
+        probs = table[f"p_{classifier}"]
+        decisions[f"decision_{classifier}"] = np.where(probs.notna(), _words(decide(probs)), "")
+    return table.assign(**decisions)
+
+
+def _words(malignant: NDArray[np.bool_]) -> NDArray[np.str_]:
+    return np.where(malignant, Label.MALIGNANT.value, Label.BENIGN.value)

@@ -1,0 +1,76 @@
+"""All backbones side by side: few numbers for DVC, a table for the terminal, long tables for the plots."""
+
+from collections.abc import Mapping
+
+import pandas as pd
+
+from dmdbt.evaluation.curves import precision_recall_points, roc_points
+from dmdbt.evaluation.metrics import Metrics
+from dmdbt.evaluation.predictions import CLASSIFIERS, ENSEMBLE, best_head, targets
+from dmdbt.terms import Label
+
+BackboneMetrics = Mapping[str, Mapping[str, Metrics]]
+
+
+def summary_numbers(metrics: BackboneMetrics) -> dict[str, dict[str, float]]:
+    """Return three numbers per backbone: the ensemble's ``acc`` and ``auc``, and ``best_head_auc``."""
+    numbers = {}
+    for backbone, of in metrics.items():
+        found = {"acc": of[ENSEMBLE].get("acc"), "auc": of[ENSEMBLE].get("auc"), "best_head_auc": _best_auc(of)}
+        numbers[backbone] = {name: value for name, value in found.items() if value is not None}
+    return numbers
+
+
+def summary_text(metrics: BackboneMetrics) -> str:
+    """Lay out AUC and accuracy of every classifier as a table for a terminal, one line per backbone."""
+    rows = [["", *(_heading(classifier) for classifier in CLASSIFIERS), "best head"]]
+    for backbone, of in metrics.items():
+        best = best_head(of).get("name")
+        rows.append([backbone, *(_cell(of[name]) for name in CLASSIFIERS), _heading(str(best)) if best else "-"])
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
+
+
+def plot_tables(predictions: Mapping[str, pd.DataFrame], metrics: BackboneMetrics) -> dict[str, pd.DataFrame]:
+    """Return the long tables ``roc``, ``pr`` and ``confusion``, with leading columns ``backbone``, ``classifier``."""
+    tables: dict[str, list[pd.DataFrame]] = {"roc": [], "pr": [], "confusion": []}
+    for backbone, table in predictions.items():
+        for classifier in CLASSIFIERS:
+            probs = table[f"p_{classifier}"]
+            parts = {
+                "roc": roc_points(targets(table), probs),
+                "pr": precision_recall_points(targets(table), probs),
+                "confusion": _confusion(metrics[backbone][classifier]),
+            }
+            for name, part in parts.items():
+                part.insert(0, "backbone", backbone)
+                part.insert(1, "classifier", classifier)
+                tables[name].append(part)
+    return {name: pd.concat(parts, ignore_index=True) for name, parts in tables.items()}
+
+
+def _best_auc(metrics: Mapping[str, Metrics]) -> float | None:
+    best = best_head(metrics)
+    return float(best["auc"]) if best else None
+
+
+def _heading(classifier: str) -> str:
+    return classifier if classifier == ENSEMBLE else classifier.upper().replace("_", "-")
+
+
+def _cell(metrics: Metrics) -> str:
+    return " ".join(
+        form.format(metrics[name]) if name in metrics else "-"
+        for name, form in (("auc", "{:.3f}"), ("acc", "({:.3f})"))
+    )
+
+
+def _confusion(metrics: Metrics) -> pd.DataFrame:
+    cells = {
+        (Label.MALIGNANT, Label.MALIGNANT): "tp",
+        (Label.BENIGN, Label.MALIGNANT): "fp",
+        (Label.BENIGN, Label.BENIGN): "tn",
+        (Label.MALIGNANT, Label.BENIGN): "fn",
+    }
+    rows = [(actual.value, called.value, metrics[count]) for (actual, called), count in cells.items()]
+    return pd.DataFrame(rows, columns=["actual", "predicted", "pairs"])

@@ -1,0 +1,118 @@
+"""Pre-train a backbone on procedural shapes, for use where ImageNet weights cannot be had."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+import torch.nn.functional as F
+from torch import Generator, Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+from tqdm import trange
+
+from dmdbt.features.backbones import create_classifier, feature_extractor, feature_shape, normalize
+from dmdbt.features.shapes import SHAPES, shape_images
+
+# The order of floating-point sums depends on the number of threads, so it is part of the formula, like the seed.
+THREADS = 2
+_LEARNING_RATE = 3e-3
+_WEIGHT_DECAY = 0.05
+_WARM_UP = 0.2  # share of the steps
+_REPORTED = 20  # the reported loss is the mean over so many last steps
+
+
+class _NormalizedConv(nn.Sequential):
+    """A convolution and a temporary batch norm."""
+
+
+def pretrain(
+    name: str, resnet_depth: int = 50, *, steps: int, batch_size: int, image_size: int, seed: int
+) -> tuple[dict[str, Tensor], float]:
+    """Train a backbone to tell which shapes an image holds.
+
+    An architecture without batch norm (AlexNet, SqueezeNet, VGG) hardly trains in a short time, so it gets temporary
+    ones, which are folded into its convolutions afterwards. Weights depend on the arguments alone, and on the machine's
+    kind of processor.
+
+    Parameters
+    ----------
+    name, resnet_depth
+        See `dmdbt.features.backbones.architecture`.
+    steps, batch_size
+        Every step sees new images.
+    image_size
+        In pixels. The shapes are of one size in pixels, so that smaller images are cheaper and emptier.
+    seed
+        Of the initialization and of the images.
+
+    Returns
+    -------
+    dict of Tensor
+        State dict of the backbone, under torchvision's names.
+    float
+        Mean loss over the last steps.
+    """
+    backbone = feature_extractor(create_classifier(name, resnet_depth, seed=seed))
+    temporary = not any(isinstance(module, nn.BatchNorm2d) for module in backbone.modules())
+    generator = Generator().manual_seed(seed)
+    with _threads(THREADS):
+        if temporary:
+            add_batch_norms(backbone)
+        loss = _train(backbone, name, steps, batch_size, image_size, generator)
+        backbone.eval()
+        if temporary:
+            fold_batch_norms(backbone)
+    return backbone.state_dict(), loss
+
+
+def add_batch_norms(module: nn.Module) -> None:
+    """Put a batch norm behind every convolution inside `module`."""
+    for name, child in list(module.named_children()):
+        if isinstance(child, nn.Conv2d):
+            setattr(module, name, _NormalizedConv(child, nn.BatchNorm2d(child.out_channels)))
+        else:
+            add_batch_norms(child)
+
+
+def fold_batch_norms(module: nn.Module) -> None:
+    """Undo `add_batch_norms`: the convolutions alone then compute what both computed in eval mode."""
+    for name, child in list(module.named_children()):
+        if isinstance(child, _NormalizedConv):
+            setattr(module, name, fuse_conv_bn_eval(child[0], child[1]))
+        else:
+            fold_batch_norms(child)
+
+
+def _train(
+    backbone: nn.Module, name: str, steps: int, batch_size: int, image_size: int, generator: Generator
+) -> float:
+    """Train a backbone in place, with a linear classifier on its average-pooled feature map."""
+    backbone.train()
+    channels = feature_shape(backbone, image_size)[0]
+    classifier = nn.Conv2d(channels, len(SHAPES), kernel_size=1)
+    nn.init.zeros_(classifier.weight)
+    nn.init.zeros_(classifier.bias)
+    parameters = [*backbone.parameters(), *classifier.parameters()]
+    optimizer = torch.optim.AdamW(parameters, weight_decay=_WEIGHT_DECAY)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, _LEARNING_RATE, total_steps=steps, pct_start=_WARM_UP)
+    losses = []
+    for _ in trange(steps, desc=f"pre-train {name}", unit="step", disable=None):
+        batch = shape_images(batch_size, image_size, generator)
+        logits = classifier(backbone(normalize(batch.images)))
+        targets = F.adaptive_max_pool2d(batch.masks, logits.shape[2:])
+        loss = F.binary_cross_entropy_with_logits(logits, targets)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        schedule.step()
+        losses.append(loss.item())
+    return sum(losses[-_REPORTED:]) / len(losses[-_REPORTED:])
+
+
+@contextmanager
+def _threads(count: int) -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

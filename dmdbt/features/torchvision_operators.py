@@ -1,0 +1,26 @@
+"""The one place that imports torchvision: ``from dmdbt.features.torchvision_operators import models``.
+
+Beside some builds of torch (a CPU build here) the compiled operators of torchvision cannot be loaded. Its Python code
+then still asks torch for the operators ``nms`` and ``qnms``, and ``import torchvision`` fails. No classifier uses these
+operators, so declaring their signatures is enough. Where torchvision loads by itself nothing is declared.
+"""
+
+import sys
+
+import torch
+
+_OPERATORS = ("torchvision::nms", "torchvision::qnms")
+_SIGNATURE = "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
+
+try:
+    from torchvision import models
+except RuntimeError as exc:
+    if "operator torchvision::nms does not exist" not in str(exc):
+        raise
+    for module in [name for name in sys.modules if name.partition(".")[0] == "torchvision"]:
+        del sys.modules[module]
+    for operator in _OPERATORS:
+        torch.library.define(operator, _SIGNATURE)
+    from torchvision import models
+
+__all__ = ["models"]

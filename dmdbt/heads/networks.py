@@ -1,0 +1,110 @@
+"""The heads of the paper's table I.
+
+References
+----------
+Liang et al., "Joint 2D-3D Breast Cancer Classification", BIBM 2019, section III.B and table I.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from dmdbt.terms import Head
+
+N_CLASSES = 2  # benign, malignant
+_SLOPE = 0.01
+
+
+class SingleModalityHead(nn.Module):
+    """Classifier of the feature maps of one modality (DM or DBT).
+
+    A 1 x 1 convolution, batch norm, leaky ReLU and max-pool 2 x 2 with stride 1; then fully connected layers with
+    dropout. The paper does not say what stands between the fully connected layers: leaky ReLU here.
+
+    Parameters
+    ----------
+    channels, rows, columns
+        Of a feature map.
+    filters
+        Of the convolution; as many as `channels` by default.
+    hidden
+        Widths of the fully connected layers before the last.
+    dropout
+        Rate, before every fully connected layer but the first.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        rows: int,
+        columns: int,
+        *,
+        filters: int | None = None,
+        hidden: Sequence[int] = (256, 128),
+        dropout: float = 0.5,
+    ) -> None:
+        super().__init__()
+        self.convolution = _convolution(channels, filters or channels)
+        self.classifier = _classifier((filters or channels) * (rows - 1) * (columns - 1), hidden, dropout)
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """Return logits (N, K) of feature maps (N, C, H, W)."""
+        logits: Tensor = self.classifier(self.convolution(maps))
+        return logits
+
+
+class JointHead(SingleModalityHead):
+    """Classifier of the feature maps of both modalities, stacked on a modality axis.
+
+    The 1 x 1 x 2 convolution over rows, columns and modalities, without padding, leaves one value on the modality
+    axis. It equals a 1 x 1 convolution over the channels of both modalities, which is what is computed: on a CPU it
+    takes half the time. Parameters are those of `SingleModalityHead`, `channels` those of one modality.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        rows: int,
+        columns: int,
+        *,
+        filters: int | None = None,
+        hidden: Sequence[int] = (256, 128),
+        dropout: float = 0.5,
+    ) -> None:
+        super().__init__(2 * channels, rows, columns, filters=filters or channels, hidden=hidden, dropout=dropout)
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """Return logits (N, K) of feature maps (N, C, H, W, M = 2)."""
+        return super().forward(maps.movedim(-1, 1).flatten(1, 2))  # (N, M * C, H, W)
+
+
+def build_head(
+    head: Head, shape: tuple[int, int, int], *, filters: int | None, hidden: Sequence[int], dropout: float
+) -> nn.Module:
+    """Return the untrained network of a head, for feature maps of shape (C, H, W)."""
+    kind = SingleModalityHead if len(head.modalities) == 1 else JointHead
+    return kind(*shape, filters=filters, hidden=hidden, dropout=dropout)
+
+
+def _convolution(channels: int, filters: int) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(channels, filters, kernel_size=1),
+        nn.BatchNorm2d(filters),
+        nn.LeakyReLU(_SLOPE, inplace=True),
+        nn.MaxPool2d(kernel_size=2, stride=1),
+        nn.Flatten(),
+    )
+
+
+def _classifier(inputs: int, hidden: Sequence[int], dropout: float) -> nn.Sequential:
+    layers: list[nn.Module] = []
+    for width in hidden:
+        layers += [nn.Linear(inputs, width), nn.LeakyReLU(_SLOPE, inplace=True), nn.Dropout(dropout)]
+        inputs = width
+    return nn.Sequential(*layers, nn.Linear(inputs, N_CLASSES))
+
+
+def malignant_probability(logits: Tensor) -> Tensor:
+    """Probability of class 1 (malignant), shape (N,), from logits (N, K)."""
+    return torch.softmax(logits.float(), dim=1)[:, 1]

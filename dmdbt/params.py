@@ -1,0 +1,306 @@
+"""The typed sections of ``params.yaml``: every name, type and range is checked when a section is read."""
+
+import math
+import types
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+
+import yaml
+
+from dmdbt.errors import ParameterError
+
+Section = TypeVar("Section")
+DEFAULT_PATH = Path("params.yaml")
+
+
+@dataclass(frozen=True)
+class Within:
+    """A closed interval."""
+
+    low: float
+    high: float
+
+
+Copy = Literal["original", "flip", "rot90", "rot180", "rot270"]
+Fraction = Annotated[float, Within(0.0, 1.0)]
+Seed = Annotated[int, Within(0, 2**31 - 1)]
+ImageSize = Annotated[int, Within(32, 4096)]
+Count = Annotated[int, Within(1, 1_000_000)]
+
+
+@dataclass(frozen=True)
+class Phantom:
+    """The simulated cohort; see `dmdbt.phantom.PhantomSettings`, which has the same fields."""
+
+    patients: Count
+    seed: Seed
+    views_per_patient: Annotated[float, Within(1.0, 2.0)]
+    dm_rows: Annotated[int, Within(64, 8192)]
+    dm_columns: Annotated[int, Within(64, 8192)]
+    dbt_size: Annotated[int, Within(32, 4096)]
+    slice_spacing_mm: Annotated[float, Within(0.25, 10.0)]
+    scan_angle_deg: Annotated[float, Within(1.0, 60.0)]
+    projections: Annotated[int, Within(3, 99)]
+    dose: Annotated[float, Within(0.01, 100.0)]
+    contrast: Annotated[float, Within(0.0, 2.0)]
+    ambiguous: Annotated[float, Within(0.0, 0.5)]
+    density: Annotated[float, Within(0.05, 0.45)]
+    codec: Literal["mjpeg", "ffv1", "raw"]
+
+
+@dataclass(frozen=True)
+class Split:
+    """Patient-grouped folds, and which of them are tested."""
+
+    folds: Annotated[int, Within(2, 100)]
+    test_folds: list[Annotated[int, Within(0, 99)]]
+    seed: Seed
+
+    def __post_init__(self) -> None:
+        expected = f"at least one fold, each once, from 0 to {self.folds - 1}"
+        folds = self.test_folds
+        if not folds or len(set(folds)) < len(folds) or max(folds) >= self.folds:
+            raise ParameterError(
+                "split.test_folds", expected=expected, found=folds, remedy="[0] alone is the paper's 4:1 split."
+            )
+
+
+@dataclass(frozen=True)
+class Mammogram:
+    """Size of the stored mammogram."""
+
+    size: ImageSize
+
+
+@dataclass(frozen=True)
+class Decode:
+    """Quality of the JPEG slices."""
+
+    quality: Annotated[int, Within(1, 100)]
+
+
+@dataclass(frozen=True)
+class Rankpool:
+    """Equation (1), and the mapping of its minimizer to 8 bits."""
+
+    rho: Annotated[float, Within(1e-8, 1e8)]
+    mapping: Literal["symmetric", "minmax"]
+    quantile: Annotated[float, Within(0.5, 1.0)]
+
+
+@dataclass(frozen=True)
+class Backbones:
+    """The frozen networks, and where their weights come from."""
+
+    names: list[str]
+    resnet_depth: Literal[18, 34, 50, 101, 152]
+    weights: str
+
+    def __post_init__(self) -> None:
+        if not self.names or len(set(self.names)) < len(self.names):
+            raise ParameterError(
+                "backbones.names", expected="at least one name, each once", found=self.names, remedy="Correct the list."
+            )
+
+
+@dataclass(frozen=True)
+class Weights:
+    """Budget of the procedural pre-training; `steps` per backbone."""
+
+    seed: Seed
+    image_size: ImageSize
+    batch_size: Annotated[int, Within(2, 4096)]
+    steps: dict[str, Count]
+
+
+@dataclass(frozen=True)
+class Features:
+    """The augmented copies of an image, and the input size of each backbone."""
+
+    copies: list[Copy]
+    size: dict[str, ImageSize]
+
+    def __post_init__(self) -> None:
+        if "original" not in self.copies or len(set(self.copies)) < len(self.copies):
+            raise ParameterError(
+                "features.copies",
+                expected="each copy once, the original among them",
+                found=self.copies,
+                remedy="Testing uses the original.",
+            )
+
+
+@dataclass(frozen=True)
+class Heads:
+    """Table I of the paper."""
+
+    filters: Literal["backbone"] | Annotated[int, Within(1, 8192)]
+    hidden: list[Annotated[int, Within(1, 65536)]]
+    dropout: Annotated[float, Within(0.0, 0.99)]
+
+
+@dataclass(frozen=True)
+class Train:
+    """Optimization of the three heads."""
+
+    epochs: Annotated[int, Within(1, 10_000)]
+    batch_size: Annotated[int, Within(2, 4096)]
+    learning_rate: Annotated[float, Within(1e-8, 1.0)]
+    seed: Seed
+
+    def __post_init__(self) -> None:
+        if self.batch_size % 2:
+            raise ParameterError(
+                "train.batch_size",
+                expected="an even number",
+                found=self.batch_size,
+                remedy="Half of every batch is benign, half malignant.",
+            )
+
+
+@dataclass(frozen=True)
+class Ensemble:
+    """Weights of the votes of the heads, relative to each other."""
+
+    weights: dict[Literal["dm", "dbt", "dm_dbt"], Annotated[float, Within(0.0, 1e6)]]
+
+    def __post_init__(self) -> None:
+        if set(self.weights) != {"dm", "dbt", "dm_dbt"} or sum(self.weights.values()) <= 0:
+            raise ParameterError(
+                "ensemble.weights",
+                expected="one weight each for dm, dbt and dm_dbt, not all 0",
+                found=self.weights,
+                remedy="{dm: 1, dbt: 1, dm_dbt: 1} is the paper's vote.",
+            )
+
+
+SECTIONS = {
+    "phantom": Phantom,
+    "split": Split,
+    "mammogram": Mammogram,
+    "decode": Decode,
+    "rankpool": Rankpool,
+    "backbones": Backbones,
+    "weights": Weights,
+    "features": Features,
+    "heads": Heads,
+    "train": Train,
+    "ensemble": Ensemble,
+}
+
+
+def read(section: type[Section], path: Path = DEFAULT_PATH) -> Section:
+    """Read and check one section.
+
+    Parameters
+    ----------
+    section
+        One of the classes of this module; its name in lower case is the key in the file.
+    path
+        The file.
+
+    Raises
+    ------
+    ParameterError
+        The file is missing or no YAML mapping; the section or a key is missing or unknown; a value has the wrong
+        type or is out of range. The error names key, expectation and value.
+    """
+    key = section.__name__.lower()
+    content = _load(path)
+    if key not in content:
+        raise ParameterError(key, expected=f"a section in {path.name}", found=None, remedy="Add the section.")
+    return _section(section, content[key], key)
+
+
+def for_backbone(values: dict[str, int], backbone: str, *, key: str) -> int:
+    """Value of a mapping from backbones to numbers, such as ``features.size``; ParameterError if there is none."""
+    if backbone not in values:
+        raise ParameterError(
+            f"{key}.{backbone}", expected="a number", found=None, remedy="Every name in backbones.names needs one."
+        )
+    return values[backbone]
+
+
+def _load(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        raise ParameterError(str(path), expected="a file", found=None, remedy="Run from the root of the repository.")
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except yaml.YAMLError as exc:
+        reason = str(exc).replace("\n", " ")
+        raise ParameterError(str(path), expected="YAML", found=reason, remedy="Correct the line it names.") from exc
+    if not isinstance(content, dict):
+        raise ParameterError(str(path), expected="a mapping of sections", found=content, remedy="Restore the file.")
+    return content
+
+
+def _section(section: type[Section], content: Any, key: str) -> Section:
+    hints = get_type_hints(section, include_extras=True)
+    if not isinstance(content, dict):
+        raise ParameterError(key, expected=f"the keys {', '.join(hints)}", found=content, remedy="Restore the section.")
+    for name in [*hints, *content]:
+        if name not in hints:
+            raise ParameterError(
+                f"{key}.{name}", expected=f"one of {', '.join(hints)}", found=name, remedy="Remove or rename the key."
+            )
+        if name not in content:
+            raise ParameterError(f"{key}.{name}", expected=_describe(hints[name]), found=None, remedy="Add the key.")
+    return section(**{name: _value(content[name], hints[name], f"{key}.{name}") for name in hints})
+
+
+def _value(value: Any, hint: Any, key: str) -> Any:
+    """Return `value` as `hint` demands, or raise with the key that is at fault."""
+    origin, arguments = get_origin(hint), get_args(hint)
+    if origin is list and isinstance(value, list):
+        return [_value(item, arguments[0], f"{key}[{index}]") for index, item in enumerate(value)]
+    if origin is dict and isinstance(value, dict):
+        return {_value(k, arguments[0], key): _value(v, arguments[1], f"{key}.{k}") for k, v in value.items()}
+    if not _matches(value, hint):
+        raise ParameterError(key, expected=_describe(hint), found=value, remedy=_remedy(value))
+    return float(value) if _accepts_float(hint) else value
+
+
+def _matches(value: Any, hint: Any) -> bool:
+    origin, arguments = get_origin(hint), get_args(hint)
+    if origin is Annotated:
+        return _matches(value, arguments[0]) and arguments[1].low <= value <= arguments[1].high
+    if origin is Literal:
+        return any(type(value) is type(choice) and value == choice for choice in arguments)
+    if origin in (types.UnionType, Union):
+        return any(_matches(value, argument) for argument in arguments)
+    if hint is float:
+        return type(value) in (int, float) and math.isfinite(value)
+    return type(value) is hint  # exactly: True is no whole number
+
+
+def _accepts_float(hint: Any) -> bool:
+    return hint is float or (get_origin(hint) is Annotated and get_args(hint)[0] is float)
+
+
+def _describe(hint: Any) -> str:
+    origin, arguments = get_origin(hint), get_args(hint)
+    if origin is Annotated:
+        return f"{_describe(arguments[0])} from {arguments[1].low:g} to {arguments[1].high:g}"
+    if origin is Literal:
+        return "one of " + ", ".join(str(choice) for choice in arguments)
+    if origin in (types.UnionType, Union):
+        return " or ".join(_describe(argument) for argument in arguments)
+    if origin is list:
+        return f"a list, each {_describe(arguments[0])}"
+    if origin is dict:
+        return f"a mapping to {_describe(arguments[1])}"
+    return {int: "a whole number", float: "a number", str: "text"}[hint]
+
+
+def _remedy(value: Any) -> str:
+    if isinstance(value, str) and _is_number(value):
+        return f"YAML 1.1 reads {value} as text; write {float(value):.1e} (with a point and a sign) or {float(value)}."
+    return "Correct the value."
+
+
+def _is_number(text: str) -> bool:
+    try:
+        return math.isfinite(float(text))
+    except ValueError:
+        return False

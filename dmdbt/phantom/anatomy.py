@@ -1,0 +1,405 @@
+"""The breast: random tissue in unit coordinates, and the same tissue compressed for a view. Arrays only."""
+
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from dmdbt.phantom.patients import Patient
+from dmdbt.terms import View
+
+Array = npt.NDArray[np.float32]
+Heights = TypeVar("Heights", float, npt.NDArray[np.float64])
+
+# Linear attenuation at 20 keV (1/mm): Johns and Yaffe 1987 (fat, gland, carcinoma), NIST tables (the others).
+MU_FAT, MU_GLAND, MU_CARCINOMA = 0.0456, 0.0802, 0.0844
+MU_SKIN, MU_MUSCLE, MU_CALCIFICATION = 0.0800, 0.0810, 2.08
+
+SKIN_MM = 1.7  # Mean of published breast CT measurements, 1.4 to 1.9 mm.
+SUPPORT_MM = 20.0  # From the detector's plane to the underside of the breast.
+MLO_ANGLE_DEG = 50.0  # Turn of the compression about the nipple's axis between CC and MLO.
+
+SOURCE_MM = 650.0  # From the source to the detector (SID).
+
+_MLO_UPPER_MM = 205.0  # Above the nipple MLO reaches toward the axilla, beyond the image.
+_BULGES = np.array([0.02, 0.03, 0.012])  # Standard deviations; see `CompressedBreast.bulges`.
+_NIPPLE_MM = (6.0, 7.5, 6.0)  # Half axes: rows, columns, height.
+_MUSCLE_SHARE = 0.5  # Of the thickness at the chest wall; fat lies in front of and behind the muscle.
+
+# Unit coordinates: 1 is a half width across the nipple's axis, and the depth along it. Compression flattens the tissue,
+# which is `_FLATNESS` as thick as wide before.
+_FLATNESS = 0.55
+_PERIOD = (2.4, 2.4, 1.2)
+_COARSE = (80, 80, 40)
+_FINE_PERIOD = (0.36, 0.36, 0.36)
+_FINE = (48, 48, 48)
+_EXPONENT = 4.4  # Power law of the glandular field, before the threshold.
+_CROSSOVER = 11.0  # Cycles per unit: below it the coarse field, above it the tiled fine one.
+_SOFTNESS = 0.22  # Of the threshold, in standard deviations of the field.
+_LIGAMENT_FREQUENCY = 5.0  # Cycles per unit of the field whose zero set are Cooper's ligaments.
+_LIGAMENT_WIDTH = 0.055  # In standard deviations of that field; about 0.7 mm.
+_LIGAMENT_SHARE = 0.55  # Collagen within a ligament.
+_SUBCUTANEOUS_MM = 3.5  # Decay of what keeps gland away from the skin.
+
+
+@dataclass(frozen=True)
+class PeriodicField:
+    """A random field by its cubic spline coefficients, shape (lateral, superior, toward nipple), and its periods."""
+
+    coefficients: Array
+    period: tuple[float, float, float]
+
+    def sample(self, lateral: Array, superior: Array, toward_nipple: Array) -> Array:
+        """Sample rows that run toward the nipple.
+
+        Parameters
+        ----------
+        lateral, superior
+            Unit coordinates of the rows, shape (H,).
+        toward_nipple
+            Unit coordinates of the columns, shape (W,).
+
+        Returns
+        -------
+        ndarray of float32, shape (H, W)
+        """
+        shape = self.coefficients.shape
+        i, wi = _spline_taps(lateral / self.period[0] * shape[0], shape[0])
+        j, wj = _spline_taps(superior / self.period[1] * shape[1], shape[1])
+        k, wk = _spline_taps(toward_nipple / self.period[2] * shape[2], shape[2])
+        taps = self.coefficients[i[:, :, None], j[:, None, :]].reshape(len(lateral), 16, shape[2])
+        rows = ((wi[:, :, None] * wj[:, None, :]).reshape(-1, 1, 16) @ taps)[:, 0]
+        columns = np.zeros((shape[2], len(toward_nipple)), np.float32)
+        np.add.at(columns, (k.T, np.arange(len(toward_nipple))), wk.T)
+        sampled: Array = rows @ columns
+        return sampled
+
+
+@dataclass(frozen=True)
+class Tissue:
+    """What a breast is made of, in unit coordinates that do not depend on the view."""
+
+    coarse: PeriodicField
+    fine: PeriodicField
+    ligaments: PeriodicField
+    threshold: float
+
+    def gland_logit(self, lateral: Array, superior: Array, toward_nipple: Array) -> Array:
+        """Return how glandular the tissue is: above 0 gland, below 0 fat; shape (H, W)."""
+        field = self.coarse.sample(lateral, superior, toward_nipple)
+        field += self.fine.sample(lateral, superior, toward_nipple)
+        field += _glandular_prior(lateral, superior, toward_nipple) - self.threshold
+        return field / np.float32(_SOFTNESS)
+
+    def ligament_share(self, lateral: Array, superior: Array, toward_nipple: Array) -> Array:
+        """Return the share of collagen in Cooper's ligaments, shape (H, W)."""
+        field = self.ligaments.sample(lateral, superior, toward_nipple)
+        return np.float32(_LIGAMENT_SHARE) * np.exp(-((field / np.float32(_LIGAMENT_WIDTH)) ** 2))
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One layer of the breast parallel to the detector; shares of 0 to 1, each of shape (H, W).
+
+    Parameters
+    ----------
+    inside
+        Of a cell within the skin.
+    skin
+        Of a cell in the skin or the nipple.
+    gland, muscle
+        Of what is within the skin; the rest is fat.
+    """
+
+    inside: Array
+    skin: Array
+    gland: Array
+    muscle: Array
+
+    def attenuation(self) -> Array:
+        """Return the linear attenuation at 20 keV in 1/mm, shape (H, W)."""
+        soft = np.float32(MU_FAT) + np.float32(MU_GLAND - MU_FAT) * self.gland
+        soft += self.muscle * (np.float32(MU_MUSCLE) - soft)
+        return self.inside * soft + self.skin * np.float32(MU_SKIN)
+
+
+@dataclass(frozen=True)
+class LayerGrid:
+    """Cells of layers whose pixels lie on the rays from the source to the pixels of the detector.
+
+    So the projection of the layers is their sum, pixel by pixel. Positions on the detector are those of
+    `CompressedBreast`; the source stands over the chest wall in the middle of the rows.
+
+    Parameters
+    ----------
+    row_edges_mm, column_edges_mm
+        Borders of the pixels on the detector, shapes (H + 1,) and (W + 1,).
+    height_edges_mm
+        Borders of the layers, shape (T + 1,).
+    """
+
+    row_edges_mm: npt.NDArray[np.float64]
+    column_edges_mm: npt.NDArray[np.float64]
+    height_edges_mm: npt.NDArray[np.float64]
+
+    @property
+    def heights_mm(self) -> npt.NDArray[np.float64]:
+        """Height of the middle of each layer, shape (T,)."""
+        return (self.height_edges_mm[1:] + self.height_edges_mm[:-1]) / 2
+
+    @property
+    def spacing_mm(self) -> float:
+        """Thickness of a layer."""
+        return float(self.height_edges_mm[1] - self.height_edges_mm[0])
+
+    def cell_mm(self, magnification: float) -> tuple[float, float, float]:
+        """Return the size of a cell (rows, columns, height) where the magnification is that."""
+        row, column = (edges[1] - edges[0] for edges in (self.row_edges_mm, self.column_edges_mm))
+        return float(row) / magnification, float(column) / magnification, self.spacing_mm
+
+    def positions_mm(self, index: int) -> tuple[Array, Array]:
+        """Return the rows and columns of the cells of a layer in mm, shapes (H,) and (W,)."""
+        scale = magnification(self.heights_mm[index])
+        middles = ((edges[1:] + edges[:-1]) / 2 for edges in (self.row_edges_mm, self.column_edges_mm))
+        rows, columns = ((middle / scale).astype(np.float32) for middle in middles)
+        return rows, columns
+
+    def layers_within(self, low_mm: float, high_mm: float) -> range:
+        """Return the layers that reach into a range of heights."""
+        start, stop = np.searchsorted(self.height_edges_mm, [low_mm, high_mm])
+        return range(max(int(start) - 1, 0), min(int(stop), len(self.heights_mm)))
+
+    def window(self, center_mm: tuple[float, float, float], reach_mm: float) -> tuple[slice, slice]:
+        """Return the rows and columns of the detector that hold a box about a place in the breast."""
+        scale = magnification(center_mm[2] + reach_mm)
+        slices = []
+        for edges, center in zip((self.row_edges_mm, self.column_edges_mm), center_mm[:2], strict=True):
+            reach = reach_mm * scale + abs(center) * (scale - magnification(center_mm[2] - reach_mm))
+            middle = center * magnification(center_mm[2])
+            start, stop = np.searchsorted(edges, [middle - reach, middle + reach])
+            slices.append(slice(max(int(start) - 1, 0), min(int(stop), len(edges) - 1)))
+        return slices[0], slices[1]
+
+
+@dataclass(frozen=True)
+class CompressedBreast:
+    """A breast between the paddles. Positions are mm: row along the chest wall, column from it, height over detector.
+
+    The chest wall is column 0, the nipple points to growing columns, row 0 is the middle of the detector and growing
+    rows are medial (CC) or toward the feet (MLO): a left breast as it is displayed.
+
+    Parameters
+    ----------
+    bulges
+        Relative departures of the outline from an ellipse, once, twice and three times around it.
+    """
+
+    tissue: Tissue
+    view: View
+    depth_mm: float
+    half_width_mm: float
+    thickness_mm: float
+    bulges: tuple[float, float, float]
+
+    @property
+    def nipple_row_mm(self) -> float:
+        """Row of the nipple; below the middle in MLO, where the axilla takes the upper part."""
+        return 22.0 if self.view is View.MLO else 0.0
+
+    @property
+    def top_mm(self) -> float:
+        """Height of the upper paddle over the detector."""
+        return SUPPORT_MM + self.thickness_mm
+
+    @property
+    def reach_mm(self) -> float:
+        """Column of the tip of the nipple."""
+        return self.depth_mm * (1 + sum(map(abs, self.bulges))) + _NIPPLE_MM[1]
+
+    @property
+    def row_range_mm(self) -> tuple[float, float]:
+        """Rows between which the breast lies."""
+        bulge = 1 + sum(map(abs, self.bulges))
+        return self.nipple_row_mm - bulge * self._upper_mm, self.nipple_row_mm + bulge * self.half_width_mm
+
+    @property
+    def _upper_mm(self) -> float:
+        return _MLO_UPPER_MM if self.view is View.MLO else self.half_width_mm
+
+    def locate(self, position: tuple[float, float, float]) -> tuple[float, float, float]:
+        """Return (row, column, height) in mm of unit coordinates (toward nipple, lateral, superior)."""
+        toward_nipple, lateral, superior = position
+        across, through = rotation(self.view) @ np.array([lateral, superior])
+        height = SUPPORT_MM + self.thickness_mm / 2 * (1 + through / _FLATNESS)
+        return float(self.nipple_row_mm + across * self.half_width_mm), toward_nipple * self.depth_mm, float(height)
+
+    def layer(self, rows_mm: Array, columns_mm: Array, height_mm: float, cell_mm: tuple[float, float, float]) -> Layer:
+        """Cut the layer at a height.
+
+        Parameters
+        ----------
+        rows_mm, columns_mm
+            Positions, shapes (H,) and (W,).
+        cell_mm
+            Size of a cell (rows, columns, height), for surfaces that cut through it.
+        """
+        margin = self._margin(rows_mm, columns_mm)
+        depth_below_skin, outer = self._cover(margin, height_mm, cell_mm, inset=0.0)
+        _, inside = self._cover(margin, height_mm, cell_mm, inset=SKIN_MM)
+        skin = np.maximum(outer, self._nipple(rows_mm, columns_mm, height_mm)) - inside
+        unit = self._unit(rows_mm, columns_mm, height_mm)
+        logit = self.tissue.gland_logit(*unit) - np.float32(12) * np.exp(
+            -depth_below_skin / np.float32(_SUBCUTANEOUS_MM)
+        )
+        gland = 1 / (1 + np.exp(np.clip(-logit, -30, 30)))
+        gland = np.maximum(gland, self.tissue.ligament_share(*unit))
+        return Layer(inside, skin, gland, self._muscle(rows_mm, columns_mm, height_mm, gland))
+
+    def _unit(self, rows_mm: Array, columns_mm: Array, height_mm: float) -> tuple[Array, Array, Array]:
+        across = (rows_mm - np.float32(self.nipple_row_mm)) / np.float32(self.half_width_mm)
+        through = _FLATNESS * (2 * (height_mm - SUPPORT_MM) / self.thickness_mm - 1)
+        turn = rotation(self.view).T.astype(np.float32)
+        lateral = turn[0, 0] * across + np.float32(turn[0, 1] * through)
+        superior = turn[1, 0] * across + np.float32(turn[1, 1] * through)
+        return lateral, superior, columns_mm / np.float32(self.depth_mm)
+
+    def _margin(self, rows_mm: Array, columns_mm: Array) -> Array:
+        """Return the distance from the outline in mm, positive within, shape (H, W); far within it is only large."""
+        from_nipple = (rows_mm - np.float32(self.nipple_row_mm))[:, None]
+        half_width = np.where(from_nipple < 0, np.float32(self._upper_mm), np.float32(self.half_width_mm))
+        depth = np.float32(self.depth_mm)
+        y, x = from_nipple / half_width, columns_mm[None, :] / depth
+        radius = np.sqrt(x * x + y * y) + np.float32(1e-3)
+        sine = y / radius
+        first, second, third = (np.float32(bulge) for bulge in self.bulges)
+        bulge = 1 + first * sine + second * sine * sine + third * sine * (3 - 4 * sine * sine)
+        slope = np.sqrt((x / depth) ** 2 + (y / half_width) ** 2) / radius + np.float32(1e-4)
+        margin: Array = (bulge - radius) / slope
+        return margin
+
+    def _cover(
+        self, margin: Array, height_mm: float, cell_mm: tuple[float, float, float], *, inset: float
+    ) -> tuple[Array, Array]:
+        """Return the depth below a rounded surface (mm) and the share of each cell below it, shapes (H, W).
+
+        The rim is a quarter of an ellipse, as high as half the thickness. A share instead of a hard surface: voxel
+        steps on the rim would be seen as rings in every slice.
+        """
+        half = self.thickness_mm / 2 - inset
+        rim = np.float32(0.8 * half)
+        above = np.float32((height_mm - SUPPORT_MM - self.thickness_mm / 2) / half)
+        inward = np.maximum(rim - (margin - np.float32(inset)), 0) / rim
+        radius = np.sqrt(inward * inward + above * above) + np.float32(1e-6)
+        # The gradient's components say how far a cell reaches across the surface.
+        steep, flat = inward / (radius * rim), np.abs(above) / (radius * np.float32(half))
+        reach = steep * np.float32(max(cell_mm[:2])) + flat * np.float32(cell_mm[2])
+        depth: Array = (1 - radius) / (np.sqrt(steep * steep + flat * flat) + np.float32(1e-6))
+        share: Array = np.clip((1 - radius) / (reach + np.float32(1e-6)) + np.float32(0.5), 0, 1)
+        return np.maximum(depth, 0), share
+
+    def _nipple(self, rows_mm: Array, columns_mm: Array, height_mm: float) -> Array:
+        y = (rows_mm - np.float32(self.nipple_row_mm))[:, None] / np.float32(_NIPPLE_MM[0])
+        x = (columns_mm - np.float32(self.depth_mm))[None, :] / np.float32(_NIPPLE_MM[1])
+        z = np.float32((height_mm - SUPPORT_MM - self.thickness_mm / 2) / _NIPPLE_MM[2])
+        share: Array = np.clip((1 - np.sqrt(x * x + y * y + z * z)) * 5, 0, 1)
+        return share
+
+    def _muscle(self, rows_mm: Array, columns_mm: Array, height_mm: float, gland: Array) -> Array:
+        """Return the share of pectoral muscle: a wedge at the chest wall, from the top to below the nipple's row."""
+        if self.view is not View.MLO:
+            return np.zeros_like(gland)
+        through = (height_mm - SUPPORT_MM) / self.thickness_mm - 0.45
+        above = np.maximum(np.float32(self.nipple_row_mm + 12.0) - rows_mm, 0)
+        edge = np.float32(0.95) * above**np.float32(0.85)
+        # It thins out toward its edge.
+        inward = (edge[:, None] - columns_mm[None, :]) / (edge[:, None] + 1)
+        half = np.float32(_MUSCLE_SHARE / 2) * np.sqrt(np.clip(2 * inward, 0, 1))
+        share: Array = np.clip((half - np.float32(abs(through))) * np.float32(self.thickness_mm / 3), 0, 1)
+        return share * (np.float32(0.85) + np.float32(0.15) * gland)
+
+
+def compress(patient: Patient, view: View) -> CompressedBreast:
+    """Draw a patient's breast and compress it for a view: every view of a patient shows the same tissue."""
+    tissue = draw_tissue(patient.generator("tissue"), density=patient.density)
+    first, second, third = np.clip(patient.generator(f"outline {view}").normal(size=3), -2, 2) * _BULGES
+    return CompressedBreast(
+        tissue, view, patient.depth_mm, patient.half_width_mm, patient.thickness_mm, (first, second, third)
+    )
+
+
+def magnification(height_mm: Heights) -> Heights:
+    """Return how much larger than itself something at a height is on the detector."""
+    return SOURCE_MM / (SOURCE_MM - height_mm)
+
+
+def rotation(view: View) -> npt.NDArray[np.float64]:
+    """Return the matrix from (lateral, superior) to (across, through) the compressed breast of a view."""
+    angle = np.deg2rad(MLO_ANGLE_DEG) if view is View.MLO else 0.0
+    return np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
+
+
+def draw_tissue(rng: np.random.Generator, *, density: float) -> Tissue:
+    """Draw the tissue of a breast with a given glandular share of its volume."""
+    coarse = _power_law_field(rng, _COARSE, _PERIOD, band=(0.0, _CROSSOVER))
+    fine = _power_law_field(rng, _FINE, _FINE_PERIOD, band=(_CROSSOVER, np.inf))
+    ligaments = _power_law_field(rng, _COARSE, _PERIOD, band=(_LIGAMENT_FREQUENCY * 0.6, _LIGAMENT_FREQUENCY))
+    ligaments = PeriodicField(ligaments.coefficients / ligaments.coefficients.std(), _PERIOD)
+    return Tissue(coarse, fine, ligaments, _threshold(coarse, density))
+
+
+def _threshold(coarse: PeriodicField, density: float) -> float:
+    lateral, superior = np.meshgrid(np.linspace(-0.9, 0.9, 37), np.linspace(-_FLATNESS, _FLATNESS, 15))
+    rows = lateral.ravel().astype(np.float32), superior.ravel().astype(np.float32)
+    toward_nipple = np.linspace(0.02, 0.95, 32, dtype=np.float32)
+    inside = np.hypot(rows[0][:, None], toward_nipple[None, :]) < 0.95
+    field = coarse.sample(*rows, toward_nipple) + _glandular_prior(*rows, toward_nipple)
+    return float(np.quantile(field[inside], 1 - density))
+
+
+def _glandular_prior(lateral: Array, superior: Array, toward_nipple: Array) -> Array:
+    """Return where gland is likely, shape (H, W): in a cone toward the nipple, with fat behind and around it."""
+    width = np.float32(0.60) * (1 - toward_nipple) + np.float32(0.22)
+    cone = (lateral**2 + superior**2)[:, None] / (width**2)[None, :]
+    behind = np.exp(-toward_nipple / np.float32(0.12))[None, :]
+    prior: Array = -np.float32(0.9) * cone - np.float32(1.5) * behind
+    return prior
+
+
+def _power_law_field(
+    rng: np.random.Generator,
+    shape: tuple[int, int, int],
+    period: tuple[float, float, float],
+    *,
+    band: tuple[float, float],
+) -> PeriodicField:
+    """Draw a periodic Gaussian field with a power-law spectrum within a band (cycles per unit).
+
+    The amplitude is the same continuous law for every grid, so that bands of different grids join.
+    """
+    spectrum = np.fft.rfftn(rng.standard_normal(shape, dtype=np.float32))
+    cycles = [np.fft.fftfreq(shape[0]), np.fft.fftfreq(shape[1]), np.fft.rfftfreq(shape[2])]
+    axes = [c * n / p for c, n, p in zip(cycles, shape, period, strict=True)]
+    frequency = np.sqrt(axes[0][:, None, None] ** 2 + axes[1][:, None] ** 2 + axes[2] ** 2)
+    inside = (frequency >= band[0]) & (frequency < band[1]) & (frequency > 0)
+    cell = np.prod(period) / np.prod(shape)
+    gain = np.zeros_like(frequency)
+    gain[inside] = np.sqrt(_POWER_AT_1 / cell) * frequency[inside] ** (-_EXPONENT / 2)
+    for axis, c in enumerate(cycles):
+        # Sampled cubic B-spline: dividing by it makes the coefficients of the interpolating spline.
+        gain /= np.expand_dims((2 + np.cos(2 * np.pi * c)) / 3, [other for other in range(3) if other != axis])
+    return PeriodicField(np.fft.irfftn(spectrum * gain, s=shape, axes=(0, 1, 2)).astype(np.float32), period)
+
+
+# Makes the variance of the two bands together about 1.
+_POWER_AT_1 = 0.02
+
+
+def _spline_taps(position: Array, count: int) -> tuple[npt.NDArray[np.intp], Array]:
+    """Return the indices and weights of the four cubic B-splines at positions in samples; shapes (N, 4)."""
+    base = np.floor(position)
+    f = (position - base)[:, None]
+    weights = np.concatenate(
+        [(1 - f) ** 3, 3 * f**3 - 6 * f**2 + 4, -3 * f**3 + 3 * f**2 + 3 * f + 1, f**3], axis=1
+    ) / np.float32(6)
+    return (base.astype(np.intp)[:, None] + np.arange(-1, 3)) % count, weights.astype(np.float32)

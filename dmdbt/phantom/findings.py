@@ -1,0 +1,343 @@
+"""The shape of a finding, drawn once per patient, and its insertion into the layers of a view. Arrays only."""
+
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import numpy.typing as npt
+from scipy.ndimage import map_coordinates
+from scipy.special import erf
+
+from dmdbt.phantom.anatomy import (
+    MU_CALCIFICATION,
+    MU_CARCINOMA,
+    MU_FAT,
+    MU_GLAND,
+    Array,
+    CompressedBreast,
+    Layer,
+    LayerGrid,
+    magnification,
+    rotation,
+)
+from dmdbt.phantom.patients import FindingType
+
+Points = npt.NDArray[np.float64]
+
+_REACH = 3.5  # Standard deviations after which a Gaussian is cut off.
+_STRAND_STEP_MM = 0.4  # Distance of the Gaussians that make a strand.
+
+
+@dataclass(frozen=True)
+class Gaussians:
+    """Small bodies of material, blurred at their surface.
+
+    Parameters
+    ----------
+    centers, widths
+        Centers and standard deviations in mm, shape (N, 3).
+    volumes
+        mm3 of material, shape (N,).
+    """
+
+    centers: Points
+    widths: Points
+    volumes: Points
+
+    def turned(self, turn: Points) -> "Gaussians":
+        """Turn the centers; of the widths only those along the new axes are kept."""
+        return replace(self, centers=self.centers @ turn.T, widths=np.sqrt(self.widths**2 @ (turn**2).T))
+
+
+_NOTHING = Gaussians(np.zeros((0, 3)), np.zeros((0, 3)), np.zeros(0))
+
+
+@dataclass(frozen=True)
+class Mass:
+    """The union of ellipsoids.
+
+    Parameters
+    ----------
+    centers
+        In mm, shape (N, 3).
+    maps
+        From an offset in mm to the unit ball, shape (N, 3, 3).
+    edge_mm
+        Width of the margin.
+    halo
+        Share of the tissue right around that fat replaces.
+    mu
+        Attenuation (1/mm).
+    """
+
+    centers: Points
+    maps: Points
+    edge_mm: float
+    halo: float
+    mu: float
+
+    def turned(self, turn: Points) -> "Mass":
+        """Turn about the finding's center."""
+        return replace(self, centers=self.centers @ turn.T, maps=self.maps @ turn.T)
+
+    def depth(self, rows: Array, columns: Array, height: float) -> Array:
+        """Return the approximate depth below the surface in mm, negative outside, shape (H, W)."""
+        depth = np.full((len(rows), len(columns)), -np.inf, np.float32)
+        for center, matrix in zip(self.centers, self.maps.astype(np.float32), strict=True):
+            y, x, z = rows[:, None] - center[0], columns[None, :] - center[1], np.float32(height - center[2])
+            squares = sum((m[0] * y + m[1] * x + m[2] * z) ** 2 for m in matrix)
+            radius = np.float32(abs(np.linalg.det(matrix)) ** (-1 / 3))
+            depth = np.maximum(depth, (1 - np.sqrt(squares)) * radius)
+        return depth
+
+
+@dataclass(frozen=True)
+class FindingShape:
+    """A finding in mm about its center. Axes: across (rows), toward the nipple (columns), through (height).
+
+    As drawn the axes are those of CC: lateral, toward the nipple, superior.
+
+    Parameters
+    ----------
+    reach_mm
+        Half the side of a box around all of it.
+    mass
+        If there is one.
+    strands
+        Spicules, of the attenuation of carcinoma.
+    grains
+        Calcifications.
+    retraction
+        Share by which the tissue around is pulled to the center.
+    """
+
+    reach_mm: float
+    mass: Mass | None = None
+    strands: Gaussians = field(default=_NOTHING)
+    grains: Gaussians = field(default=_NOTHING)
+    retraction: float = 0.0
+
+    def turned(self, turn: Points) -> "FindingShape":
+        """Turn about the center."""
+        mass = self.mass.turned(turn) if self.mass else None
+        return replace(self, mass=mass, strands=self.strands.turned(turn), grains=self.grains.turned(turn))
+
+
+def draw_shape(rng: np.random.Generator, finding: FindingType, radius_mm: float) -> FindingShape:
+    """Draw a finding of a type and a size."""
+    draw = {
+        FindingType.CIRCUMSCRIBED_MASS: _circumscribed_mass,
+        FindingType.SPICULATED_MASS: _spiculated_mass,
+        FindingType.DISTORTION: _distortion,
+        FindingType.COARSE_CALCIFICATIONS: _coarse_calcifications,
+        FindingType.FINE_CALCIFICATIONS: _fine_calcifications,
+    }
+    return draw[finding](rng, radius_mm)
+
+
+def _circumscribed_mass(rng: np.random.Generator, radius: float) -> FindingShape:
+    """Draw a round or oval mass with a sharp margin and a halo."""
+    maps = _random_rotation(rng) / (radius * rng.uniform(0.8, 1.15, 3))[:, None]
+    return FindingShape(1.3 * radius + 3, Mass(np.zeros((1, 3)), maps[None], edge_mm=0.4, halo=0.7, mu=MU_GLAND))
+
+
+def _spiculated_mass(rng: np.random.Generator, radius: float) -> FindingShape:
+    """Draw a lobulated mass with tapered spicules that pulls at the tissue around it."""
+    count = int(rng.integers(5, 9))
+    radii = radius * rng.uniform(0.35, 0.60, count)
+    maps = np.eye(3) / radii[:, None, None]
+    mass = Mass(0.5 * radius * _directions(rng, count), maps, edge_mm=1.2, halo=0.0, mu=MU_CARCINOMA)
+    strands = _draw_strands(rng, start=0.5 * radius, lengths=(0.8 * radius, 2.0 * radius), width=0.65)
+    return FindingShape(2.8 * radius, mass, strands, retraction=0.25)
+
+
+def _distortion(rng: np.random.Generator, radius: float) -> FindingShape:
+    """Draw long thin strands toward a point and the retraction of the tissue, without a mass."""
+    strands = _draw_strands(rng, start=0.1 * radius, lengths=(1.2 * radius, 2.4 * radius), width=0.55)
+    return FindingShape(2.8 * radius, strands=strands, retraction=0.45)
+
+
+def _coarse_calcifications(rng: np.random.Generator, radius: float) -> FindingShape:
+    """Draw a few large round calcifications."""
+    count = int(rng.integers(3, 9))
+    centers = 0.8 * radius * np.cbrt(rng.random((count, 1))) * _directions(rng, count)
+    widths = np.repeat(rng.uniform(0.30, 0.75, (count, 1)), 3, axis=1)
+    return FindingShape(radius + 4, grains=_gaussians(centers, widths, peak=0.35))
+
+
+def _fine_calcifications(rng: np.random.Generator, radius: float) -> FindingShape:
+    """Draw a cluster of small calcifications of different shapes."""
+    count = int(rng.integers(24, 61))
+    spread = radius * np.array([0.35, 0.45, 0.35])
+    centers = (np.clip(rng.normal(size=(count, 3)), -2.2, 2.2) * spread) @ _random_rotation(rng)
+    widths = rng.uniform(0.07, 0.20, (count, 1)) * rng.uniform(0.7, 1.8, (count, 3))
+    return FindingShape(1.3 * radius + 4, grains=_gaussians(centers, widths, peak=0.8))
+
+
+def _draw_strands(
+    rng: np.random.Generator, *, start: float, lengths: tuple[float, float], width: float
+) -> Gaussians:
+    """Draw 20 to 38 slightly curved strands that run outward and taper."""
+    points, widths = [], []
+    for direction in _directions(rng, int(rng.integers(20, 39))):
+        length = rng.uniform(*lengths)
+        along = np.arange(0, length, _STRAND_STEP_MM)[:, None]
+        bend = 0.12 * np.cross(direction, rng.normal(size=3)) * along**2 / length
+        points.append((start + along) * direction + bend)
+        widths.append(width * rng.uniform(0.7, 1.2) * (1 - 0.8 * along / length))
+    width_of_all = np.concatenate(widths)
+    volumes = 2 * np.pi * width_of_all[:, 0] ** 2 * _STRAND_STEP_MM
+    return Gaussians(np.concatenate(points), np.repeat(width_of_all, 3, axis=1), volumes)
+
+
+def _gaussians(centers: Points, widths: Points, *, peak: float) -> Gaussians:
+    return Gaussians(centers, widths, peak * (2 * np.pi) ** 1.5 * widths.prod(axis=1))
+
+
+def _directions(rng: np.random.Generator, count: int) -> Points:
+    vectors = rng.normal(size=(count, 3))
+    directions: Points = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    return directions
+
+
+def _random_rotation(rng: np.random.Generator) -> Points:
+    q: Points = np.linalg.qr(rng.normal(size=(3, 3)))[0]
+    return q
+
+
+@dataclass(frozen=True)
+class PlacedFinding:
+    """A finding on the grid of a view: its window, and the shares of strands and grains of its cells.
+
+    Parameters
+    ----------
+    shape, center_mm
+        Turned for the view; row, column and height of the center.
+    layers, rows, columns
+        The window.
+    strands, grains
+        Shares of 0 to 1 of each cell in the window.
+    contrast
+        Strength of it all; 0 changes nothing.
+    """
+
+    shape: FindingShape
+    center_mm: tuple[float, float, float]
+    grid: LayerGrid
+    layers: range
+    rows: slice
+    columns: slice
+    strands: Array
+    grains: Array
+    contrast: float
+
+    def disturb(self, layer: Layer, index: int) -> Layer:
+        """Return the layer with its tissue pulled toward the finding and fat in the finding's halo."""
+        if self.contrast == 0 or index not in self.layers:
+            return layer
+        gland = layer.gland.copy()
+        window = gland[self.rows, self.columns]
+        if self.shape.retraction > 0:
+            window = self._retract(window, index)
+        if self.shape.mass and self.shape.mass.halo > 0:
+            around = np.exp(-((np.minimum(self._depth(index), 0) / 1.5) ** 2))
+            window = window * (1 - np.float32(self.contrast * self.shape.mass.halo) * around)
+        gland[self.rows, self.columns] = np.clip(window, 0, 1)
+        return replace(layer, gland=gland)
+
+    def insert(self, mu: Array, index: int) -> Array:
+        """Return the attenuation (1/mm) of the layer with the finding in it."""
+        if self.contrast == 0 or index not in self.layers:
+            return mu
+        mu = mu.copy()
+        window = mu[self.rows, self.columns]
+        # Outside the breast there is nothing to replace.
+        tissue = np.clip(window / np.float32(MU_FAT), 0, 1) * np.float32(self.contrast)
+        if self.shape.mass:
+            share = np.clip(self._depth(index) / np.float32(self.shape.mass.edge_mm) + np.float32(0.5), 0, 1)
+            window = window + share * tissue * (np.float32(self.shape.mass.mu) - window)
+        within = self.layers.index(index)
+        window = window + self.strands[within] * tissue * (np.float32(MU_CARCINOMA) - window)
+        mu[self.rows, self.columns] = window + self.grains[within] * tissue * (np.float32(MU_CALCIFICATION) - window)
+        return mu
+
+    def _offsets(self, index: int) -> tuple[Array, Array, float]:
+        rows, columns = self.grid.positions_mm(index)
+        y, x, z = self.center_mm
+        return (
+            rows[self.rows] - np.float32(y),
+            columns[self.columns] - np.float32(x),
+            float(self.grid.heights_mm[index] - z),
+        )
+
+    def _depth(self, index: int) -> Array:
+        assert self.shape.mass is not None
+        return self.shape.mass.depth(*self._offsets(index))
+
+    def _retract(self, gland: Array, index: int) -> Array:
+        """Show at each place the tissue of a place farther out."""
+        y, x, z = self._offsets(index)
+        reach = np.float32(self.shape.reach_mm / 2.2)
+        pull = np.exp(-(y[:, None] ** 2 + x[None, :] ** 2 + np.float32(z**2)) / reach**2)
+        pull *= np.float32(min(self.contrast, 1.0) * self.shape.retraction)
+        i, j = np.arange(len(y), dtype=np.float32)[:, None], np.arange(len(x), dtype=np.float32)[None, :]
+        row_step, column_step = y[1] - y[0], x[1] - x[0]
+        where = np.stack([i + pull * y[:, None] / row_step, j + pull * x[None, :] / column_step])
+        moved: Array = map_coordinates(gland, where, order=1, mode="nearest", output=np.float32)
+        return moved
+
+
+def place(
+    shape: FindingShape,
+    breast: CompressedBreast,
+    position: tuple[float, float, float],
+    grid: LayerGrid,
+    *,
+    contrast: float,
+) -> PlacedFinding:
+    """Put a finding at a position (unit coordinates) of a compressed breast."""
+    turned = shape.turned(_turn(breast))
+    center = breast.locate(position)
+    layers = grid.layers_within(center[2] - turned.reach_mm, center[2] + turned.reach_mm)
+    rows, columns = grid.window(center, turned.reach_mm)
+    where = (layers, rows, columns)
+    strands = _shares(turned.strands, center, grid, where)
+    grains = _shares(turned.grains, center, grid, where)
+    return PlacedFinding(turned, center, grid, *where, strands, grains, contrast)
+
+
+def _turn(breast: CompressedBreast) -> Points:
+    across_and_through = rotation(breast.view)
+    turn = np.eye(3)
+    turn[np.ix_([0, 2], [0, 2])] = across_and_through
+    return turn
+
+
+def _shares(
+    bodies: Gaussians, center: tuple[float, float, float], grid: LayerGrid, where: tuple[range, slice, slice]
+) -> Array:
+    """Return which share of each cell in a window the bodies fill.
+
+    Each Gaussian is integrated over the cells exactly, so that the material is conserved at every pixel size.
+    """
+    layers, rows, columns = where
+    shape = (len(layers), rows.stop - rows.start, columns.stop - columns.start)
+    shares = np.zeros(shape, np.float32)
+    # On the cone-beam grid everything is magnified as at the body's own height.
+    scales = magnification(center[2] + bodies.centers[:, 2])
+    for body, width, volume, scale in zip(
+        bodies.centers + np.array(center), bodies.widths, bodies.volumes, scales, strict=True
+    ):
+        r, row_part = _cell_parts(body[0] * scale, width[0] * scale, grid.row_edges_mm[rows.start : rows.stop + 1])
+        c, column_part = _cell_parts(body[1] * scale, width[1] * scale, grid.column_edges_mm[columns.start : columns.stop + 1])
+        t, layer_part = _cell_parts(body[2], width[2], grid.height_edges_mm[layers.start : layers.stop + 1])
+        cell_mm3 = np.prod(grid.cell_mm(scale))
+        shares[t, r, c] += (volume / cell_mm3) * layer_part[:, None, None] * row_part[:, None] * column_part
+    return np.minimum(shares, 1)
+
+
+def _cell_parts(center: float, width: float, edges: Points) -> tuple[slice, Array]:
+    """Return the cells that a Gaussian reaches along an axis, and the part of it in each."""
+    low, high = np.searchsorted(edges, [center - _REACH * width, center + _REACH * width])
+    cells = slice(max(int(low) - 1, 0), min(int(high), len(edges) - 1))
+    cumulative = erf((edges[cells.start : cells.stop + 1] - center) / (np.sqrt(2) * width)) / 2
+    return cells, np.diff(cumulative).astype(np.float32)

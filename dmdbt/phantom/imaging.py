@@ -1,0 +1,397 @@
+"""The physics: from a patient to a mammogram and a reconstructed volume. Arrays only.
+
+The tube of the tomosynthesis moves along the rows at a constant height over the detector. On a cone-beam grid (see
+`LayerGrid`) its projections are then sums of shifted layers, and shift-and-add undoes the shifts.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy.fft import irfft, next_fast_len, rfft, rfftfreq
+from scipy.ndimage import gaussian_filter, uniform_filter
+from scipy.sparse import csr_array
+
+from dmdbt.phantom.anatomy import (
+    MU_FAT,
+    MU_GLAND,
+    SOURCE_MM,
+    SUPPORT_MM,
+    Array,
+    CompressedBreast,
+    LayerGrid,
+    compress,
+    magnification,
+)
+from dmdbt.phantom.findings import draw_shape, place
+from dmdbt.phantom.patients import Patient, PhantomSettings
+from dmdbt.terms import Laterality, View
+
+# Field of view of a 24 x 29 cm detector with 0.07 mm pixels, 4096 x 3328 of them (rows, columns).
+FIELD_MM = (286.72, 232.96)
+
+# Photons per mm2 that reach the detector behind the breast in a mammogram of normal dose (about 80 uGy).
+PHOTONS_PER_MM2 = 4.0e5
+# Electronic noise in photons, per native pixel of 0.07 mm.
+ELECTRONIC_PHOTONS, NATIVE_PIXEL_MM = 5.0, 0.07
+# Scatter to primary ratio: with a grid (mammogram), and without (tomosynthesis); and the width of scatter.
+SCATTER_RATIO_DM, SCATTER_RATIO_DBT, SCATTER_MM = 0.10, 0.45, 30.0
+# Standard deviation of the blur: focal spot and detector; in tomosynthesis also the moving tube.
+BLUR_DM_MM, BLUR_DBT_MM = 0.12, 0.35
+
+# Slices reconstructed above and below the breast.
+MARGIN_MM = 4.0
+# Floor of the ramp filter: what is kept of the mean.
+RAMP_FLOOR = 0.05
+# Rows added for the reconstruction at each border, where the breast is taken to go on unchanged.
+PADDING_MM = 20.0
+
+# Peripheral equalisation: width over which the thickness at the rim is estimated.
+EQUALISATION_MM = 3.0
+GRAY_LEVELS_DM, GRAY_LEVELS_DBT = 4096, 256
+
+
+@dataclass(frozen=True)
+class ImagePair:
+    """One view of one breast, as it is displayed: the chest wall is at the left of left breasts, right of right ones.
+
+    Parameters
+    ----------
+    mammogram
+        12-bit gray values, uint16, shape (H, W).
+    slices
+        8-bit gray values, uint8, shape (T, H', W'), from the detector upward; same field of view.
+    mammogram_pixel_mm, slice_pixel_mm
+        Size of a pixel on the detector: rows, columns.
+    slice_spacing_mm, thickness_mm
+        Distance of slices, and thickness of the compressed breast.
+    finding_row, finding_column
+        Center of the finding as a share of the image's height and width.
+    finding_slice
+        Index of the slice through the center of the finding, from 0.
+    """
+
+    mammogram: npt.NDArray[np.uint16]
+    slices: npt.NDArray[np.uint8]
+    mammogram_pixel_mm: tuple[float, float]
+    slice_pixel_mm: tuple[float, float]
+    slice_spacing_mm: float
+    thickness_mm: float
+    finding_row: float
+    finding_column: float
+    finding_slice: int
+
+
+def image_pair(patient: Patient, view: View, settings: PhantomSettings) -> ImagePair:
+    """Simulate the mammogram and the tomosynthesis of one view of a patient."""
+    breast = compress(patient, view)
+    paths, layers = line_integrals(patient, breast, settings)
+    noise = patient.generator(f"noise {view}")
+    mammogram = present_mammogram(paths, breast, settings, noise)
+    heights = slice_heights_mm(breast.thickness_mm, settings.slice_spacing_mm)
+    slices = present_slices(tomosynthesis(layers, breast, heights, settings, noise), layers)
+    row, column, height = breast.locate(patient.position)
+    scale = magnification(height)
+    column_share = column * scale / FIELD_MM[1]
+    if patient.laterality is Laterality.RIGHT:
+        mammogram, slices, column_share = mammogram[:, ::-1], slices[:, :, ::-1], 1 - column_share
+    return ImagePair(
+        mammogram=np.ascontiguousarray(mammogram),
+        slices=np.ascontiguousarray(slices),
+        mammogram_pixel_mm=_pixel_mm(settings.dm_rows, settings.dm_columns),
+        slice_pixel_mm=_pixel_mm(settings.dbt_size, settings.dbt_size),
+        slice_spacing_mm=settings.slice_spacing_mm,
+        thickness_mm=breast.thickness_mm,
+        finding_row=row * scale / FIELD_MM[0] + 0.5,
+        finding_column=column_share,
+        finding_slice=int(np.abs(heights - height).argmin()),
+    )
+
+
+def slice_heights_mm(thickness_mm: float, spacing_mm: float) -> npt.NDArray[np.float64]:
+    """Return the heights over the detector of the reconstructed slices, shape (T,), margins included."""
+    layers, margin = round(thickness_mm / spacing_mm), round(MARGIN_MM / spacing_mm)
+    return SUPPORT_MM + (np.arange(-margin, layers + margin) + 0.5) * spacing_mm
+
+
+@dataclass(frozen=True)
+class Layers:
+    """Attenuation of the breast on the tomosynthesis detector's cone-beam grid.
+
+    Parameters
+    ----------
+    values
+        Line integrals through each layer, dimensionless, shape (T, H, W), where W ends behind the nipple.
+    heights_mm
+        Of the middles of the layers over the detector, shape (T,).
+    """
+
+    values: Array
+    heights_mm: npt.NDArray[np.float64]
+
+
+def line_integrals(patient: Patient, breast: CompressedBreast, settings: PhantomSettings) -> tuple[Array, Layers]:
+    """Sum the attenuation along the rays of the mammogram, and average it over the tomosynthesis' larger pixels.
+
+    Returns
+    -------
+    ndarray of float32, shape (H, W)
+        Line integrals of the mammogram.
+    Layers
+        The same line by line, averaged over areas: their sum conserves what the mammogram sees.
+    """
+    grid = _breast_grid(breast, settings)
+    shape = draw_shape(patient.generator("finding"), patient.finding, patient.radius_mm)
+    finding = place(shape, breast, patient.position, grid, contrast=settings.contrast)
+    rows = area_weights(grid.row_edges_mm, _edges(0, settings.dbt_size))
+    columns = area_weights(grid.column_edges_mm, _edges(1, settings.dbt_size))
+    columns = columns[: int(np.flatnonzero(columns.sum(axis=1) > 0).max()) + 1]
+    total = np.zeros((len(grid.row_edges_mm) - 1, len(grid.column_edges_mm) - 1), np.float32)
+    averaged = []
+    for index, height in enumerate(grid.heights_mm):
+        cell = grid.cell_mm(magnification(float(height)))
+        layer = finding.disturb(breast.layer(*grid.positions_mm(index), float(height), cell), index)
+        path = finding.insert(layer.attenuation(), index) * np.float32(grid.spacing_mm)
+        total += path
+        averaged.append((columns @ (rows @ path).T).T)
+    mammogram = np.zeros((settings.dm_rows, settings.dm_columns), np.float32)
+    first = round((grid.row_edges_mm[0] + FIELD_MM[0] / 2) / FIELD_MM[0] * settings.dm_rows)
+    mammogram[first : first + total.shape[0], : total.shape[1]] = total
+    return mammogram, Layers(np.stack(averaged).astype(np.float32), grid.heights_mm)
+
+
+def _breast_grid(breast: CompressedBreast, settings: PhantomSettings) -> LayerGrid:
+    """Return the cells that hold the breast: the pixels of the mammogram's detector under it, and all its layers."""
+    rows, columns = _edges(0, settings.dm_rows), _edges(1, settings.dm_columns)
+    scale = magnification(breast.top_mm)
+    low, high = (edge * scale for edge in breast.row_range_mm)
+    first, last = np.searchsorted(rows, [low, high])
+    behind = int(np.searchsorted(columns, breast.reach_mm * scale))
+    count = round(breast.thickness_mm / settings.slice_spacing_mm)
+    heights = SUPPORT_MM + np.arange(count + 1) * settings.slice_spacing_mm
+    rows = rows[max(int(first) - 1, 0) : int(last) + 1]
+    return LayerGrid(rows, columns[: behind + 1], heights)
+
+
+def _edges(axis: int, count: int) -> npt.NDArray[np.float64]:
+    """Return the borders of the pixels along an axis in mm: rows about the middle, columns from the chest wall."""
+    edges: npt.NDArray[np.float64] = np.linspace(0, FIELD_MM[axis], count + 1) - (FIELD_MM[0] / 2 if axis == 0 else 0)
+    return edges
+
+
+def _pixel_mm(rows: int, columns: int) -> tuple[float, float]:
+    return FIELD_MM[0] / rows, FIELD_MM[1] / columns
+
+
+def area_weights(fine: npt.NDArray[np.float64], coarse: npt.NDArray[np.float64]) -> csr_array:
+    """Return the matrix that averages fine cells over coarse ones by the length they share.
+
+    Parameters
+    ----------
+    fine, coarse
+        Borders of the cells, ascending, shapes (N + 1,) and (M + 1,).
+
+    Returns
+    -------
+    csr_array of float32, shape (M, N)
+        A row sums to the share of the coarse cell that fine cells cover.
+    """
+    borders = np.union1d(fine, coarse)
+    borders = borders[(borders >= max(fine[0], coarse[0])) & (borders <= min(fine[-1], coarse[-1]))]
+    middle, length = (borders[1:] + borders[:-1]) / 2, np.diff(borders)
+    row, column = np.searchsorted(coarse, middle) - 1, np.searchsorted(fine, middle) - 1
+    weights = (length / np.diff(coarse)[row]).astype(np.float32)
+    return csr_array((weights, (row, column)), shape=(len(coarse) - 1, len(fine) - 1))
+
+
+def expose(
+    paths: Array,
+    rng: np.random.Generator,
+    *,
+    photons_per_mm2: float,
+    behind: float,
+    pixel_mm: tuple[float, float],
+    scatter_ratio: float,
+    blur_mm: float,
+) -> Array:
+    """Measure line integrals with a detector.
+
+    Parameters
+    ----------
+    paths
+        Line integrals, shape (..., H, W).
+    photons_per_mm2, behind
+        The exposure lets so many photons through where the line integral is `behind`.
+
+    Returns
+    -------
+    ndarray of float32, shape (..., H, W)
+        Negative logarithm of the signal relative to that without a breast.
+    """
+    open_field = photons_per_mm2 * pixel_mm[0] * pixel_mm[1] * np.exp(behind)
+    primary = np.exp(-paths)
+    # Only the breast scatters, and the more the thicker it is.
+    scattered = _smooth(primary * np.minimum(paths / np.float32(behind), 1), SCATTER_MM, pixel_mm)
+    sigma = [0.0] * (paths.ndim - 2) + [blur_mm / pixel_mm[0], blur_mm / pixel_mm[1]]
+    signal = gaussian_filter(primary, sigma, mode="nearest", truncate=3) + np.float32(scatter_ratio) * scattered
+    signal *= np.float32(open_field)
+    electronic = ELECTRONIC_PHOTONS**2 * pixel_mm[0] * pixel_mm[1] / NATIVE_PIXEL_MM**2
+    # Hundreds of photons reach each pixel: Poisson's law is normal there, and a normal draw takes the same random
+    # numbers with and without a finding.
+    signal += np.sqrt(signal + np.float32(electronic)) * rng.standard_normal(signal.shape, dtype=np.float32)
+    measured: Array = -np.log(np.maximum(signal, 1) / np.float32(open_field))
+    return measured
+
+
+def _smooth(image: Array, width_mm: float, pixel_mm: tuple[float, float]) -> Array:
+    """Blur the last two axes by two running means: in effect a wide bell, at a cost that does not grow with it."""
+    size = [1] * (image.ndim - 2) + [max(round(width_mm / pixel), 1) for pixel in pixel_mm]
+    smoothed: Array = uniform_filter(uniform_filter(image, size, mode="nearest"), size, mode="nearest")
+    return smoothed
+
+
+def project(layers: Array, shifts: npt.NDArray[np.float64]) -> Array:
+    """Project layers from several positions of the tube.
+
+    Parameters
+    ----------
+    layers
+        Line integrals through each layer, shape (T, H, W).
+    shifts
+        Rows by which each projection moves each layer, shape (P, T). Rows that leave one end enter at the other.
+
+    Returns
+    -------
+    ndarray of float32, shape (P, H, W)
+        Every projection has the sum of the layers.
+    """
+    return _shift_and_add(layers, shifts, np.ones(layers.shape[1] // 2 + 1, np.float32))
+
+
+def reconstruct(projections: Array, shifts: npt.NDArray[np.float64]) -> Array:
+    """Reconstruct slices by filtered shift-and-add.
+
+    Parameters
+    ----------
+    projections
+        Shape (P, H, W).
+    shifts
+        Rows by which each projection had moved what lies in each slice, shape (P, T).
+
+    Returns
+    -------
+    ndarray of float32, shape (T, H, W)
+    """
+    # Rising along the tube's movement, against the blur of all that is out of the slice; falling toward its end,
+    # where there is more noise than signal.
+    frequency = rfftfreq(projections.shape[1])
+    ramp = np.maximum(2 * frequency, RAMP_FLOOR) * np.cos(np.pi * frequency)
+    return _shift_and_add(projections, -shifts.T, (ramp / len(projections)).astype(np.float32))
+
+
+def _shift_and_add(images: Array, shifts: npt.NDArray[np.float64], gain: Array) -> Array:
+    """Return the sums over N of images (N, H, W) moved down by `shifts` (M, N) rows and filtered; shape (M, H, W)."""
+    rows = images.shape[1]
+    spectrum = np.ascontiguousarray(rfft(images, axis=1).transpose(1, 0, 2))
+    phase = np.exp(-2j * np.pi * rfftfreq(rows)[:, None, None] * shifts).astype(np.complex64)
+    if rows % 2 == 0:
+        phase[-1] = 1  # Half a shift of the highest frequency would not be real.
+    moved = (phase * gain[:, None, None]) @ spectrum
+    result: Array = irfft(moved.transpose(1, 0, 2), n=rows, axis=1)
+    return result
+
+
+def tube_shifts(heights_mm: npt.NDArray[np.float64], settings: PhantomSettings) -> npt.NDArray[np.float64]:
+    """Return the rows of the detector by which each projection moves what lies at each height, shape (P, T)."""
+    half = settings.scan_angle_deg / 2
+    tube_mm = SOURCE_MM * np.tan(np.deg2rad(np.linspace(-half, half, settings.projections)))
+    row_mm = _pixel_mm(settings.dbt_size, settings.dbt_size)[0]
+    shifts: npt.NDArray[np.float64] = -np.outer(tube_mm, heights_mm / (SOURCE_MM - heights_mm)) / row_mm
+    return shifts
+
+
+def tomosynthesis(
+    layers: Layers,
+    breast: CompressedBreast,
+    heights_mm: npt.NDArray[np.float64],
+    settings: PhantomSettings,
+    rng: np.random.Generator,
+) -> Array:
+    """Measure the projections, which share the dose of one mammogram, and reconstruct the slices.
+
+    Returns
+    -------
+    ndarray of float32, shape (T, H, W)
+        At the heights asked for; dimensionless.
+    """
+    rows = layers.values.shape[1]
+    pixel_mm = _pixel_mm(settings.dbt_size, settings.dbt_size)
+    padding = int(np.ceil(PADDING_MM / pixel_mm[0]))
+    spare = next_fast_len(rows + 2 * padding, real=True) - rows - 2 * padding
+    padded = np.pad(layers.values, ((0, 0), (padding, padding + spare), (0, 0)), mode="edge")
+    projections = expose(
+        project(padded, tube_shifts(layers.heights_mm, settings)),
+        rng,
+        photons_per_mm2=PHOTONS_PER_MM2 * settings.dose / settings.projections,
+        behind=usual_path(breast, settings.density),
+        pixel_mm=pixel_mm,
+        scatter_ratio=SCATTER_RATIO_DBT,
+        blur_mm=BLUR_DBT_MM,
+    )
+    return reconstruct(projections, tube_shifts(heights_mm, settings))[:, padding : padding + rows]
+
+
+def usual_path(breast: CompressedBreast, density: float) -> float:
+    """Return the line integral by which the exposure is chosen: an average breast of this thickness."""
+    return breast.thickness_mm * (MU_FAT + density * (MU_GLAND - MU_FAT))
+
+
+def present_mammogram(
+    paths: Array, breast: CompressedBreast, settings: PhantomSettings, rng: np.random.Generator
+) -> npt.NDArray[np.uint16]:
+    """Expose a mammogram and process it for presentation.
+
+    Returns
+    -------
+    ndarray of uint16, shape (H, W)
+        12 bits, 0 where there is no breast.
+    """
+    pixel_mm = _pixel_mm(settings.dm_rows, settings.dm_columns)
+    usual = usual_path(breast, settings.density)
+    measured = expose(
+        paths,
+        rng,
+        photons_per_mm2=PHOTONS_PER_MM2 * settings.dose,
+        behind=usual,
+        pixel_mm=pixel_mm,
+        scatter_ratio=SCATTER_RATIO_DM,
+        blur_mm=BLUR_DM_MM,
+    )
+    fat = np.float32(breast.thickness_mm * MU_FAT)
+    # Peripheral equalisation: where the breast gets thinner, it is filled up to the thickness of fat elsewhere.
+    estimate = _smooth(measured, EQUALISATION_MM, pixel_mm)
+    inside = np.clip(measured / (np.float32(0.35) * fat), 0, 1)
+    equal = measured + np.maximum(np.float32(0.97) * fat - estimate, 0) * inside
+    breast_pixels = equal[measured > np.float32(0.5) * fat]
+    low, high = np.float32(0.80) * fat, np.quantile(breast_pixels, 0.999)
+    gray = (equal - low) / (np.float32(1.12) * (high - low)) * (GRAY_LEVELS_DM - 1)
+    return np.clip(np.rint(gray), 0, GRAY_LEVELS_DM - 1).astype(np.uint16)
+
+
+def present_slices(volume: Array, layers: Layers) -> npt.NDArray[np.uint8]:
+    """Window a volume to 8 bits: one window for all slices, which loses nothing inside the breast.
+
+    Returns
+    -------
+    ndarray of uint8, shape (T, H, W)
+        Columns behind the nipple are added in black.
+    """
+    path = layers.values.sum(axis=0)
+    inside = path > 0.25 * path.max()
+    low, high = np.quantile(volume[:, inside], [0.0005, 0.9999])
+    gray = (volume - low) / (high - low) * (GRAY_LEVELS_DBT - 2) + 1
+    gray = np.clip(np.rint(gray), 0, GRAY_LEVELS_DBT - 1) * (path > 0.05 * path.max())
+    full = np.zeros((*volume.shape[:2], volume.shape[1]), np.uint8)
+    full[:, :, : volume.shape[2]] = gray
+    return full

@@ -1,0 +1,18 @@
+"""Read what a clinic exports. Every reader is strict: it returns the whole content of a file, or raises."""
+
+from dmdbt.readers.images import read_gray, resize, write_gray
+from dmdbt.readers.mammogram import Mammogram, read_mammogram
+from dmdbt.readers.slices import read_slices, write_slices
+from dmdbt.readers.volume import Volume, open_volume
+
+__all__ = [
+    "Mammogram",
+    "Volume",
+    "open_volume",
+    "read_gray",
+    "read_mammogram",
+    "read_slices",
+    "resize",
+    "write_gray",
+    "write_slices",
+]

@@ -1,0 +1,78 @@
+"""The decoded slices of one volume: a folder of numbered JPEG files and a manifest.
+
+A folder MUST hold ``manifest.json`` with ``format`` ("dmdbt slices"), ``version`` (1), ``rows``, ``columns``,
+``provenance``, and ``slices``: the name and SHA-256 of every file, in slice order. A folder without a manifest, or
+with a file that differs from it, is not read.
+"""
+
+import json
+from pathlib import Path
+
+import numpy as np
+
+from dmdbt.errors import IntegrityError
+from dmdbt.files import sha256, whole_folder, write_json
+from dmdbt.readers.images import read_gray, write_gray
+from dmdbt.readers.volume import Volume
+
+_FORMAT, _VERSION = "dmdbt slices", 1
+_REMEDY = "Run the stage decode again."
+
+
+def write_slices(volume: Volume, folder: Path, *, quality: int) -> None:
+    """Write every slice of a volume as ``0001.jpg``, ``0002.jpg``, ...; the folder appears whole or not at all.
+
+    Parameters
+    ----------
+    volume
+        Yields uint8 slices of shape (H, W).
+    folder
+        Replaced if it exists.
+    quality
+        Of the JPEG files, 1 to 100.
+    """
+    with whole_folder(folder) as temporary:
+        entries = []
+        for number, image in enumerate(volume, start=1):
+            path = temporary / f"{number:04d}.jpg"
+            write_gray(path, image, quality=quality)
+            entries.append({"file": path.name, "sha256": sha256(path)})
+        manifest = {
+            "format": _FORMAT,
+            "version": _VERSION,
+            "rows": volume.rows,
+            "columns": volume.columns,
+            "provenance": volume.provenance,
+            "slices": entries,
+        }
+        write_json(temporary / "manifest.json", manifest)
+
+
+def read_slices(folder: Path) -> np.ndarray:
+    """Read what `write_slices` wrote.
+
+    Returns
+    -------
+    ndarray of uint8, shape (T, H, W)
+        In slice order.
+
+    Raises
+    ------
+    IntegrityError
+        There is no manifest of this format, or a file is missing or differs from it.
+    """
+    path = folder / "manifest.json"
+    if not path.is_file():
+        raise IntegrityError("SLICES-MISSING", file=path.name, cause="expected a manifest, found none", remedy=_REMEDY)
+    manifest = json.loads(path.read_text(encoding="utf-8"))
+    if (manifest.get("format"), manifest.get("version")) != (_FORMAT, _VERSION):
+        cause = f"expected format {_FORMAT} {_VERSION}, found {manifest.get('format')} {manifest.get('version')}"
+        raise IntegrityError("SLICES-FORMAT", file=path.name, cause=cause, remedy=_REMEDY)
+    slices = np.empty((len(manifest["slices"]), manifest["rows"], manifest["columns"]), np.uint8)
+    for index, entry in enumerate(manifest["slices"]):
+        file = folder / entry["file"]
+        if not file.is_file() or sha256(file) != entry["sha256"]:
+            cause = f"expected the SHA-256 {entry['sha256'][:12]}... of the manifest, found another or no file"
+            raise IntegrityError("SLICES-CHANGED", file=file.name, cause=cause, remedy=_REMEDY)
+        slices[index] = read_gray(file)
+    return slices

@@ -1,0 +1,60 @@
+"""One interface to every kind of tomosynthesis volume."""
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from dmdbt.errors import InputDataError
+from dmdbt.readers.avi import AviVolume
+
+MIN_SLICES = 2
+
+
+class Volume(Protocol):
+    """A reconstructed volume, read one slice at a time.
+
+    Attributes
+    ----------
+    n_slices, rows, columns
+        T, H, W.
+    provenance
+        How the slices are stored. No identifier.
+    """
+
+    n_slices: int
+    rows: int
+    columns: int
+    provenance: dict[str, str | int]
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        """Yield uint8 slices of shape (H, W) in their stored order: all of them, or raise."""
+
+
+def open_volume(path: Path) -> AbstractContextManager[Volume]:
+    """Open a tomosynthesis volume.
+
+    Parameters
+    ----------
+    path
+        An AVI file.
+
+    Raises
+    ------
+    InputDataError
+        The file is missing, of an unknown kind, damaged, or has fewer than two slices.
+    """
+    if not path.exists():
+        cause = "expected a tomosynthesis volume, found no file"
+        raise InputDataError("DBT-MISSING", file=path.name, cause=cause, remedy="Correct the path in cases.csv.")
+    if path.suffix.lower() != ".avi":
+        cause = f"expected an .avi file, found {path.suffix or 'no suffix'}"
+        raise InputDataError("DBT-KIND", file=path.name, cause=cause, remedy="Export the volume as AVI.")
+    volume = AviVolume(path)
+    if volume.n_slices < MIN_SLICES:
+        volume.close()
+        cause = f"expected at least {MIN_SLICES} slices, found {volume.n_slices}"
+        raise InputDataError("DBT-FEW-SLICES", file=path.name, cause=cause, remedy="Export the whole volume.")
+    return volume

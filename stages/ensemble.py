@@ -1,0 +1,63 @@
+"""Let the three heads of a backbone vote, and measure each of them and the vote."""
+
+import json
+from pathlib import Path
+
+from dmdbt import params
+from dmdbt.cohort import read_table
+from dmdbt.evaluation import (
+    add_votes,
+    best_head,
+    is_complete,
+    metrics_by_classifier,
+    read_probabilities,
+    units,
+    write_metrics,
+    write_table,
+)
+from dmdbt.terms import Head
+from stages._entry import run
+
+
+def main(
+    probabilities: Path, cases: Path, weights: Path, predictions: Path, metrics: Path, settings: params.Ensemble
+) -> None:
+    """Read the heads' probabilities, write predictions and metrics of one backbone.
+
+    Parameters
+    ----------
+    probabilities
+        CSV file, see `dmdbt.evaluation.read_probabilities`.
+    cases
+        The cohort's table, which knows the laterality of a pair.
+    weights
+        JSON file with the provenance of the backbone's weights; copied into the metrics.
+    predictions, metrics
+        Files to write.
+    settings
+        Weights of the votes.
+    """
+    weight_of = {Head(name): weight for name, weight in settings.weights.items()}
+    table = add_votes(read_probabilities(probabilities), weight_of)
+    write_table(predictions, table)
+    side_of = {case.case_id: case.laterality.value for case in read_table(cases)}
+    pairs = table.assign(laterality=[side_of[case] for case in table["case_id"]])
+    complete = pairs[is_complete(pairs)]
+    measured = metrics_by_classifier(complete)
+    content = measured | {
+        "best_head": best_head(measured),
+        "units": {
+            "breast": metrics_by_classifier(units(complete, ["patient_id", "laterality"])),
+            "patient": metrics_by_classifier(units(complete, ["patient_id"])),
+        },
+        "folds": sorted({int(fold) for fold in table["fold"]}),
+        "weights": json.loads(weights.read_text(encoding="utf-8")),
+    }
+    incomplete = pairs[~is_complete(pairs)]
+    if len(incomplete):
+        content["incomplete_pairs"] = metrics_by_classifier(incomplete)
+    write_metrics(metrics, content)
+
+
+if __name__ == "__main__":
+    run(main)

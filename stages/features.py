@@ -1,0 +1,96 @@
+"""Cache the feature maps of every image under one frozen backbone: the expensive stage."""
+
+from dataclasses import dataclass
+from functools import cache, partial
+from pathlib import Path
+
+import numpy as np
+from torch import nn
+
+from dmdbt import params
+from dmdbt.cohort import Case, read_table
+from dmdbt.errors import InputDataError, located
+from dmdbt.features import Origin, architecture, build_backbone, extract, write_features
+from dmdbt.files import sha256, whole_folder
+from dmdbt.readers import read_gray, resize
+from dmdbt.running import map_cases
+from dmdbt.terms import Modality
+from stages._entry import run
+
+
+@dataclass(frozen=True)
+class _Job:
+    """What all images of one run have in common."""
+
+    backbone: str
+    resnet_depth: int
+    weights: Path
+    weights_sha256: str
+    size: int
+    copies: tuple[str, ...]
+
+
+def main(
+    backbone: str,
+    cases: Path,
+    mammograms: Path,
+    dynamic: Path,
+    weights: Path,
+    output: Path,
+    backbones: params.Backbones,
+    settings: params.Features,
+) -> None:
+    """Write ``dm/<case>.h5`` and ``dbt/<case>.h5`` for every case."""
+    job = _Job(
+        backbone=backbone,
+        resnet_depth=backbones.resnet_depth,
+        weights=weights,
+        weights_sha256=sha256(weights),
+        size=params.for_backbone(settings.size, backbone, key="features.size"),
+        copies=tuple(settings.copies),
+    )
+    images = {Modality.DM: mammograms, Modality.DBT: dynamic}
+    items = [(case, modality) for case in read_table(cases) for modality in Modality]
+    with whole_folder(output) as folder:
+        cache_features = partial(_cache_features, job=job, images=images, folder=folder)
+        map_cases(
+            cache_features,
+            items,
+            description=f"features {backbone}",
+            name=lambda item: f"{item[0].case_id} {item[1]}",
+            preload=["dmdbt.features"],
+        )
+
+
+def _cache_features(item: tuple[Case, Modality], *, job: _Job, images: dict[Modality, Path], folder: Path) -> None:
+    case, modality = item
+    path = images[modality] / f"{case.case_id}.png"
+    with located(case=case.case_id, file=case.file(modality)):
+        maps = _extract(read_gray(path), job)
+    origin = Origin(
+        backbone=architecture(job.backbone, job.resnet_depth),
+        weights_sha256=job.weights_sha256,
+        input_sha256=sha256(path),
+        size=job.size,
+        copies=job.copies,
+    )
+    write_features(folder / modality / f"{case.case_id}.h5", maps, origin)
+
+
+def _extract(image: np.ndarray, job: _Job) -> np.ndarray:
+    gray = resize(image, job.size, job.size) / np.iinfo(image.dtype).max
+    try:
+        return extract(_backbone(job), gray, job.copies)
+    except ValueError as exc:
+        remedy = "Check the image and the weights of the backbone."
+        raise InputDataError("FEATURES-NOT-FINITE", cause=str(exc), remedy=remedy) from exc
+
+
+@cache
+def _backbone(job: _Job) -> nn.Module:
+    """Once per worker."""
+    return build_backbone(job.backbone, job.weights, resnet_depth=job.resnet_depth)
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,22 @@
+"""Check a cohort: the whole table first, then every file."""
+
+from functools import partial
+from pathlib import Path
+
+from dmdbt.cohort import TABLE_NAME, check_case, read_table, summarize, write_table
+from dmdbt.files import write_json
+from dmdbt.running import map_cases
+from stages._entry import run
+
+
+def main(cohort: Path, cases: Path, metrics: Path) -> None:
+    """Write the checked table of pairs, and counts that describe the cohort."""
+    table = read_table(cohort / TABLE_NAME)
+    check = partial(check_case, cohort=cohort)
+    records = map_cases(check, table, description="ingest", name=lambda case: case.case_id)
+    write_table(cases, table)
+    write_json(metrics, summarize(table, records))
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,79 @@
+"""Put the backbones side by side: a few numbers for ``dvc metrics``, the plots, and a table for the terminal."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from dmdbt import params
+from dmdbt.errors import IntegrityError
+from dmdbt.evaluation import (
+    is_complete,
+    metrics_by_classifier,
+    plot_tables,
+    read_predictions,
+    summary_numbers,
+    summary_text,
+    write_metrics,
+    write_points,
+)
+from stages._entry import run
+
+_SIMULATED = Path("data/phantom/cohort")
+
+
+def main(cohort: Path, predictions: Path, metrics: Path, plots: Path, settings: params.Backbones) -> None:
+    """Read the predictions of the configured backbones, write and print their summary.
+
+    Parameters
+    ----------
+    cohort
+        The parameter of that name: the table says when it is the simulated one.
+    predictions
+        Folder with a CSV file per backbone.
+    metrics
+        JSON file to write.
+    plots
+        Folder for the tables of the plots.
+    settings
+        Which backbones; files of others in `predictions` are left alone.
+    """
+    tables = {name: read_predictions(predictions / f"{name}.csv") for name in settings.names}
+    _check_same_cases(tables)
+    complete = {name: table[is_complete(table)] for name, table in tables.items()}
+    measured = {name: metrics_by_classifier(table) for name, table in complete.items()}
+    write_metrics(metrics, summary_numbers(measured))
+    for name, points in plot_tables(complete, measured).items():
+        write_points(plots / f"{name}.csv", points)
+    print(_heading(tables[settings.names[0]], simulated=cohort == _SIMULATED))
+    print(summary_text(measured))
+    print(f"Next: dvc metrics show, dvc plots show, {metrics.parent}/<backbone>.json, {predictions}/<backbone>.csv")
+
+
+def _heading(table: pd.DataFrame, *, simulated: bool) -> str:
+    complete = table[is_complete(table)]
+    folds = sorted({int(fold) for fold in table["fold"]})
+    parts = [
+        f"AUC (accuracy) of {len(complete)} pairs of {complete['patient_id'].nunique()} patients",
+        f"tested in folds {', '.join(map(str, folds))}",
+    ]
+    if len(complete) < len(table):
+        parts.append(f"{len(table) - len(complete)} more pairs lack a modality")
+    if simulated:
+        parts.append("simulated cohort")
+    return "; ".join(parts)
+
+
+def _check_same_cases(tables: dict[str, pd.DataFrame]) -> None:
+    first, *others = tables
+    for other in others:
+        if tables[first]["case_id"].tolist() != tables[other]["case_id"].tolist():
+            raise IntegrityError(
+                "SUMMARY-CASES",
+                file=f"{other}.csv",
+                cause=f"expected the cases of {first}.csv, got others",
+                remedy="Run dvc repro, which tests every backbone on the same cases.",
+            )
+
+
+if __name__ == "__main__":
+    run(main)

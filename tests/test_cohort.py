@@ -1,0 +1,137 @@
+import pytest
+
+from dmdbt.cohort import Case, check_case, read_folds, read_table, summarize, write_folds, write_table
+from dmdbt.errors import InputDataError, IntegrityError, TableError
+from dmdbt.terms import Label, Laterality, View
+from tests.clinic import write_avi, write_dicom
+from tests.test_readers import RAMP, slices
+
+HEADER = "patient_id,laterality,view,label,dm,dbt\n"
+
+
+def table(tmp_path, text):
+    path = tmp_path / "cases.csv"
+    path.write_text(text)
+    return path
+
+
+def problems(tmp_path, text):
+    with pytest.raises(TableError, match="E-TABLE .*file=cases.csv cause=expected a correct table, found") as caught:
+        read_table(table(tmp_path, text))
+    return caught.value.__notes__
+
+
+def test_a_row_becomes_a_case_named_after_patient_side_and_view(tmp_path):
+    path = table(tmp_path, HEADER + "012,L,MLO,malignant,dm/a.dcm,dbt/a.avi\n")
+    case = Case("012-L-MLO", "012", Laterality.LEFT, View.MLO, Label.MALIGNANT, "dm/a.dcm", "dbt/a.avi")
+    assert read_table(path) == [case]
+
+
+def test_a_table_is_read_as_text_and_sorted_by_case(tmp_path):
+    rows = "b,NA,R,CC,benign,1,2,spare\na,012,L,CC,benign,1,2,column\n"
+    cases = read_table(table(tmp_path, "case_id," + HEADER.strip() + ",site\n" + rows))
+    assert [(case.case_id, case.patient_id) for case in cases] == [("a", "012"), ("b", "NA")]
+
+
+def test_a_table_is_read_as_it_was_written(tmp_path):
+    cases = read_table(table(tmp_path, HEADER + "p,L,CC,benign,a b.dcm,d.avi\np,R,CC,malignant,a.dcm,é.avi\n"))
+    write_table(tmp_path / "again.csv", cases)
+    assert read_table(tmp_path / "again.csv") == cases
+
+
+def test_every_problem_of_the_whole_table_is_named(tmp_path):
+    found = problems(
+        tmp_path,
+        HEADER
+        + "p1,left,CC,benign,a.dcm,a.avi\n"
+        + ",R,LM,cancer,a.dcm,a.avi\n"
+        + "p3,R,CC,benign,/etc/a.dcm,../a.avi\n"
+        + "P3,R,CC,benign,a.dcm,\n"
+        + "p/5,R,CC,benign,a.dcm,a.avi\n",
+    )
+    assert found == [
+        "row 2 laterality: expected L or R, found 'left'",
+        "row 3 patient_id: expected a pseudonym, found ''",
+        "row 3 case_id: expected up to 64 letters, digits, dots, underscores and hyphens, found ''",
+        "row 3 view: expected CC or MLO, found 'LM'",
+        "row 3 label: expected benign or malignant, found 'cancer'",
+        "row 4 dm: expected a path inside the cohort's folder, found '/etc/a.dcm'",
+        "row 4 dbt: expected a path inside the cohort's folder, found '../a.avi'",
+        "row 5 dbt: expected a path inside the cohort's folder, found ''",
+        "row 6 case_id: expected up to 64 letters, digits, dots, underscores and hyphens, found ''",
+        "row 5 case_id: expected a name of its own, found 'P3-R-CC' as in row 4",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "E-TABLE-COLUMNS .*found no patient_id, laterality, view, label, dm, dbt"),
+        ("patient_id,view,label,dm,dbt\n", "E-TABLE-COLUMNS .*found no laterality"),
+        (HEADER, "E-TABLE-EMPTY .*at least one row"),
+        (HEADER + 'p,"L,CC\n', "E-TABLE-MALFORMED .*comma-separated"),
+    ],
+)
+def test_an_empty_or_malformed_table_is_refused(tmp_path, text, message):
+    with pytest.raises(TableError, match=message):
+        read_table(table(tmp_path, text))
+
+
+def test_a_table_in_another_encoding_is_refused(tmp_path):
+    path = tmp_path / "cases.csv"
+    path.write_bytes((HEADER + "Müller,L,CC,benign,a,b\n").encode("latin-1"))
+    with pytest.raises(TableError, match="E-TABLE-MALFORMED .*UTF-8"):
+        read_table(path)
+
+
+def test_a_missing_cohort_is_named(tmp_path):
+    with pytest.raises(TableError, match=r"E-TABLE-MISSING .*cases.csv.*Correct `cohort` in params.yaml"):
+        read_table(tmp_path / "nowhere" / "cases.csv")
+
+
+@pytest.fixture
+def case(tmp_path):
+    write_dicom(tmp_path / "dm/a.dcm", RAMP)
+    write_avi(tmp_path / "dbt/a.avi", slices())
+    return Case("c", "p", Laterality.LEFT, View.CC, Label.BENIGN, "dm/a.dcm", "dbt/a.avi")
+
+
+def test_a_good_pair_is_described(tmp_path, case):
+    record = check_case(case, cohort=tmp_path)
+    assert (record.dm_shape, record.dbt_shape) == ((64, 64), (5, 48, 64))
+    summary = summarize([case], [record])
+    assert summary["pairs_by_label"] == {"benign": 1}
+    assert summary["slices"] == {"min": 5, "median": 5, "max": 5}
+
+
+@pytest.mark.parametrize(("file", "code"), [("dm/a.dcm", "DM-NOT-DICOM"), ("dbt/a.avi", "DBT-NOT-AVI")])
+def test_a_damaged_file_is_named_with_its_case(tmp_path, case, file, code):
+    (tmp_path / file).write_text("no image")
+    with pytest.raises(InputDataError, match=f"E-{code} case=c file={file} cause=expected .*found .*remedy="):
+        check_case(case, cohort=tmp_path)
+
+
+def test_a_link_out_of_the_cohort_is_refused(tmp_path, case):
+    cohort = tmp_path / "cohort"
+    (cohort / "dm").mkdir(parents=True)
+    (cohort / "dm/a.dcm").symlink_to(tmp_path / "dm/a.dcm")
+    with pytest.raises(InputDataError, match="E-OUTSIDE case=c file=dm/a.dcm .*a link that leaves it"):
+        check_case(case, cohort=cohort)
+
+
+def test_folds_are_read_as_they_were_written(tmp_path, case):
+    write_folds(tmp_path / "split.csv", [case], [3])
+    assert read_folds(tmp_path / "split.csv", [case]) == [3]
+
+
+def test_a_patient_in_two_folds_stops_the_training(tmp_path, case):
+    other = Case("d", "p", Laterality.RIGHT, View.CC, Label.BENIGN, "dm/a.dcm", "dbt/a.avi")
+    write_folds(tmp_path / "split.csv", [case, other], [0, 1])
+    with pytest.raises(IntegrityError, match="E-SPLIT-LEAKAGE case=d .*patient p in one fold, found 0 and 1"):
+        read_folds(tmp_path / "split.csv", [case, other])
+
+
+def test_a_case_without_a_fold_stops_the_training(tmp_path, case):
+    write_folds(tmp_path / "split.csv", [], [])
+    with pytest.raises(IntegrityError, match="E-SPLIT-CASE case=c"):
+        read_folds(tmp_path / "split.csv", [case])

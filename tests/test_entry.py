@@ -1,0 +1,64 @@
+import sys
+from pathlib import Path
+
+import pytest
+
+from dmdbt import params
+from dmdbt.errors import IntegrityError
+from stages._entry import run
+
+
+def call(monkeypatch, main, *arguments):
+    monkeypatch.setattr(sys, "argv", ["stage", *map(str, arguments)])
+    run(main)
+
+
+def params_file(tmp_path, rate="1.0e-3"):
+    path = tmp_path / "params.yaml"
+    path.write_text(f"train: {{epochs: 2, batch_size: 4, learning_rate: {rate}, seed: 0}}")
+    return path
+
+
+def test_paths_come_from_the_command_line_and_sections_from_the_file(monkeypatch, tmp_path):
+    seen = {}
+
+    def main(backbone: str, output: Path, settings: params.Train) -> None:
+        seen.update(backbone=backbone, output=output, settings=settings)
+
+    call(monkeypatch, main, "--backbone", "alexnet", "--output", "a/b", "--params", params_file(tmp_path))
+    assert seen == {
+        "backbone": "alexnet",
+        "output": Path("a/b"),
+        "settings": params.Train(epochs=2, batch_size=4, learning_rate=1e-3, seed=0),
+    }
+
+
+def test_a_wrong_parameter_is_printed_and_exits_with_2(monkeypatch, tmp_path, capsys):
+    def main(settings: params.Train) -> None:
+        raise AssertionError(settings)
+
+    with pytest.raises(SystemExit) as caught:
+        call(monkeypatch, main, "--params", params_file(tmp_path, rate="1e-3"))
+    assert caught.value.code == 2
+    assert "train.learning_rate: expected a number from 1e-08 to 1, got '1e-3'. YAML" in capsys.readouterr().err
+
+
+def test_an_error_is_printed_with_its_notes_and_its_exit_code(monkeypatch, capsys):
+    def main() -> None:
+        error = IntegrityError("CODE", cause="x", remedy="y")
+        error.add_note("and another")
+        raise error
+
+    with pytest.raises(SystemExit) as caught:
+        call(monkeypatch, main)
+    assert caught.value.code == 5
+    assert capsys.readouterr().err == "E-CODE case=- file=- cause=x remedy=y\nand another\n"
+
+
+def test_an_interrupt_exits_with_130(monkeypatch):
+    def main() -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(SystemExit) as caught:
+        call(monkeypatch, main)
+    assert caught.value.code == 130

@@ -1,0 +1,69 @@
+import json
+import pickle
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dmdbt.errors import InputDataError, IntegrityError, ParameterError, located
+from dmdbt.files import sha256, whole_file, whole_folder, write_json
+
+
+def test_a_file_that_fails_halfway_leaves_the_old_one(tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+    with pytest.raises(RuntimeError), whole_file(path) as temporary:
+        temporary.write_text("new, but not wh")
+        raise RuntimeError
+    assert [entry.name for entry in tmp_path.iterdir()] == ["a.txt"]
+    assert path.read_text() == "old"
+
+
+def test_a_folder_that_fails_halfway_leaves_the_old_one(tmp_path):
+    folder = tmp_path / "cases"
+    with whole_folder(folder) as temporary:
+        (temporary / "1").touch()
+    with pytest.raises(RuntimeError), whole_folder(folder) as temporary:
+        (temporary / "2").touch()
+        raise RuntimeError
+    assert [str(entry.relative_to(tmp_path)) for entry in tmp_path.rglob("*")] == ["cases", "cases/1"]
+
+
+def test_a_whole_folder_replaces_the_old_one(tmp_path):
+    for name in ("1", "2"):
+        with whole_folder(tmp_path / "cases") as temporary:
+            (temporary / name).touch()
+    assert [entry.name for entry in (tmp_path / "cases").iterdir()] == ["2"]
+
+
+@given(st.dictionaries(st.text(), st.integers() | st.floats(allow_nan=False, allow_infinity=False)))
+def test_json_bytes_do_not_depend_on_the_order_of_keys(tmp_path_factory, content):
+    folder = tmp_path_factory.mktemp("json")
+    write_json(folder / "a.json", content)
+    write_json(folder / "b.json", dict(reversed(content.items())))
+    assert sha256(folder / "a.json") == sha256(folder / "b.json")
+    assert json.loads((folder / "a.json").read_text()) == content
+
+
+def test_a_nan_never_reaches_a_json_file(tmp_path):
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        write_json(tmp_path / "a.json", {"auc": float("nan")})
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ParameterError("train.epochs", expected="a number", found=[1], remedy="Correct it."),
+        IntegrityError("CODE", case="P1-L-CC", file="dm/a.dcm", cause="expected a, found b", remedy="Do c."),
+    ],
+)
+def test_an_error_comes_back_from_a_worker_unchanged(error):
+    returned = pickle.loads(pickle.dumps(error))
+    assert (type(returned), str(returned), vars(returned)) == (type(error), str(error), vars(error))
+
+
+def test_a_located_error_names_case_and_file():
+    with pytest.raises(InputDataError, match="^E-CODE case=P1-L-CC file=dm/a.dcm cause=x remedy=y$"):
+        with located(case="P1-L-CC", file="dm/a.dcm"):
+            raise InputDataError("CODE", file="a.dcm", cause="x", remedy="y")

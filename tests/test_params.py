@@ -1,0 +1,90 @@
+from pathlib import Path
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dmdbt import params
+from dmdbt.errors import ParameterError
+
+DEMO = Path(__file__).parents[1] / "params.yaml"
+
+
+def changed(tmp_path, section, **values):
+    content = yaml.safe_load(DEMO.read_text())
+    content[section] |= values
+    path = tmp_path / "params.yaml"
+    path.write_text(yaml.safe_dump(content))
+    return path
+
+
+def test_every_section_of_the_demo_is_valid():
+    for section in params.SECTIONS.values():
+        params.read(section, DEMO)
+
+
+def test_the_demo_has_no_section_without_a_type():
+    assert set(yaml.safe_load(DEMO.read_text())) == {"cohort", *params.SECTIONS}
+
+
+@pytest.mark.parametrize(
+    ("section", "key", "value", "message"),
+    [
+        (params.Train, "learning_rate", "1e-3", r"train.learning_rate: expected a number .*'1e-3'.*write 1.0e-03"),
+        (params.Train, "epochs", 2.5, r"train.epochs: expected a whole number from 1 to 10000, got 2.5"),
+        (params.Train, "epochs", True, r"train.epochs: expected a whole number"),
+        (params.Train, "batch_size", 31, r"train.batch_size: expected an even number, got 31"),
+        (params.Train, "epochs", None, r"train.epochs: expected a whole number from 1 to 10000, got None"),
+        (params.Rankpool, "rho", float("nan"), r"rankpool.rho: expected a number from 1e-08 .*got nan"),
+        (params.Rankpool, "mapping", "linear", r"rankpool.mapping: expected one of symmetric, minmax, got 'linear'"),
+        (params.Split, "test_folds", [5], r"split.test_folds: expected at least one fold, each once, from 0 to 4"),
+        (params.Split, "test_folds", [0, "1"], r"split.test_folds\[1\]: expected a whole number"),
+        (params.Features, "copies", ["flip"], r"features.copies: .*the original among them"),
+        (params.Features, "size", {"alexnet": 8}, r"features.size.alexnet: expected a whole number from 32 to 4096"),
+        (params.Heads, "filters", "many", r"heads.filters: expected one of backbone or a whole number"),
+        (params.Ensemble, "weights", {"dm": 1}, r"ensemble.weights: expected one weight each"),
+        (params.Backbones, "names", [], r"backbones.names: expected at least one name"),
+    ],
+)
+def test_a_wrong_value_is_named_with_its_key_expectation_and_value(tmp_path, section, key, value, message):
+    path = changed(tmp_path, section.__name__.lower(), **{key: value})
+    with pytest.raises(ParameterError, match=message):
+        params.read(section, path)
+
+
+def test_a_missing_and_an_unknown_key_are_named(tmp_path):
+    path = changed(tmp_path, "train", epoch=3)
+    with pytest.raises(ParameterError, match=r"train.epoch: expected one of epochs, .*got 'epoch'"):
+        params.read(params.Train, path)
+    path.write_text("train: {epochs: 3}")
+    with pytest.raises(ParameterError, match=r"train.batch_size: expected a whole number .*Add the key"):
+        params.read(params.Train, path)
+
+
+def test_a_missing_file_section_or_mapping_is_named(tmp_path):
+    path = tmp_path / "params.yaml"
+    with pytest.raises(ParameterError, match="params.yaml: expected a file"):
+        params.read(params.Train, path)
+    path.write_text("a: [")
+    with pytest.raises(ParameterError, match="expected YAML"):
+        params.read(params.Train, path)
+    path.write_text("3")
+    with pytest.raises(ParameterError, match="a mapping of sections"):
+        params.read(params.Train, path)
+    path.write_text("split: 1")
+    with pytest.raises(ParameterError, match="train: expected a section in params.yaml"):
+        params.read(params.Train, path)
+    with pytest.raises(ParameterError, match="split: expected the keys folds, test_folds, seed, got 1"):
+        params.read(params.Split, path)
+
+
+@given(st.floats(1e-8, 1.0))
+def test_a_number_in_range_is_read_as_it_stands(rate):
+    section = {"epochs": 1, "batch_size": 2, "learning_rate": rate, "seed": 0}
+    assert params._section(params.Train, section, "train").learning_rate == rate
+
+
+def test_a_backbone_without_a_number_is_named():
+    with pytest.raises(ParameterError, match=r"features.size.vgg11: expected a number"):
+        params.for_backbone({"alexnet": 160}, "vgg11", key="features.size")

@@ -1,0 +1,237 @@
+import av
+import numpy as np
+import pydicom
+import pytest
+
+from dmdbt.errors import InputDataError, IntegrityError
+from dmdbt.readers import open_volume, read_gray, read_mammogram, read_slices, resize, write_gray, write_slices
+from tests.clinic import write_avi, write_dicom
+
+RAMP = np.arange(4096, dtype=np.uint16).reshape(64, 64)
+
+
+def slices(n_slices=5, rows=48, columns=64):
+    return np.random.default_rng(n_slices).integers(0, 256, (n_slices, rows, columns)).astype(np.uint8)
+
+
+# Mammograms
+
+
+def test_without_a_window_the_stored_range_becomes_black_to_white(tmp_path):
+    pixels = read_mammogram(write_dicom(tmp_path / "a.dcm", RAMP)).pixels
+    np.testing.assert_array_equal(pixels, np.rint(RAMP / 4095 * 65535).astype(np.uint16))
+
+
+def test_a_linear_window_follows_the_standard(tmp_path):
+    path = write_dicom(tmp_path / "a.dcm", RAMP, WindowCenter=2048, WindowWidth=1000, VOILUTFunction="LINEAR")
+    mammogram = read_mammogram(path)
+    expected = np.clip((RAMP - 2047.5) / 999 + 0.5, 0, 1)
+    np.testing.assert_allclose(mammogram.pixels / 65535, expected, atol=1e-5)
+    assert mammogram.provenance["voi"] == "window LINEAR"
+
+
+@pytest.mark.parametrize(
+    ("function", "expected"),
+    [
+        ("LINEAR_EXACT", np.clip((RAMP - 2000.0) / 800 + 0.5, 0, 1)),
+        ("SIGMOID", 1 / (1 + np.exp(-4 * (RAMP - 2000.0) / 800))),
+    ],
+)
+def test_the_other_window_functions_follow_the_standard(tmp_path, function, expected):
+    # Several windows: the first is the one.
+    path = write_dicom(tmp_path / "a.dcm", RAMP, WindowCenter=[2000, 1], WindowWidth=[800, 9], VOILUTFunction=function)
+    np.testing.assert_allclose(read_mammogram(path).pixels / 65535, expected, atol=1e-5)
+
+
+def test_a_voi_table_goes_before_a_window(tmp_path):
+    table = pydicom.Dataset()
+    table.LUTDescriptor = [4096, 0, 16]
+    table.LUTData = (np.arange(4096, dtype=np.uint32) ** 2 // 300).astype("<u2").tobytes()
+    path = write_dicom(
+        tmp_path / "a.dcm", RAMP, VOILUTSequence=pydicom.Sequence([table]), WindowCenter=1, WindowWidth=2
+    )
+    np.testing.assert_array_equal(read_mammogram(path).pixels, RAMP.astype(np.uint32) ** 2 // 300)
+
+
+def test_monochrome1_is_the_negative_of_monochrome2(tmp_path):
+    negative = write_dicom(tmp_path / "a.dcm", 4095 - RAMP, PhotometricInterpretation="MONOCHROME1")
+    positive = write_dicom(tmp_path / "b.dcm", RAMP)
+    difference = read_mammogram(negative).pixels.astype(int) - read_mammogram(positive).pixels
+    assert np.abs(difference).max() <= 1
+
+
+def test_the_rescale_goes_before_the_window(tmp_path):
+    path = write_dicom(
+        tmp_path / "a.dcm", RAMP, RescaleSlope=2, RescaleIntercept=-100, WindowCenter=2000, WindowWidth=800
+    )
+    expected = np.clip((2.0 * RAMP - 100 - 1999.5) / 799 + 0.5, 0, 1)
+    np.testing.assert_allclose(read_mammogram(path).pixels / 65535, expected, atol=1e-5)
+
+
+def test_padding_is_black(tmp_path):
+    path = write_dicom(tmp_path / "a.dcm", RAMP, PixelPaddingValue=4095, PixelPaddingRangeLimit=4000)
+    pixels = read_mammogram(path).pixels
+    assert (pixels[RAMP >= 4000] == 0).all()
+    assert (pixels[(RAMP > 0) & (RAMP < 4000)] > 0).all()
+
+
+@pytest.mark.parametrize(
+    ("attributes", "message"),
+    [
+        ({"SOPClassUID": "1.2.840.10008.5.1.4.1.1.1.2.1"}, "E-DM-FOR-PROCESSING .*raw detector data"),
+        ({"SOPClassUID": "1.2.840.10008.5.1.4.1.1.7"}, "E-DM-SOP-CLASS .*found 1.2.840.10008.5.1.4.1.1.7"),
+        ({"PixelData": None}, "E-DM-ATTRIBUTES .*no PixelData"),
+        ({"PixelData": b"\0\0"}, "E-DM-PIXELS .*expected 64 x 64 decodable pixels"),
+        ({"RescaleSlope": 0, "RescaleIntercept": 0}, "E-DM-RESCALE .*slope 0.0"),
+        ({"WindowCenter": 1, "WindowWidth": 0}, "E-DM-WINDOW .*width 0.0"),
+        ({"WindowCenter": 1, "WindowWidth": 9, "VOILUTFunction": "CUBIC"}, "E-DM-VOI .*found CUBIC"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore")
+def test_a_mammogram_that_cannot_be_shown_is_refused(tmp_path, attributes, message):
+    path = write_dicom(tmp_path / "a.dcm", RAMP, **attributes)
+    with pytest.raises(InputDataError, match=message):
+        read_mammogram(path)
+
+
+def test_what_is_no_dicom_file_is_refused(tmp_path):
+    path = tmp_path / "a.dcm"
+    with pytest.raises(InputDataError, match="E-DM-MISSING .*file=a.dcm"):
+        read_mammogram(path)
+    path.write_bytes(b"GIF89a" * 100)
+    with pytest.raises(InputDataError, match="E-DM-NOT-DICOM .*file=a.dcm .*Export the mammogram again"):
+        read_mammogram(path)
+
+
+# Volumes
+
+
+@pytest.mark.parametrize(
+    ("codec", "pixel_format"),
+    [("ffv1", "gray"), ("rawvideo", "gray"), ("rawvideo", "bgr24"), ("png", "gray"), ("huffyuv", "rgb24")],
+)
+def test_gray_levels_of_a_lossless_volume_are_exact(tmp_path, codec, pixel_format):
+    stored = slices(7)
+    path = write_avi(tmp_path / "a.avi", stored, codec=codec, pixel_format=pixel_format)
+    with open_volume(path) as volume:
+        assert (volume.n_slices, volume.rows, volume.columns) == stored.shape
+        np.testing.assert_array_equal(np.stack(list(volume)), stored)
+
+
+def test_a_limited_range_is_expanded(tmp_path):
+    stored = np.stack([np.full((32, 32), level, np.uint8) for level in (0, 100, 255)])
+    path = write_avi(tmp_path / "a.avi", stored, codec="ffv1", pixel_format="yuv420p")
+    with open_volume(path) as volume:
+        difference = np.stack(list(volume)).astype(int) - stored
+    assert np.abs(difference).max() <= 1
+
+
+def test_a_volume_with_colors_is_refused(tmp_path):
+    color = np.random.default_rng(0).integers(0, 256, (3, 32, 32, 3)).astype(np.uint8)
+    path = write_avi(tmp_path / "a.avi", color, codec="rawvideo", pixel_format="bgr24")
+    with pytest.raises(InputDataError, match="E-AVI-COLOR .*found colors in slice 1"), open_volume(path) as volume:
+        list(volume)
+
+
+@pytest.mark.parametrize("codec", ["ffv1", "rawvideo"])
+def test_a_volume_cut_off_anywhere_is_refused(tmp_path, codec):
+    whole = write_avi(tmp_path / "a.avi", slices(9), codec=codec).read_bytes()
+    for share in (0.1, 0.3, 0.5, 0.7, 0.9, 0.99):
+        path = tmp_path / "cut.avi"
+        path.write_bytes(whole[: int(len(whole) * share)])
+        with pytest.raises(InputDataError, match="AVI"), open_volume(path) as volume:
+            list(volume)
+
+
+def test_a_damaged_frame_is_refused(tmp_path):
+    content = bytearray(write_avi(tmp_path / "a.avi", slices(9), codec="ffv1").read_bytes())
+    middle = len(content) // 2
+    content[middle : middle + 40] = bytes(40)
+    (tmp_path / "a.avi").write_bytes(content)
+    with pytest.raises(InputDataError, match="E-AVI-(DAMAGED|COUNT) .*expected"):
+        with open_volume(tmp_path / "a.avi") as volume:
+            list(volume)
+
+
+def test_one_slice_is_no_volume(tmp_path):
+    with pytest.raises(InputDataError, match="E-DBT-FEW-SLICES .*expected at least 2 slices, found 1"):
+        open_volume(write_avi(tmp_path / "a.avi", slices(1)))
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("a.avi", None, "E-DBT-MISSING"),
+        ("a.avi", b"", "E-DBT-NOT-AVI"),
+        ("a.avi", b"#EXTM3U\n/etc/passwd\n", "E-DBT-NOT-AVI"),
+        ("a.avi", b"RIFF\4\0\0\0AVI ", "E-AVI-"),
+        ("a.mov", b"", "E-DBT-KIND .*found .mov"),
+    ],
+)
+def test_what_is_no_avi_file_is_refused(tmp_path, name, content, message):
+    path = tmp_path / name
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(InputDataError, match=message):
+        open_volume(path)
+
+
+def test_sound_alone_is_no_volume(tmp_path):
+    path = tmp_path / "a.avi"
+    with av.open(path, "w", format="avi") as container:
+        stream = container.add_stream("pcm_s16le", rate=8000, layout="mono")
+        frame = av.AudioFrame.from_ndarray(np.zeros((1, 800), np.int16), layout="mono")
+        frame.sample_rate = 8000
+        container.mux(stream.encode(frame))
+    with pytest.raises(InputDataError, match="E-AVI-STREAMS .*found 0"):
+        open_volume(path)
+
+
+# Slices and images
+
+
+def test_slices_are_read_as_they_were_written_but_for_the_jpeg(tmp_path):
+    smooth = np.add.outer(np.arange(4) * 9, np.add.outer(np.arange(40), np.arange(50))).astype(np.uint8)
+    with open_volume(write_avi(tmp_path / "a.avi", smooth)) as volume:
+        write_slices(volume, tmp_path / "slices", quality=95)
+    assert sorted(path.name for path in (tmp_path / "slices").iterdir())[:2] == ["0001.jpg", "0002.jpg"]
+    assert np.abs(read_slices(tmp_path / "slices").astype(int) - smooth).max() <= 3
+
+
+def test_a_changed_or_missing_slice_is_refused(tmp_path):
+    with open_volume(write_avi(tmp_path / "a.avi", slices())) as volume:
+        write_slices(volume, tmp_path / "slices", quality=95)
+    write_gray(tmp_path / "slices" / "0003.jpg", slices()[0])
+    with pytest.raises(IntegrityError, match="E-SLICES-CHANGED .*file=0003.jpg .*SHA-256"):
+        read_slices(tmp_path / "slices")
+    (tmp_path / "slices" / "0003.jpg").unlink()
+    with pytest.raises(IntegrityError, match="E-SLICES-CHANGED .*file=0003.jpg"):
+        read_slices(tmp_path / "slices")
+
+
+def test_a_folder_without_our_manifest_is_no_volume(tmp_path):
+    with pytest.raises(IntegrityError, match="E-SLICES-MISSING"):
+        read_slices(tmp_path)
+    (tmp_path / "manifest.json").write_text('{"format": "other", "version": 1}')
+    with pytest.raises(IntegrityError, match="E-SLICES-FORMAT .*found other 1"):
+        read_slices(tmp_path)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_a_png_keeps_every_gray_level(tmp_path, dtype):
+    image = np.random.default_rng(0).integers(0, np.iinfo(dtype).max, (20, 30)).astype(dtype)
+    write_gray(tmp_path / "a.png", image)
+    np.testing.assert_array_equal(read_gray(tmp_path / "a.png"), image)
+
+
+def test_an_image_that_is_damaged_is_refused(tmp_path):
+    (tmp_path / "a.png").write_bytes(b"\x89PNG\r\n\x1a\n and then nothing")
+    with pytest.raises(InputDataError, match="E-IMAGE-UNREADABLE .*file=a.png"):
+        read_gray(tmp_path / "a.png")
+
+
+def test_resizing_keeps_the_mean_and_does_not_alias():
+    stripes = np.tile(np.array([0, 200], np.uint8), (64, 32))
+    small = resize(stripes, 16, 16)
+    assert small.shape == (16, 16)
+    np.testing.assert_allclose(small[:, 2:-2], 100, atol=2)
