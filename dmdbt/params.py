@@ -1,6 +1,7 @@
 """The typed sections of ``params.yaml``: every name, type and range is checked when a section is read."""
 
 import math
+import re
 import types
 from dataclasses import dataclass
 from pathlib import Path
@@ -190,6 +191,15 @@ SECTIONS = {
 }
 
 
+class _Loader(yaml.SafeLoader):
+    """YAML 1.1, but with the numbers of YAML 1.2: PyYAML alone reads ``5e-05`` as text, and DVC writes it so."""
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+$"), [*"-+0123456789"]
+)
+
+
 def read(section: type[Section], path: Path = DEFAULT_PATH) -> Section:
     """Read and check one section.
 
@@ -222,11 +232,22 @@ def for_backbone(values: dict[str, int], backbone: str, *, key: str) -> int:
     return values[backbone]
 
 
+def overrides(path: Path) -> list[str]:
+    """Flatten a file that holds part of ``params.yaml`` to items ``section.key=value``, as ``dvc exp run -S`` takes."""
+    return _flatten(_load(path), "")
+
+
+def _flatten(content: Any, key: str) -> list[str]:
+    if isinstance(content, dict):
+        return [item for name, value in content.items() for item in _flatten(value, f"{key}.{name}" if key else name)]
+    return [f"{key}={str(content).replace(' ', '')}"]
+
+
 def _load(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise ParameterError(str(path), expected="a file", found=None, remedy="Run from the root of the repository.")
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = yaml.load(path.read_text(encoding="utf-8"), _Loader)  # a SafeLoader
     except yaml.YAMLError as exc:
         reason = str(exc).replace("\n", " ")
         raise ParameterError(str(path), expected="YAML", found=reason, remedy="Correct the line it names.") from exc
@@ -294,13 +315,6 @@ def _describe(hint: Any) -> str:
 
 
 def _remedy(value: Any) -> str:
-    if isinstance(value, str) and _is_number(value):
-        return f"YAML 1.1 reads {value} as text; write {float(value):.1e} (with a point and a sign) or {float(value)}."
+    if isinstance(value, str) and re.fullmatch(r"[-+\d.eE]+", value):
+        return "It is text here; write it as a number, such as 0.001 or 1e-3, without quotes."
     return "Correct the value."
-
-
-def _is_number(text: str) -> bool:
-    try:
-        return math.isfinite(float(text))
-    except ValueError:
-        return False

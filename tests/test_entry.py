@@ -38,9 +38,9 @@ def test_a_wrong_parameter_is_printed_and_exits_with_2(monkeypatch, tmp_path, ca
         raise AssertionError(settings)
 
     with pytest.raises(SystemExit) as caught:
-        call(monkeypatch, main, "--params", params_file(tmp_path, rate="1e-3"))
+        call(monkeypatch, main, "--params", params_file(tmp_path, rate="'1e-3'"))
     assert caught.value.code == 2
-    assert "train.learning_rate: expected a number from 1e-08 to 1, got '1e-3'. YAML" in capsys.readouterr().err
+    assert "train.learning_rate: expected a number from 1e-08 to 1, got '1e-3'. It is text" in capsys.readouterr().err
 
 
 def test_an_error_is_printed_with_its_notes_and_its_exit_code(monkeypatch, capsys):

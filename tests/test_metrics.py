@@ -159,6 +159,15 @@ def test_a_curve_of_one_class_has_no_points():
     assert precision_recall_points([0, 0], [0.2, 0.3]).empty
 
 
+def test_the_last_bin_holds_one():
+    assert expected_calibration_error([1, 0], [0.95, 1.0]) == pytest.approx(abs(0.95 + 1.0 - 1) / 2)
+
+
+def test_a_specificity_of_exactly_nine_tenths_counts():
+    targets, probs = [1, 0, 1] + [0] * 9, [0.9, 0.8, 0.7] + [0.1] * 9
+    assert classifier_metrics(targets, probs)["sensitivity_at_90_specificity"] == 1
+
+
 def test_one_half_is_malignant():
     assert classifier_metrics([1], [0.5])["tp"] == 1
 

@@ -31,7 +31,6 @@ def test_the_demo_has_no_section_without_a_type():
 @pytest.mark.parametrize(
     ("section", "key", "value", "message"),
     [
-        (params.Train, "learning_rate", "1e-3", r"train.learning_rate: expected a number .*'1e-3'.*write 1.0e-03"),
         (params.Train, "epochs", 2.5, r"train.epochs: expected a whole number from 1 to 10000, got 2.5"),
         (params.Train, "epochs", True, r"train.epochs: expected a whole number"),
         (params.Train, "batch_size", 31, r"train.batch_size: expected an even number, got 31"),
@@ -77,6 +76,22 @@ def test_a_missing_file_section_or_mapping_is_named(tmp_path):
         params.read(params.Train, path)
     with pytest.raises(ParameterError, match="split: expected the keys folds, test_folds, seed, got 1"):
         params.read(params.Split, path)
+
+
+@pytest.mark.parametrize("text", ["1e-3", "1E-3", "0.1e-2", "1.0e-3", "0.001", "1e-03"])
+def test_a_number_is_read_as_dvc_reads_it(tmp_path, text):
+    # `dvc exp run -S train.learning_rate=5e-5` writes 5e-05, which YAML 1.1 takes for text.
+    path = tmp_path / "params.yaml"
+    path.write_text(f"train: {{epochs: 1, batch_size: 2, learning_rate: {text}, seed: 0}}")
+    assert params.read(params.Train, path).learning_rate == 0.001
+
+
+@pytest.mark.parametrize("text", ["'1e-3'", '"0.001"'])
+def test_a_number_in_quotes_is_named_as_text(tmp_path, text):
+    path = tmp_path / "params.yaml"
+    path.write_text(f"train: {{epochs: 1, batch_size: 2, learning_rate: {text}, seed: 0}}")
+    with pytest.raises(ParameterError, match=r"train.learning_rate: expected a number .*It is text .*without quotes"):
+        params.read(params.Train, path)
 
 
 @given(st.floats(1e-8, 1.0))

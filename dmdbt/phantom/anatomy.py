@@ -1,10 +1,12 @@
 """The breast: random tissue in unit coordinates, and the same tissue compressed for a view. Arrays only."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
+from scipy.optimize import brentq
 
 from dmdbt.phantom.patients import Patient
 from dmdbt.terms import View
@@ -25,7 +27,7 @@ SOURCE_MM = 650.0  # From the source to the detector (SID).
 _MLO_UPPER_MM = 205.0  # Above the nipple MLO reaches toward the axilla, beyond the image.
 _BULGES = np.array([0.02, 0.03, 0.012])  # Standard deviations; see `CompressedBreast.bulges`.
 _NIPPLE_MM = (6.0, 7.5, 6.0)  # Half axes: rows, columns, height.
-_MUSCLE_SHARE = 0.5  # Of the thickness at the chest wall; fat lies in front of and behind the muscle.
+_MUSCLE_SHARE = 0.42  # Of the thickness at the chest wall; fat lies in front of and behind the muscle.
 
 # Unit coordinates: 1 is a half width across the nipple's axis, and the depth along it. Compression flattens the tissue,
 # which is `_FLATNESS` as thick as wide before.
@@ -34,12 +36,14 @@ _PERIOD = (2.4, 2.4, 1.2)
 _COARSE = (80, 80, 40)
 _FINE_PERIOD = (0.36, 0.36, 0.36)
 _FINE = (48, 48, 48)
-_EXPONENT = 4.4  # Power law of the glandular field, before the threshold.
+_EXPONENT = 4.1  # Power law of the glandular field before the threshold; projected, mammograms come to about 3.1.
+_LOBULE_FREQUENCY = 2.5  # Cycles per unit below which the power law levels off: gland comes in lobes, not halves.
 _CROSSOVER = 11.0  # Cycles per unit: below it the coarse field, above it the tiled fine one.
-_SOFTNESS = 0.22  # Of the threshold, in standard deviations of the field.
+_SOFTNESS = 0.35  # Of the threshold, in standard deviations of the field.
+_GLAND_SHARE = 0.75  # Of gland in glandular tissue, which fat pervades.
 _LIGAMENT_FREQUENCY = 5.0  # Cycles per unit of the field whose zero set are Cooper's ligaments.
-_LIGAMENT_WIDTH = 0.055  # In standard deviations of that field; about 0.7 mm.
-_LIGAMENT_SHARE = 0.55  # Collagen within a ligament.
+_LIGAMENT_WIDTH = 0.09  # In standard deviations of that field; about 1 mm.
+_LIGAMENT_SHARE = 0.35  # Collagen within a ligament.
 _SUBCUTANEOUS_MM = 3.5  # Decay of what keeps gland away from the skin.
 
 
@@ -72,8 +76,7 @@ class PeriodicField:
         rows = ((wi[:, :, None] * wj[:, None, :]).reshape(-1, 1, 16) @ taps)[:, 0]
         columns = np.zeros((shape[2], len(toward_nipple)), np.float32)
         np.add.at(columns, (k.T, np.arange(len(toward_nipple))), wk.T)
-        sampled: Array = rows @ columns
-        return sampled
+        return np.asarray(rows @ columns, np.float32)
 
 
 @dataclass(frozen=True)
@@ -89,13 +92,18 @@ class Tissue:
         """Return how glandular the tissue is: above 0 gland, below 0 fat; shape (H, W)."""
         field = self.coarse.sample(lateral, superior, toward_nipple)
         field += self.fine.sample(lateral, superior, toward_nipple)
-        field += _glandular_prior(lateral, superior, toward_nipple) - self.threshold
+        field += _glandular_prior(lateral, superior, toward_nipple) - np.float32(self.threshold)
         return field / np.float32(_SOFTNESS)
 
     def ligament_share(self, lateral: Array, superior: Array, toward_nipple: Array) -> Array:
         """Return the share of collagen in Cooper's ligaments, shape (H, W)."""
         field = self.ligaments.sample(lateral, superior, toward_nipple)
         return np.float32(_LIGAMENT_SHARE) * np.exp(-((field / np.float32(_LIGAMENT_WIDTH)) ** 2))
+
+
+def gland_share(logit: Array, ligaments: Array) -> Array:
+    """Return the share of gland or collagen in the tissue."""
+    return np.maximum(np.float32(_GLAND_SHARE) / (1 + np.exp(np.clip(-logit, -30, 30))), ligaments)
 
 
 @dataclass(frozen=True)
@@ -241,6 +249,8 @@ class CompressedBreast:
         ----------
         rows_mm, columns_mm
             Positions, shapes (H,) and (W,).
+        height_mm
+            Of the middle of the layer over the detector.
         cell_mm
             Size of a cell (rows, columns, height), for surfaces that cut through it.
         """
@@ -252,8 +262,7 @@ class CompressedBreast:
         logit = self.tissue.gland_logit(*unit) - np.float32(12) * np.exp(
             -depth_below_skin / np.float32(_SUBCUTANEOUS_MM)
         )
-        gland = 1 / (1 + np.exp(np.clip(-logit, -30, 30)))
-        gland = np.maximum(gland, self.tissue.ligament_share(*unit))
+        gland = gland_share(logit, self.tissue.ligament_share(*unit))
         return Layer(inside, skin, gland, self._muscle(rows_mm, columns_mm, height_mm, gland))
 
     def _unit(self, rows_mm: Array, columns_mm: Array, height_mm: float) -> tuple[Array, Array, Array]:
@@ -300,7 +309,7 @@ class CompressedBreast:
 
     def _nipple(self, rows_mm: Array, columns_mm: Array, height_mm: float) -> Array:
         y = (rows_mm - np.float32(self.nipple_row_mm))[:, None] / np.float32(_NIPPLE_MM[0])
-        x = (columns_mm - np.float32(self.depth_mm))[None, :] / np.float32(_NIPPLE_MM[1])
+        x = (columns_mm - np.float32(self.depth_mm - 2))[None, :] / np.float32(_NIPPLE_MM[1])
         z = np.float32((height_mm - SUPPORT_MM - self.thickness_mm / 2) / _NIPPLE_MM[2])
         share: Array = np.clip((1 - np.sqrt(x * x + y * y + z * z)) * 5, 0, 1)
         return share
@@ -311,7 +320,7 @@ class CompressedBreast:
             return np.zeros_like(gland)
         through = (height_mm - SUPPORT_MM) / self.thickness_mm - 0.45
         above = np.maximum(np.float32(self.nipple_row_mm + 12.0) - rows_mm, 0)
-        edge = np.float32(0.95) * above**np.float32(0.85)
+        edge = np.float32(0.95) * above ** np.float32(0.85)
         # It thins out toward its edge.
         inward = (edge[:, None] - columns_mm[None, :]) / (edge[:, None] + 1)
         half = np.float32(_MUSCLE_SHARE / 2) * np.sqrt(np.clip(2 * inward, 0, 1))
@@ -345,16 +354,24 @@ def draw_tissue(rng: np.random.Generator, *, density: float) -> Tissue:
     fine = _power_law_field(rng, _FINE, _FINE_PERIOD, band=(_CROSSOVER, np.inf))
     ligaments = _power_law_field(rng, _COARSE, _PERIOD, band=(_LIGAMENT_FREQUENCY * 0.6, _LIGAMENT_FREQUENCY))
     ligaments = PeriodicField(ligaments.coefficients / ligaments.coefficients.std(), _PERIOD)
-    return Tissue(coarse, fine, ligaments, _threshold(coarse, density))
+    tissue = Tissue(coarse, fine, ligaments, threshold=0.0)
+    return replace(tissue, threshold=_threshold(tissue, density))
 
 
-def _threshold(coarse: PeriodicField, density: float) -> float:
+def _threshold(tissue: Tissue, density: float) -> float:
+    """Return the threshold of the field at which the breast has the given share of gland."""
     lateral, superior = np.meshgrid(np.linspace(-0.9, 0.9, 37), np.linspace(-_FLATNESS, _FLATNESS, 15))
     rows = lateral.ravel().astype(np.float32), superior.ravel().astype(np.float32)
     toward_nipple = np.linspace(0.02, 0.95, 32, dtype=np.float32)
     inside = np.hypot(rows[0][:, None], toward_nipple[None, :]) < 0.95
-    field = coarse.sample(*rows, toward_nipple) + _glandular_prior(*rows, toward_nipple)
-    return float(np.quantile(field[inside], 1 - density))
+    logit = tissue.gland_logit(*rows, toward_nipple)[inside]
+    ligaments = tissue.ligament_share(*rows, toward_nipple)[inside]
+    excess = partial(_excess, logit=logit, ligaments=ligaments, density=density)
+    return float(brentq(excess, -30, 30, xtol=1e-3))
+
+
+def _excess(threshold: float, *, logit: Array, ligaments: Array, density: float) -> float:
+    return float(gland_share(logit - np.float32(threshold / _SOFTNESS), ligaments).mean()) - density
 
 
 def _glandular_prior(lateral: Array, superior: Array, toward_nipple: Array) -> Array:
@@ -362,7 +379,7 @@ def _glandular_prior(lateral: Array, superior: Array, toward_nipple: Array) -> A
     width = np.float32(0.60) * (1 - toward_nipple) + np.float32(0.22)
     cone = (lateral**2 + superior**2)[:, None] / (width**2)[None, :]
     behind = np.exp(-toward_nipple / np.float32(0.12))[None, :]
-    prior: Array = -np.float32(0.9) * cone - np.float32(1.5) * behind
+    prior: Array = -np.float32(1.15) * cone - np.float32(2.5) * behind
     return prior
 
 
@@ -383,8 +400,8 @@ def _power_law_field(
     frequency = np.sqrt(axes[0][:, None, None] ** 2 + axes[1][:, None] ** 2 + axes[2] ** 2)
     inside = (frequency >= band[0]) & (frequency < band[1]) & (frequency > 0)
     cell = np.prod(period) / np.prod(shape)
-    gain = np.zeros_like(frequency)
-    gain[inside] = np.sqrt(_POWER_AT_1 / cell) * frequency[inside] ** (-_EXPONENT / 2)
+    gain: npt.NDArray[np.float64] = np.zeros(frequency.shape)
+    gain[inside] = np.sqrt(_POWER_AT_1 / cell) * (frequency[inside] ** 2 + _LOBULE_FREQUENCY**2) ** (-_EXPONENT / 4)
     for axis, c in enumerate(cycles):
         # Sampled cubic B-spline: dividing by it makes the coefficients of the interpolating spline.
         gain /= np.expand_dims((2 + np.cos(2 * np.pi * c)) / 3, [other for other in range(3) if other != axis])
@@ -392,7 +409,7 @@ def _power_law_field(
 
 
 # Makes the variance of the two bands together about 1.
-_POWER_AT_1 = 0.02
+_POWER_AT_1 = 0.15
 
 
 def _spline_taps(position: Array, count: int) -> tuple[npt.NDArray[np.intp], Array]:

@@ -10,9 +10,10 @@ from pathlib import Path
 import av
 import numpy as np
 import numpy.typing as npt
+from av.video.stream import VideoStream
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.sequence import Sequence
-from pydicom.uid import DigitalMammographyXRayImageStorageForPresentation, ExplicitVRLittleEndian
+from pydicom.uid import UID, DigitalMammographyXRayImageStorageForPresentation, ExplicitVRLittleEndian
 
 from dmdbt.files import whole_file
 from dmdbt.phantom.anatomy import SOURCE_MM, SUPPORT_MM
@@ -95,6 +96,8 @@ def write_volume(path: Path, slices: npt.NDArray[np.uint8], *, codec: str) -> No
 
     Parameters
     ----------
+    path
+        File to write.
     slices
         Gray values, shape (T, H, W), in the order of the frames.
     codec
@@ -110,13 +113,14 @@ def write_volume(path: Path, slices: npt.NDArray[np.uint8], *, codec: str) -> No
         av.open(str(temporary), "w", format="avi", options={"fflags": "+bitexact"}) as container,
     ):
         stream = container.add_stream(name, rate=FRAMES_PER_SECOND)
+        assert isinstance(stream, VideoStream)
         stream.height, stream.width = slices.shape[1:]
         stream.pix_fmt = pixel_format
         stream.codec_context.thread_count = 1
-        # Without the flag the encoder and the container sign with the version of the library.
+        # Without bitexact the encoder and the container sign with the version of the library.
         stream.codec_context.options = {"flags": "+bitexact"}
         if codec == "mjpeg":
-            stream.codec_context.options = {"flags": "+bitexact+qscale", "global_quality": str(MJPEG_QUALITY * 118)}
+            stream.codec_context.qmin = stream.codec_context.qmax = MJPEG_QUALITY
         for image in slices:
             container.mux(stream.encode(_frame(image, pixel_format)))
         container.mux(stream.encode(None))
@@ -128,7 +132,7 @@ def _frame(image: npt.NDArray[np.uint8], pixel_format: str) -> av.VideoFrame:
     luma = frame.planes[0]
     padded = np.zeros((rows, luma.line_size), np.uint8)
     padded[:, :columns] = image
-    luma.update(padded)
+    luma.update(padded.tobytes())
     for chroma in frame.planes[1:]:
         chroma.update(bytes([128]) * chroma.buffer_size)
     return frame
@@ -145,10 +149,10 @@ def write_mammogram(path: Path, pair: ImagePair, patient: Patient, view: View) -
         dataset.save_as(temporary, enforce_file_format=True)
 
 
-def _uid(*parts: object) -> str:
+def _uid(*parts: object) -> UID:
     """Return a UID (PS3.5 B.2) that depends on nothing but the parts."""
     digest = hashlib.sha256(" ".join(map(str, parts)).encode()).digest()
-    return f"2.25.{int.from_bytes(digest[:16], 'big')}"
+    return UID(f"2.25.{int.from_bytes(digest[:16], 'big')}")
 
 
 def _file_meta(patient: Patient, view: View) -> FileMetaDataset:
@@ -212,7 +216,9 @@ def _add_acquisition(dataset: Dataset, pair: ImagePair, patient: Patient, view: 
     dataset.OrganExposed = "BREAST"
     dataset.PatientOrientation = _orientation(patient.laterality, view)
     dataset.PositionerType = "MAMMOGRAPHIC"
-    dataset.PositionerPrimaryAngle = 0 if view is View.CC else 50 * (1 if patient.laterality is Laterality.RIGHT else -1)
+    dataset.PositionerPrimaryAngle = (
+        0 if view is View.CC else 50 * (1 if patient.laterality is Laterality.RIGHT else -1)
+    )
     dataset.BodyPartThickness = round(pair.thickness_mm, 1)
     dataset.CompressionForce = 100
     dataset.DistanceSourceToDetector = SOURCE_MM

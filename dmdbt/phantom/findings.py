@@ -137,22 +137,23 @@ def draw_shape(rng: np.random.Generator, finding: FindingType, radius_mm: float)
 def _circumscribed_mass(rng: np.random.Generator, radius: float) -> FindingShape:
     """Draw a round or oval mass with a sharp margin and a halo."""
     maps = _random_rotation(rng) / (radius * rng.uniform(0.8, 1.15, 3))[:, None]
-    return FindingShape(1.3 * radius + 3, Mass(np.zeros((1, 3)), maps[None], edge_mm=0.4, halo=0.7, mu=MU_GLAND))
+    return FindingShape(1.3 * radius + 3, Mass(np.zeros((1, 3)), maps[None], edge_mm=0.8, halo=0.4, mu=MU_GLAND))
 
 
 def _spiculated_mass(rng: np.random.Generator, radius: float) -> FindingShape:
     """Draw a lobulated mass with tapered spicules that pulls at the tissue around it."""
-    count = int(rng.integers(5, 9))
-    radii = radius * rng.uniform(0.35, 0.60, count)
+    count = int(rng.integers(9, 15))
+    radii = radius * rng.uniform(0.25, 0.45, count)
     maps = np.eye(3) / radii[:, None, None]
-    mass = Mass(0.5 * radius * _directions(rng, count), maps, edge_mm=1.2, halo=0.0, mu=MU_CARCINOMA)
-    strands = _draw_strands(rng, start=0.5 * radius, lengths=(0.8 * radius, 2.0 * radius), width=0.65)
+    centers = 0.5 * radius * np.cbrt(rng.random((count, 1))) * _directions(rng, count)
+    mass = Mass(centers, maps, edge_mm=1.2, halo=0.0, mu=MU_CARCINOMA)
+    strands = _draw_strands(rng, start=0.25 * radius, lengths=(1.0 * radius, 2.2 * radius), width=1.5)
     return FindingShape(2.8 * radius, mass, strands, retraction=0.25)
 
 
 def _distortion(rng: np.random.Generator, radius: float) -> FindingShape:
     """Draw long thin strands toward a point and the retraction of the tissue, without a mass."""
-    strands = _draw_strands(rng, start=0.1 * radius, lengths=(1.2 * radius, 2.4 * radius), width=0.55)
+    strands = _draw_strands(rng, start=0.1 * radius, lengths=(1.2 * radius, 2.4 * radius), width=0.85)
     return FindingShape(2.8 * radius, strands=strands, retraction=0.45)
 
 
@@ -173,9 +174,7 @@ def _fine_calcifications(rng: np.random.Generator, radius: float) -> FindingShap
     return FindingShape(1.3 * radius + 4, grains=_gaussians(centers, widths, peak=0.8))
 
 
-def _draw_strands(
-    rng: np.random.Generator, *, start: float, lengths: tuple[float, float], width: float
-) -> Gaussians:
+def _draw_strands(rng: np.random.Generator, *, start: float, lengths: tuple[float, float], width: float) -> Gaussians:
     """Draw 20 to 38 slightly curved strands that run outward and taper."""
     points, widths = [], []
     for direction in _directions(rng, int(rng.integers(20, 39))):
@@ -328,7 +327,9 @@ def _shares(
         bodies.centers + np.array(center), bodies.widths, bodies.volumes, scales, strict=True
     ):
         r, row_part = _cell_parts(body[0] * scale, width[0] * scale, grid.row_edges_mm[rows.start : rows.stop + 1])
-        c, column_part = _cell_parts(body[1] * scale, width[1] * scale, grid.column_edges_mm[columns.start : columns.stop + 1])
+        c, column_part = _cell_parts(
+            body[1] * scale, width[1] * scale, grid.column_edges_mm[columns.start : columns.stop + 1]
+        )
         t, layer_part = _cell_parts(body[2], width[2], grid.height_edges_mm[layers.start : layers.stop + 1])
         cell_mm3 = np.prod(grid.cell_mm(scale))
         shares[t, r, c] += (volume / cell_mm3) * layer_part[:, None, None] * row_part[:, None] * column_part

@@ -4,7 +4,6 @@ The tube of the tomosynthesis moves along the rows at a constant height over the
 `LayerGrid`) its projections are then sums of shifted layers, and shift-and-add undoes the shifts.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -48,7 +47,7 @@ RAMP_FLOOR = 0.05
 PADDING_MM = 20.0
 
 # Peripheral equalisation: width over which the thickness at the rim is estimated.
-EQUALISATION_MM = 3.0
+EQUALISATION_MM = 2.0
 GRAY_LEVELS_DM, GRAY_LEVELS_DBT = 4096, 256
 
 
@@ -112,7 +111,7 @@ def image_pair(patient: Patient, view: View, settings: PhantomSettings) -> Image
 def slice_heights_mm(thickness_mm: float, spacing_mm: float) -> npt.NDArray[np.float64]:
     """Return the heights over the detector of the reconstructed slices, shape (T,), margins included."""
     layers, margin = round(thickness_mm / spacing_mm), round(MARGIN_MM / spacing_mm)
-    return SUPPORT_MM + (np.arange(-margin, layers + margin) + 0.5) * spacing_mm
+    return SUPPORT_MM + (np.arange(-margin, layers + margin, dtype=np.float64) + 0.5) * spacing_mm
 
 
 @dataclass(frozen=True)
@@ -169,7 +168,7 @@ def _breast_grid(breast: CompressedBreast, settings: PhantomSettings) -> LayerGr
     first, last = np.searchsorted(rows, [low, high])
     behind = int(np.searchsorted(columns, breast.reach_mm * scale))
     count = round(breast.thickness_mm / settings.slice_spacing_mm)
-    heights = SUPPORT_MM + np.arange(count + 1) * settings.slice_spacing_mm
+    heights = SUPPORT_MM + np.arange(count + 1, dtype=np.float64) * settings.slice_spacing_mm
     rows = rows[max(int(first) - 1, 0) : int(last) + 1]
     return LayerGrid(rows, columns[: behind + 1], heights)
 
@@ -205,39 +204,59 @@ def area_weights(fine: npt.NDArray[np.float64], coarse: npt.NDArray[np.float64])
     return csr_array((weights, (row, column)), shape=(len(coarse) - 1, len(fine) - 1))
 
 
-def expose(
-    paths: Array,
-    rng: np.random.Generator,
-    *,
-    photons_per_mm2: float,
-    behind: float,
-    pixel_mm: tuple[float, float],
-    scatter_ratio: float,
-    blur_mm: float,
-) -> Array:
-    """Measure line integrals with a detector.
+@dataclass(frozen=True)
+class Detector:
+    """How line integrals are measured.
+
+    Parameters
+    ----------
+    photons_per_mm2
+        Behind an average breast.
+    pixel_mm
+        Rows, columns.
+    scatter_ratio
+        Scatter to primary, behind the breast.
+    blur_mm
+        Standard deviation.
+    """
+
+    photons_per_mm2: float
+    pixel_mm: tuple[float, float]
+    scatter_ratio: float
+    blur_mm: float
+
+
+def expose(paths: Array, detector: Detector, rng: np.random.Generator, *, average_path: float) -> Array:
+    """Measure line integrals.
 
     Parameters
     ----------
     paths
-        Line integrals, shape (..., H, W).
-    photons_per_mm2, behind
-        The exposure lets so many photons through where the line integral is `behind`.
+        Shape (..., H, W).
+    detector
+        What measures.
+    rng
+        Of the noise; as many numbers are drawn as there are pixels, whatever is imaged.
+    average_path
+        Line integral through an average breast, by which the exposure is chosen.
 
     Returns
     -------
     ndarray of float32, shape (..., H, W)
         Negative logarithm of the signal relative to that without a breast.
     """
-    open_field = photons_per_mm2 * pixel_mm[0] * pixel_mm[1] * np.exp(behind)
+    pixel_mm, area_mm2 = detector.pixel_mm, detector.pixel_mm[0] * detector.pixel_mm[1]
+    open_field = detector.photons_per_mm2 * area_mm2 * np.exp(average_path)
     primary = np.exp(-paths)
     # Only the breast scatters, and the more the thicker it is.
-    scattered = _smooth(primary * np.minimum(paths / np.float32(behind), 1), SCATTER_MM, pixel_mm)
-    sigma = [0.0] * (paths.ndim - 2) + [blur_mm / pixel_mm[0], blur_mm / pixel_mm[1]]
-    signal = gaussian_filter(primary, sigma, mode="nearest", truncate=3) + np.float32(scatter_ratio) * scattered
+    scattered = _smooth(primary * np.minimum(paths / np.float32(average_path), 1), SCATTER_MM, pixel_mm)
+    sigma = [0.0] * (paths.ndim - 2) + [detector.blur_mm / pixel for pixel in pixel_mm]
+    signal = (
+        gaussian_filter(primary, sigma, mode="nearest", truncate=3) + np.float32(detector.scatter_ratio) * scattered
+    )
     signal *= np.float32(open_field)
-    electronic = ELECTRONIC_PHOTONS**2 * pixel_mm[0] * pixel_mm[1] / NATIVE_PIXEL_MM**2
-    # Hundreds of photons reach each pixel: Poisson's law is normal there, and a normal draw takes the same random
+    electronic = ELECTRONIC_PHOTONS**2 * area_mm2 / NATIVE_PIXEL_MM**2
+    # Hundreds of photons reach each pixel, where Poisson's law is normal; and a normal draw takes the same random
     # numbers with and without a finding.
     signal += np.sqrt(signal + np.float32(electronic)) * rng.standard_normal(signal.shape, dtype=np.float32)
     measured: Array = -np.log(np.maximum(signal, 1) / np.float32(open_field))
@@ -246,7 +265,8 @@ def expose(
 
 def _smooth(image: Array, width_mm: float, pixel_mm: tuple[float, float]) -> Array:
     """Blur the last two axes by two running means: in effect a wide bell, at a cost that does not grow with it."""
-    size = [1] * (image.ndim - 2) + [max(round(width_mm / pixel), 1) for pixel in pixel_mm]
+    # An even number of cells would shift the image.
+    size = [1] * (image.ndim - 2) + [2 * round(width_mm / pixel / 2) + 1 for pixel in pixel_mm]
     smoothed: Array = uniform_filter(uniform_filter(image, size, mode="nearest"), size, mode="nearest")
     return smoothed
 
@@ -330,20 +350,18 @@ def tomosynthesis(
     padding = int(np.ceil(PADDING_MM / pixel_mm[0]))
     spare = next_fast_len(rows + 2 * padding, real=True) - rows - 2 * padding
     padded = np.pad(layers.values, ((0, 0), (padding, padding + spare), (0, 0)), mode="edge")
+    dose = PHOTONS_PER_MM2 * settings.dose / settings.projections
     projections = expose(
         project(padded, tube_shifts(layers.heights_mm, settings)),
+        Detector(dose, pixel_mm, SCATTER_RATIO_DBT, BLUR_DBT_MM),
         rng,
-        photons_per_mm2=PHOTONS_PER_MM2 * settings.dose / settings.projections,
-        behind=usual_path(breast, settings.density),
-        pixel_mm=pixel_mm,
-        scatter_ratio=SCATTER_RATIO_DBT,
-        blur_mm=BLUR_DBT_MM,
+        average_path=average_path(breast, settings.density),
     )
     return reconstruct(projections, tube_shifts(heights_mm, settings))[:, padding : padding + rows]
 
 
-def usual_path(breast: CompressedBreast, density: float) -> float:
-    """Return the line integral by which the exposure is chosen: an average breast of this thickness."""
+def average_path(breast: CompressedBreast, density: float) -> float:
+    """Return the line integral through an average breast of this thickness."""
     return breast.thickness_mm * (MU_FAT + density * (MU_GLAND - MU_FAT))
 
 
@@ -358,20 +376,12 @@ def present_mammogram(
         12 bits, 0 where there is no breast.
     """
     pixel_mm = _pixel_mm(settings.dm_rows, settings.dm_columns)
-    usual = usual_path(breast, settings.density)
-    measured = expose(
-        paths,
-        rng,
-        photons_per_mm2=PHOTONS_PER_MM2 * settings.dose,
-        behind=usual,
-        pixel_mm=pixel_mm,
-        scatter_ratio=SCATTER_RATIO_DM,
-        blur_mm=BLUR_DM_MM,
-    )
+    detector = Detector(PHOTONS_PER_MM2 * settings.dose, pixel_mm, SCATTER_RATIO_DM, BLUR_DM_MM)
+    measured = expose(paths, detector, rng, average_path=average_path(breast, settings.density))
     fat = np.float32(breast.thickness_mm * MU_FAT)
     # Peripheral equalisation: where the breast gets thinner, it is filled up to the thickness of fat elsewhere.
     estimate = _smooth(measured, EQUALISATION_MM, pixel_mm)
-    inside = np.clip(measured / (np.float32(0.35) * fat), 0, 1)
+    inside = np.clip(measured / (np.float32(0.45) * fat), 0, 1)
     equal = measured + np.maximum(np.float32(0.97) * fat - estimate, 0) * inside
     breast_pixels = equal[measured > np.float32(0.5) * fat]
     low, high = np.float32(0.80) * fat, np.quantile(breast_pixels, 0.999)

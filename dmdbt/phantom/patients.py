@@ -179,7 +179,7 @@ def _draw_views(rng: np.random.Generator, views_per_patient: float) -> tuple[Vie
 
 
 def _draw_position(rng: np.random.Generator) -> tuple[float, float, float]:
-    # Within a cylinder about the nipple's axis that is inside the breast and clear of the pectoral muscle in both views.
+    # In both views this cylinder about the nipple's axis is inside the breast and clear of the pectoral muscle.
     toward_nipple = rng.uniform(0.35, 0.78)
     radius, angle = 0.33 * np.sqrt(rng.random()), rng.uniform(0, 2 * np.pi)
     return float(toward_nipple), float(radius * np.cos(angle)), float(radius * np.sin(angle))

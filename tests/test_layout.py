@@ -1,0 +1,157 @@
+"""DVC does not follow imports, and Python knows no floors: both are held against the code here."""
+
+import ast
+import importlib
+import inspect
+import shlex
+from functools import cache
+from pathlib import Path
+
+import pytest
+import yaml
+
+from dmdbt import params
+
+ROOT = Path(__file__).parents[1]
+FLOORS = {
+    "dmdbt/errors.py": 1,
+    "dmdbt/files.py": 1,
+    "dmdbt/terms.py": 1,
+    "dmdbt/params.py": 2,
+    "dmdbt/phantom": 2,
+    "dmdbt/readers": 2,
+    "dmdbt/rankpool": 2,
+    "dmdbt/features": 2,
+    "dmdbt/evaluation": 2,
+    "dmdbt/running": 2,
+    "dmdbt/cohort": 3,
+    "dmdbt/heads": 3,
+    "stages": 4,
+    "dmdbt/__main__.py": 5,
+}
+# Modules of floor 1 and the reader of params.yaml are no `deps`: a new error message would run everything again.
+ROOMS = [room for room, floor in FLOORS.items() if not room.endswith(".py") and floor < 4]
+
+
+def load_stages():
+    stages = {}
+    for path in ("dvc.yaml", "data/phantom/dvc.yaml"):
+        stages |= yaml.safe_load((ROOT / path).read_text())["stages"]
+    return stages
+
+
+STAGES = load_stages()
+
+
+def room(path):
+    """The entry of FLOORS that a file belongs to."""
+    text = path.relative_to(ROOT).as_posix()
+    return max((name for name in FLOORS if text == name or text.startswith(name + "/")), key=len, default=None)
+
+
+def module_files(name):
+    """The files that importing a module of this project runs."""
+    path = ROOT.joinpath(*name.split("."))
+    found = [path.with_suffix(".py"), path / "__init__.py", path.parent / "__init__.py"]
+    return [file for file in found if file.is_file()]
+
+
+@cache
+def imports(path):
+    """The files of this project that a file imports directly."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        elif isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        else:
+            continue
+        for name in names:
+            if name.split(".")[0] in ("dmdbt", "stages"):
+                found.update(module_files(name))
+    return frozenset(found - {path})
+
+
+def closure(path):
+    """Every file of this project that importing a file runs."""
+    seen, waiting = set(), [path]
+    while waiting:
+        current = waiting.pop()
+        if current not in seen:
+            seen.add(current)
+            waiting += imports(current)
+    return seen
+
+
+def entry_names(entries):
+    return [next(iter(entry)) if isinstance(entry, dict) else entry for entry in entries]
+
+
+def outputs(stage):
+    return entry_names([*stage.get("outs", []), *stage.get("metrics", [])])
+
+
+def options(stage):
+    words = shlex.split(stage["cmd"])
+    return dict(zip((word[2:].replace("-", "_") for word in words[3::2]), words[4::2], strict=True))
+
+
+def test_every_stage_has_its_file_and_every_file_its_stage():
+    files = {path.stem for path in (ROOT / "stages").glob("[!_]*.py")}
+    assert files == set(STAGES)
+    for name, stage in STAGES.items():
+        assert stage["cmd"].startswith(f"python -m stages.{name} ")
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_a_stage_depends_on_exactly_the_packages_that_it_imports(name):
+    used = {room(path) for path in closure(ROOT / f"stages/{name}.py")} & set(ROOMS)
+    code = {dep for dep in STAGES[name]["deps"] if dep.startswith(("dmdbt", "stages"))}
+    assert code == used | {f"stages/{name}.py"}
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_a_stage_tracks_exactly_the_sections_of_params_that_it_reads(name):
+    annotations = inspect.get_annotations(importlib.import_module(f"stages.{name}").main).values()
+    used = {section for section, kind in params.SECTIONS.items() if kind in annotations}
+    assert {entry.split(".")[0] for entry in STAGES[name].get("params", [])} == used
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_the_paths_of_a_command_are_those_that_dvc_tracks(name):
+    stage = STAGES[name]
+    given = {value for option, value in options(stage).items() if option != "backbone"}
+    tracked = {dep for dep in stage["deps"] if not dep.startswith(("dmdbt", "stages"))} | set(outputs(stage))
+    # A folder may stand for the files in it that are tracked one by one.
+    untracked = {path for path in given - tracked if not any(item.startswith(path + "/") for item in tracked)}
+    # The summary reads no cohort: the path itself tells whether it is the simulated one.
+    assert untracked <= ({"${cohort}"} if name == "summary" else set())
+    assert {item for item in tracked - given if not any(item.startswith(path + "/") for path in given)} == set()
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_the_options_of_a_command_are_the_arguments_of_main(name):
+    parameters = inspect.get_annotations(importlib.import_module(f"stages.{name}").main)
+    sections = tuple(params.SECTIONS.values())
+    assert set(options(STAGES[name])) == {
+        key for key, kind in parameters.items() if key != "return" and kind not in sections
+    }
+
+
+def test_every_output_is_ignored_by_git_or_kept_out_of_the_cache_by_name():
+    ignored = (ROOT / ".gitignore").read_text().splitlines()
+    for stage in STAGES.values():
+        for entry in [*stage.get("outs", []), *stage.get("metrics", [])]:
+            path = entry_names([entry])[0]
+            in_git = isinstance(entry, dict) and entry[path].get("cache") is False
+            assert in_git or any(f"/{path}".startswith(line) for line in ignored if line.startswith("/data/")), path
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "dmdbt").rglob("*.py")), ids=lambda path: path.stem)
+def test_a_module_imports_from_lower_floors_alone(path):
+    here = room(path)
+    for imported in imports(path):
+        there = room(imported)
+        if there not in (here, None):
+            assert FLOORS[there] < FLOORS[here], f"{path} imports {imported}"

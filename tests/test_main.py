@@ -1,0 +1,30 @@
+from pathlib import Path
+
+import pytest
+import yaml
+
+from dmdbt import params
+from dmdbt.__main__ import SETTINGS, main
+
+
+def test_settings_are_printed_as_options_of_dvc(capsys):
+    assert main(["settings", "paper"]) == 0
+    options = capsys.readouterr().out.split()
+    assert options[::2] == ["-S"] * (len(options) // 2)
+    assert {"features.size.resnet=832", "split.test_folds=[0]", "train.learning_rate=0.0001"} <= set(options)
+
+
+@pytest.mark.parametrize("path", sorted(SETTINGS.glob("*.yaml")), ids=lambda path: path.stem)
+def test_every_setting_changes_the_demo_into_valid_parameters(tmp_path, path):
+    content = yaml.safe_load((Path(__file__).parents[1] / "params.yaml").read_text())
+    for section, values in yaml.safe_load(path.read_text()).items():
+        content[section] |= values
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(content))
+    for section in params.SECTIONS.values():
+        params.read(section, tmp_path / "params.yaml")
+
+
+def test_an_unknown_setting_is_refused_with_the_known_ones(capsys):
+    with pytest.raises(SystemExit):
+        main(["settings", "hospital"])
+    assert "choose from" in capsys.readouterr().err
