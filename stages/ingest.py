@@ -3,7 +3,8 @@
 from functools import partial
 from pathlib import Path
 
-from dmdbt.cohort import TABLE_NAME, check_case, read_table, summarize, write_table
+from dmdbt.cohort import TABLE_NAME, read_table, write_table
+from dmdbt.cohort.checks import check_case, summarize
 from dmdbt.files import write_json
 from dmdbt.running import map_cases
 from stages._entry import run

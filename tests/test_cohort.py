@@ -1,6 +1,7 @@
 import pytest
 
-from dmdbt.cohort import Case, check_case, read_folds, read_table, summarize, write_folds, write_table
+from dmdbt.cohort import Case, read_folds, read_table, write_folds, write_table
+from dmdbt.cohort.checks import check_case, summarize
 from dmdbt.errors import InputDataError, IntegrityError, TableError
 from dmdbt.terms import Label, Laterality, View
 from tests.clinic import write_avi, write_dicom

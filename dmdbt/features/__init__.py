@@ -3,17 +3,24 @@
 from dmdbt.features.augment import COPIES, augmented
 from dmdbt.features.backbones import architecture, build_backbone, feature_shape, normalize
 from dmdbt.features.extraction import extract
+from dmdbt.features.procedural import pretrain
 from dmdbt.features.store import Origin, read_features, write_features
+from dmdbt.features.weights import Weights, imagenet_weights, local_weights, write_weights
 
 __all__ = [
     "COPIES",
     "Origin",
+    "Weights",
     "architecture",
     "augmented",
     "build_backbone",
     "extract",
     "feature_shape",
+    "imagenet_weights",
+    "local_weights",
     "normalize",
+    "pretrain",
     "read_features",
     "write_features",
+    "write_weights",
 ]

@@ -103,10 +103,11 @@ def build_backbone(name: str, weights: Path, *, resnet_depth: int = 50) -> nn.Mo
     try:
         backbone.load_state_dict(load_file(weights), strict=True)
     except (OSError, SafetensorError, RuntimeError) as exc:
+        found = " ".join(str(exc).split())[:300]
         raise IntegrityError(
             "WEIGHTS",
             file=weights.name,
-            cause=f"expected the weights of {architecture(name, resnet_depth)}, got: {str(exc)[:500]}",
+            cause=f"expected the weights of {architecture(name, resnet_depth)}, got: {found}",
             remedy=f"Run the stage weights again: dvc repro --force weights@{name}.",
         ) from exc
     return backbone.requires_grad_(False).eval()

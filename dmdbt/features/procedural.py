@@ -20,8 +20,17 @@ _WARM_UP = 0.2  # share of the steps
 _REPORTED = 20  # the reported loss is the mean over so many last steps
 
 
-class _NormalizedConv(nn.Sequential):
+class _NormalizedConv(nn.Module):
     """A convolution and a temporary batch norm."""
+
+    def __init__(self, conv: nn.Conv2d) -> None:
+        super().__init__()
+        self.conv = conv
+        self.norm = nn.BatchNorm2d(conv.out_channels)
+
+    def forward(self, images: Tensor) -> Tensor:
+        normalized: Tensor = self.norm(self.conv(images))
+        return normalized
 
 
 def pretrain(
@@ -68,7 +77,7 @@ def add_batch_norms(module: nn.Module) -> None:
     """Put a batch norm behind every convolution inside `module`."""
     for name, child in list(module.named_children()):
         if isinstance(child, nn.Conv2d):
-            setattr(module, name, _NormalizedConv(child, nn.BatchNorm2d(child.out_channels)))
+            setattr(module, name, _NormalizedConv(child))
         else:
             add_batch_norms(child)
 
@@ -77,20 +86,21 @@ def fold_batch_norms(module: nn.Module) -> None:
     """Undo `add_batch_norms`: the convolutions alone then compute what both computed in eval mode."""
     for name, child in list(module.named_children()):
         if isinstance(child, _NormalizedConv):
-            setattr(module, name, fuse_conv_bn_eval(child[0], child[1]))
+            setattr(module, name, fuse_conv_bn_eval(child.conv, child.norm))
         else:
             fold_batch_norms(child)
 
 
-def _train(
-    backbone: nn.Module, name: str, steps: int, batch_size: int, image_size: int, generator: Generator
-) -> float:
-    """Train a backbone in place, with a linear classifier on its average-pooled feature map."""
-    backbone.train()
-    channels = feature_shape(backbone, image_size)[0]
+def _train(backbone: nn.Module, name: str, steps: int, batch_size: int, image_size: int, generator: Generator) -> float:
+    """Train a backbone in place, with a linear classifier of every cell of its feature map.
+
+    The target of a cell is which shapes it touches: a given budget teaches far more than with one target per image.
+    """
+    channels = feature_shape(backbone.eval(), image_size)[0]
     classifier = nn.Conv2d(channels, len(SHAPES), kernel_size=1)
-    nn.init.zeros_(classifier.weight)
-    nn.init.zeros_(classifier.bias)
+    for parameter in classifier.parameters():
+        nn.init.zeros_(parameter)  # torch's own initialization would draw from its global generator
+    backbone.train()
     parameters = [*backbone.parameters(), *classifier.parameters()]
     optimizer = torch.optim.AdamW(parameters, weight_decay=_WEIGHT_DECAY)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, _LEARNING_RATE, total_steps=steps, pct_start=_WARM_UP)
@@ -101,7 +111,7 @@ def _train(
         targets = F.adaptive_max_pool2d(batch.masks, logits.shape[2:])
         loss = F.binary_cross_entropy_with_logits(logits, targets)
         optimizer.zero_grad()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         schedule.step()
         losses.append(loss.item())

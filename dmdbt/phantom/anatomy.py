@@ -36,7 +36,7 @@ _PERIOD = (2.4, 2.4, 1.2)
 _COARSE = (80, 80, 40)
 _FINE_PERIOD = (0.36, 0.36, 0.36)
 _FINE = (48, 48, 48)
-_EXPONENT = 4.1  # Power law of the glandular field before the threshold; projected, mammograms come to about 3.1.
+_EXPONENT = 3.8  # Power law of the glandular field before the threshold; projected, mammograms come to about 3.1.
 _LOBULE_FREQUENCY = 2.5  # Cycles per unit below which the power law levels off: gland comes in lobes, not halves.
 _CROSSOVER = 11.0  # Cycles per unit: below it the coarse field, above it the tiled fine one.
 _SOFTNESS = 0.35  # Of the threshold, in standard deviations of the field.
@@ -284,8 +284,7 @@ class CompressedBreast:
         first, second, third = (np.float32(bulge) for bulge in self.bulges)
         bulge = 1 + first * sine + second * sine * sine + third * sine * (3 - 4 * sine * sine)
         slope = np.sqrt((x / depth) ** 2 + (y / half_width) ** 2) / radius + np.float32(1e-4)
-        margin: Array = (bulge - radius) / slope
-        return margin
+        return np.asarray((bulge - radius) / slope, np.float32)
 
     def _cover(
         self, margin: Array, height_mm: float, cell_mm: tuple[float, float, float], *, inset: float

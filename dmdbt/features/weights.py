@@ -1,0 +1,155 @@
+"""Weights of a backbone from a checkpoint of torchvision or a local file, and how they are stored."""
+
+import pickle
+import re
+from collections.abc import Mapping
+from http.client import HTTPException
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from dmdbt.errors import IntegrityError, ParameterError, SurroundingsError
+from dmdbt.features.backbones import architecture, create_classifier, feature_extractor
+from dmdbt.features.torchvision_operators import models
+from dmdbt.files import sha256, whole_file, write_json
+
+_SETTING = "backbones.weights"
+_OTHER_SOURCES = f"set {_SETTING} to a local file or to procedural"
+# torchvision's checkpoints of DenseNet are older than its code: "denselayer1.norm.1.weight" is now "norm1.weight".
+_OLD_DENSENET = re.compile(r"(denselayer\d+\.(?:norm|relu|conv))\.(?=[12]\.)")
+_LISTED = 3  # so many keys of each kind are named in an error
+
+
+class Weights(NamedTuple):
+    """State dict of a backbone under torchvision's names, and where it came from."""
+
+    state_dict: dict[str, Tensor]
+    origin: Mapping[str, object]
+
+
+def imagenet_weights(name: str, resnet_depth: int = 50) -> Weights:
+    """Return torchvision's weights, the first that it published for an architecture (``IMAGENET1K_V1``).
+
+    The checkpoint is downloaded once into the folder of `torch.hub`. It is compared with the hash in its name each
+    time, which `torch.hub` does at download only, and never unpickled beyond tensors.
+
+    Raises
+    ------
+    SurroundingsError
+        The checkpoint is not there and cannot be downloaded.
+    IntegrityError
+        It is damaged.
+    """
+    published = next(iter(models.get_model_weights(architecture(name, resnet_depth))))
+    file = Path(torch.hub.get_dir()) / "checkpoints" / published.url.rpartition("/")[2]
+    hash_prefix = file.stem.rpartition("-")[2]
+    if not file.exists():
+        _download(published.url, file, hash_prefix)
+    if not sha256(file).startswith(hash_prefix):
+        raise IntegrityError(
+            "WEIGHTS-HASH",
+            file=file.name,
+            cause=f"expected a SHA-256 that starts with {hash_prefix}, got {sha256(file)[:8]}",
+            remedy=f"Delete <torch hub folder>/checkpoints/{file.name} and run again.",
+        )
+    origin = {
+        "source": "imagenet",
+        "weights": str(published),
+        "checkpoint": file.name,
+        "checkpoint_sha256": sha256(file),
+    }
+    return Weights(_backbone_part(file, name, resnet_depth), origin)
+
+
+def local_weights(source: str, name: str, resnet_depth: int = 50) -> Weights:
+    """Return the weights in a file: a whole classifier of any number of classes, or a backbone alone.
+
+    Parameters
+    ----------
+    source
+        Path of a state dict under torchvision's names: ``.safetensors``, or else a file of `torch.save`, of which
+        nothing but tensors is read. ``{backbone}`` in it stands for `name`.
+    name, resnet_depth
+        See `dmdbt.features.backbones.architecture`.
+
+    Raises
+    ------
+    ParameterError
+        There is no such file.
+    IntegrityError
+        It is damaged, or of another architecture.
+    """
+    file = Path(source.replace("{backbone}", name))
+    if not file.is_file():
+        raise ParameterError(
+            _SETTING,
+            expected="imagenet, procedural or an existing file",
+            found=str(file),
+            remedy="Correct the path; {backbone} in it stands for the backbone's name.",
+        )
+    origin = {"source": "file", "file": file.name, "file_sha256": sha256(file)}
+    return Weights(_backbone_part(file, name, resnet_depth), origin)
+
+
+def write_weights(weights: Weights, architecture: str, *, output: Path, provenance: Path) -> None:
+    """Write the state dict as safetensors, and its origin, architecture and SHA-256 as JSON."""
+    tensors = {key: tensor.contiguous() for key, tensor in sorted(weights.state_dict.items())}
+    with whole_file(output) as temporary:
+        save_file(tensors, temporary)
+    write_json(provenance, {**weights.origin, "architecture": architecture, "sha256": sha256(output)})
+
+
+def _download(url: str, file: Path, hash_prefix: str) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        torch.hub.download_url_to_file(url, str(file), hash_prefix=hash_prefix, progress=True)
+    except (OSError, HTTPException, RuntimeError) as exc:
+        raise SurroundingsError(
+            f"{_SETTING}: expected to download {url}, got: {exc}. Put the file at "
+            f"<torch hub folder>/checkpoints/{file.name} (here {file}), or {_OTHER_SOURCES}."
+        ) from exc
+
+
+def _backbone_part(file: Path, name: str, resnet_depth: int) -> dict[str, Tensor]:
+    """Read a state dict, check every key and shape, and leave out the fully connected layers."""
+    stored = {_OLD_DENSENET.sub(r"\1", key): tensor for key, tensor in _read(file).items()}
+    classifier = create_classifier(name, resnet_depth)
+    backbone = feature_extractor(classifier)
+    expected = backbone.state_dict()
+    # Checkpoints that are older than this counter lack it, and nothing uses it.
+    needed = {key: tensor for key, tensor in expected.items() if not key.endswith("num_batches_tracked")}
+    faults = {
+        "missing": [key for key in needed if key not in stored],
+        "unknown": [key for key in stored if key not in classifier.state_dict()],
+        "of another shape": [key for key in expected if key in stored and stored[key].shape != expected[key].shape],
+        "not finite": [key for key in needed if key in stored and not torch.isfinite(stored[key]).all()],
+    }
+    found = [f"{len(keys)} {fault} ({', '.join(keys[:_LISTED])})" for fault, keys in faults.items() if keys]
+    if found:
+        raise _unusable(file, f"the tensors of {architecture(name, resnet_depth)}", "; ".join(found))
+    backbone.load_state_dict({key: stored[key] for key in expected if key in stored}, strict=True)
+    return backbone.state_dict()
+
+
+def _read(file: Path) -> Mapping[str, Tensor]:
+    try:
+        if file.suffix == ".safetensors":
+            content: object = load_file(file)
+        else:
+            content = torch.load(file, map_location="cpu", weights_only=True)
+    except (OSError, EOFError, RuntimeError, ValueError, pickle.UnpicklingError, SafetensorError) as exc:
+        raise _unusable(file, "a whole file of tensors alone", f"{type(exc).__name__}: {str(exc)[:200]}") from exc
+    if not isinstance(content, Mapping) or not all(isinstance(value, Tensor) for value in content.values()):
+        raise _unusable(file, "a state dict, that is tensors by name", type(content).__name__ + " of other things")
+    return content
+
+
+def _unusable(file: Path, expected: str, found: str) -> IntegrityError:
+    remedy = f"Save model.state_dict() of the torchvision model anew, or {_OTHER_SOURCES}."
+    return IntegrityError(
+        "WEIGHTS", file=file.name, cause=f"expected {expected}, got {' '.join(found.split())}", remedy=remedy
+    )
