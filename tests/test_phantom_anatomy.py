@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from dmdbt.phantom import FindingType, PhantomSettings, image_pair, patients
-from dmdbt.phantom.anatomy import MU_FAT, MU_GLAND, SUPPORT_MM, LayerGrid, compress, draw_tissue
+from dmdbt.phantom.anatomy import MU_FAT, MU_GLAND, SUPPORT_MM, CompressedBreast, LayerGrid, compress, draw_tissue
 from dmdbt.phantom.findings import draw_shape, place
 from dmdbt.terms import Label, View
 
@@ -101,11 +101,9 @@ def test_a_finding_lies_at_the_same_distance_from_the_chest_wall_in_both_views()
 TISSUE = draw_tissue(np.random.default_rng(0), density=0.15)
 
 
-def compress_cheaply(patient, view, monkeypatched=TISSUE):
-    from dmdbt.phantom.anatomy import CompressedBreast
-
+def compress_cheaply(patient, view):
     return CompressedBreast(
-        monkeypatched, view, patient.depth_mm, patient.half_width_mm, patient.thickness_mm, (0.0, 0.0, 0.0)
+        TISSUE, view, patient.depth_mm, patient.half_width_mm, patient.thickness_mm, (0.0, 0.0, 0.0)
     )
 
 

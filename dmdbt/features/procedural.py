@@ -1,5 +1,6 @@
 """Pre-train a backbone on procedural shapes, for use where ImageNet weights cannot be had."""
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -63,7 +64,7 @@ def pretrain(
     backbone = feature_extractor(create_classifier(name, resnet_depth, seed=seed))
     temporary = not any(isinstance(module, nn.BatchNorm2d) for module in backbone.modules())
     generator = Generator().manual_seed(seed)
-    with _threads(THREADS):
+    with _reproducible(seed):
         if temporary:
             add_batch_norms(backbone)
         loss = _train(backbone, name, steps, batch_size, image_size, generator)
@@ -99,30 +100,39 @@ def _train(backbone: nn.Module, name: str, steps: int, batch_size: int, image_si
     channels = feature_shape(backbone.eval(), image_size)[0]
     classifier = nn.Conv2d(channels, len(SHAPES), kernel_size=1)
     for parameter in classifier.parameters():
-        nn.init.zeros_(parameter)  # torch's own initialization would draw from its global generator
+        nn.init.zeros_(parameter)
     backbone.train()
     parameters = [*backbone.parameters(), *classifier.parameters()]
     optimizer = torch.optim.AdamW(parameters, weight_decay=_WEIGHT_DECAY)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, _LEARNING_RATE, total_steps=steps, pct_start=_WARM_UP)
     losses = []
-    for _ in trange(steps, desc=f"pre-train {name}", unit="step", disable=None):
+    for step in trange(steps, desc=f"pre-train {name}", unit="step", disable=None):
         batch = shape_images(batch_size, image_size, generator)
         logits = classifier(backbone(normalize(batch.images)))
         targets = F.adaptive_max_pool2d(batch.masks, logits.shape[2:])
         loss = F.binary_cross_entropy_with_logits(logits, targets)
+        optimizer.param_groups[0]["lr"] = _learning_rate((step + 0.5) / steps)
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
-        schedule.step()
         losses.append(loss.item())
     return sum(losses[-_REPORTED:]) / len(losses[-_REPORTED:])
 
 
+def _learning_rate(progress: float) -> float:
+    """Rise linearly, then fall as a cosine to zero (L. N. Smith, "Super-convergence", 2018). `progress` is in 0..1."""
+    if progress < _WARM_UP:
+        return _LEARNING_RATE * progress / _WARM_UP
+    return _LEARNING_RATE * (1 + math.cos(math.pi * (progress - _WARM_UP) / (1 - _WARM_UP))) / 2
+
+
 @contextmanager
-def _threads(count: int) -> Iterator[None]:
+def _reproducible(seed: int) -> Iterator[None]:
+    """Fix the threads and torch's global generator (some architectures drop at random); restore both afterwards."""
     before = torch.get_num_threads()
-    torch.set_num_threads(count)
+    torch.set_num_threads(THREADS)
     try:
-        yield
+        with torch.random.fork_rng(devices=[]):
+            torch.default_generator.manual_seed(seed)
+            yield
     finally:
         torch.set_num_threads(before)

@@ -18,6 +18,9 @@ Heights = TypeVar("Heights", float, npt.NDArray[np.float64])
 MU_FAT, MU_GLAND, MU_CARCINOMA = 0.0456, 0.0802, 0.0844
 MU_SKIN, MU_MUSCLE, MU_CALCIFICATION = 0.0800, 0.0810, 2.08
 
+# Gland with some fat: as dense as the glandular tissue around it, as most fibroadenomas are.
+MU_FIBROADENOMA = MU_FAT + 0.85 * (MU_GLAND - MU_FAT)
+
 SKIN_MM = 1.7  # Mean of published breast CT measurements, 1.4 to 1.9 mm.
 SUPPORT_MM = 20.0  # From the detector's plane to the underside of the breast.
 MLO_ANGLE_DEG = 50.0  # Turn of the compression about the nipple's axis between CC and MLO.
@@ -36,7 +39,7 @@ _PERIOD = (2.4, 2.4, 1.2)
 _COARSE = (80, 80, 40)
 _FINE_PERIOD = (0.36, 0.36, 0.36)
 _FINE = (48, 48, 48)
-_EXPONENT = 3.8  # Power law of the glandular field before the threshold; projected, mammograms come to about 3.1.
+_EXPONENT = 3.9  # Power law of the glandular field before the threshold; projected, mammograms come to about 3.1.
 _LOBULE_FREQUENCY = 2.5  # Cycles per unit below which the power law levels off: gland comes in lobes, not halves.
 _CROSSOVER = 11.0  # Cycles per unit: below it the coarse field, above it the tiled fine one.
 _SOFTNESS = 0.35  # Of the threshold, in standard deviations of the field.

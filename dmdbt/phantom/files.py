@@ -22,7 +22,7 @@ from dmdbt.phantom.patients import Patient, PhantomSettings
 from dmdbt.terms import Laterality, View
 
 FRAMES_PER_SECOND = 10
-# Scale of the quantisation tables of motion JPEG, from 1 (best) to 31.
+# Scale of the quantization tables of motion JPEG, from 1 (best) to 31.
 MJPEG_QUALITY = 2
 
 _IMPLEMENTATION = "dmdbt phantom 1"

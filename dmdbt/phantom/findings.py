@@ -11,7 +11,7 @@ from dmdbt.phantom.anatomy import (
     MU_CALCIFICATION,
     MU_CARCINOMA,
     MU_FAT,
-    MU_GLAND,
+    MU_FIBROADENOMA,
     Array,
     CompressedBreast,
     Layer,
@@ -135,9 +135,11 @@ def draw_shape(rng: np.random.Generator, finding: FindingType, radius_mm: float)
 
 
 def _circumscribed_mass(rng: np.random.Generator, radius: float) -> FindingShape:
-    """Draw a round or oval mass with a sharp margin and a halo."""
-    maps = _random_rotation(rng) / (radius * rng.uniform(0.8, 1.15, 3))[:, None]
-    return FindingShape(1.3 * radius + 3, Mass(np.zeros((1, 3)), maps[None], edge_mm=0.8, halo=0.4, mu=MU_GLAND))
+    """Draw a round, oval or gently lobulated mass with a sharp margin and a halo."""
+    radii = radius * rng.uniform(0.65, 0.95, (3, 3))
+    maps = np.stack([_random_rotation(rng) / radii_of_lobe[:, None] for radii_of_lobe in radii])
+    mass = Mass(0.2 * radius * _directions(rng, 3), maps, edge_mm=0.8, halo=0.4, mu=MU_FIBROADENOMA)
+    return FindingShape(1.3 * radius + 3, mass)
 
 
 def _spiculated_mass(rng: np.random.Generator, radius: float) -> FindingShape:

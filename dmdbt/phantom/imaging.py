@@ -46,8 +46,8 @@ RAMP_FLOOR = 0.05
 # Rows added for the reconstruction at each border, where the breast is taken to go on unchanged.
 PADDING_MM = 20.0
 
-# Peripheral equalisation: width over which the thickness at the rim is estimated.
-EQUALISATION_MM = 2.0
+# Peripheral equalization: width over which the thickness at the rim is estimated, and the share that is filled up.
+EQUALIZATION_MM, EQUALIZED_SHARE = 2.0, 0.97
 GRAY_LEVELS_DM, GRAY_LEVELS_DBT = 4096, 256
 
 
@@ -357,7 +357,8 @@ def tomosynthesis(
         rng,
         average_path=average_path(breast, settings.density),
     )
-    return reconstruct(projections, tube_shifts(heights_mm, settings))[:, padding : padding + rows]
+    even = _fill_rim_and_air(projections, breast, pixel_mm)
+    return reconstruct(even, tube_shifts(heights_mm, settings))[:, padding : padding + rows]
 
 
 def average_path(breast: CompressedBreast, density: float) -> float:
@@ -379,14 +380,29 @@ def present_mammogram(
     detector = Detector(PHOTONS_PER_MM2 * settings.dose, pixel_mm, SCATTER_RATIO_DM, BLUR_DM_MM)
     measured = expose(paths, detector, rng, average_path=average_path(breast, settings.density))
     fat = np.float32(breast.thickness_mm * MU_FAT)
-    # Peripheral equalisation: where the breast gets thinner, it is filled up to the thickness of fat elsewhere.
-    estimate = _smooth(measured, EQUALISATION_MM, pixel_mm)
-    inside = np.clip(measured / (np.float32(0.45) * fat), 0, 1)
-    equal = measured + np.maximum(np.float32(0.97) * fat - estimate, 0) * inside
+    inside = np.clip(measured / (np.float32(0.6) * fat), 0, 1)
+    estimate = _smooth(measured, EQUALIZATION_MM, pixel_mm)
+    equal = measured + np.maximum(_full_thickness(breast, SCATTER_RATIO_DM) - estimate, 0) * inside
     breast_pixels = equal[measured > np.float32(0.5) * fat]
     low, high = np.float32(0.80) * fat, np.quantile(breast_pixels, 0.999)
     gray = (equal - low) / (np.float32(1.12) * (high - low)) * (GRAY_LEVELS_DM - 1)
     return np.clip(np.rint(gray), 0, GRAY_LEVELS_DM - 1).astype(np.uint16)
+
+
+def _full_thickness(breast: CompressedBreast, scatter_ratio: float) -> np.float32:
+    """Return a little less than what is measured behind fat of the whole thickness."""
+    return np.float32(EQUALIZED_SHARE * breast.thickness_mm * MU_FAT - np.log1p(scatter_ratio))
+
+
+def _fill_rim_and_air(projections: Array, breast: CompressedBreast, pixel_mm: tuple[float, float]) -> Array:
+    """Make the breast evenly thick and the air as dense: peripheral equalization of projections.
+
+    Else the border of the breast would be the strongest edge by far, and different in every slice.
+    """
+    full = _full_thickness(breast, SCATTER_RATIO_DBT)
+    estimate = _smooth(projections, EQUALIZATION_MM, pixel_mm)
+    detail = (projections - estimate) * np.clip(estimate / (np.float32(0.4) * full) - np.float32(1.25), 0, 1)
+    return np.maximum(estimate, full) + detail
 
 
 def present_slices(volume: Array, layers: Layers) -> npt.NDArray[np.uint8]:
