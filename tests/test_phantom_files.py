@@ -99,7 +99,7 @@ def test_neither_names_nor_headers_tell_the_label_or_the_finding(cohort):
         assert not any(word.encode() in content.lower() for word in words if len(word) > 4)
 
 
-def test_the_same_header_stands_in_a_patient_of_the_other_label(cohort, tmp_path):
+def test_the_same_header_stands_in_a_patient_of_the_other_label(tmp_path):
     patient = patients(SMALL)[0]
     swapped = dataclasses.replace(
         patient, label=Label.BENIGN, look=Label.BENIGN, finding=FindingType.CIRCUMSCRIBED_MASS

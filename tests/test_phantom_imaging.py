@@ -1,5 +1,6 @@
 import dataclasses
 from functools import cache
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -39,7 +40,7 @@ def exponent(image, pixel_mm, band):
         *np.meshgrid(*(np.fft.fftfreq(n, d) for n, d in zip(image.shape, pixel_mm, strict=True)), indexing="ij")
     )
     edges = np.geomspace(*band, 9)
-    rings = [(frequency >= low) & (frequency < high) for low, high in zip(edges[:-1], edges[1:], strict=True)]
+    rings = [(frequency >= low) & (frequency < high) for low, high in pairwise(edges)]
     rings = [ring for ring in rings if ring.any()]
     x = [np.log(frequency[ring]).mean() for ring in rings]
     y = [np.log(power[ring].mean()) for ring in rings]

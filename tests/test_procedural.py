@@ -50,9 +50,10 @@ def test_the_image_stands_out_where_a_mask_says_so(shape: str) -> None:
 
 @pytest.mark.parametrize("name", ["alexnet", "squeezenet"])
 def test_folded_batch_norms_leave_the_outputs_and_the_layout_alone(name: str) -> None:
-    backbone = feature_extractor(create_classifier(name)).double()
+    backbone = feature_extractor(create_classifier(name))
     layout = {key: tensor.shape for key, tensor in backbone.state_dict().items()}
     add_batch_norms(backbone)
+    backbone.double()
     with torch.no_grad():
         for module in backbone.modules():
             if isinstance(module, nn.BatchNorm2d):

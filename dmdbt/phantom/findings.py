@@ -240,7 +240,7 @@ class PlacedFinding:
         if self.shape.retraction > 0:
             window = self._retract(window, index)
         if self.shape.mass and self.shape.mass.halo > 0:
-            around = np.exp(-((np.minimum(self._depth(index), 0) / 1.5) ** 2))
+            around = np.exp(-((np.minimum(self.shape.mass.depth(*self._offsets(index)), 0) / 1.5) ** 2))
             window = window * (1 - np.float32(self.contrast * self.shape.mass.halo) * around)
         gland[self.rows, self.columns] = np.clip(window, 0, 1)
         return replace(layer, gland=gland)
@@ -254,7 +254,11 @@ class PlacedFinding:
         # Outside the breast there is nothing to replace.
         tissue = np.clip(window / np.float32(MU_FAT), 0, 1) * np.float32(self.contrast)
         if self.shape.mass:
-            share = np.clip(self._depth(index) / np.float32(self.shape.mass.edge_mm) + np.float32(0.5), 0, 1)
+            share = np.clip(
+                self.shape.mass.depth(*self._offsets(index)) / np.float32(self.shape.mass.edge_mm) + np.float32(0.5),
+                0,
+                1,
+            )
             window = window + share * tissue * (np.float32(self.shape.mass.mu) - window)
         within = self.layers.index(index)
         window = window + self.strands[within] * tissue * (np.float32(MU_CARCINOMA) - window)
@@ -269,10 +273,6 @@ class PlacedFinding:
             columns[self.columns] - np.float32(x),
             float(self.grid.heights_mm[index] - z),
         )
-
-    def _depth(self, index: int) -> Array:
-        assert self.shape.mass is not None
-        return self.shape.mass.depth(*self._offsets(index))
 
     def _retract(self, gland: Array, index: int) -> Array:
         """Show at each place the tissue of a place farther out."""

@@ -315,8 +315,6 @@ def _shift_and_add(images: Array, shifts: npt.NDArray[np.float64], gain: Array) 
     rows = images.shape[1]
     spectrum = np.ascontiguousarray(rfft(images, axis=1).transpose(1, 0, 2))
     phase = np.exp(-2j * np.pi * rfftfreq(rows)[:, None, None] * shifts).astype(np.complex64)
-    if rows % 2 == 0:
-        phase[-1] = phase[-1].real  # A shift of the highest frequency is real.
     moved = (phase * gain[:, None, None]) @ spectrum
     result: Array = irfft(moved.transpose(1, 0, 2), n=rows, axis=1)
     return result
