@@ -97,7 +97,7 @@ def approximate_weights(n_slices: int) -> np.ndarray:
 
 
 def to_uint8(
-    image: np.ndarray, mapping: Literal["symmetric", "minmax"] = "symmetric", *, quantile: float = 0.95
+    image: np.ndarray, mapping: Literal["symmetric", "minmax"] = "symmetric", *, quantile: float = 0.995
 ) -> np.ndarray:
     """Map a dynamic image to 8 bits.
 
