@@ -88,7 +88,7 @@ def _train_fold(
     probs = {head: predict(head, network, loaded, test) for head, network in networks.items()}
     tested: list[Row] = []
     for position, pair in enumerate(test):
-        case = cases[pair]
+        case = cases[int(pair)]
         row: Row = {"case_id": case.case_id, "patient_id": case.patient_id, "label": str(case.label), "fold": fold}
         tested.append(row | {f"p_{head}": float(probs[head][position]) for head in Head})
     return tested, [{"backbone": backbone, "fold": fold, **row} for row in history]

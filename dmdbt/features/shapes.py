@@ -12,14 +12,15 @@ from typing import NamedTuple
 import torch
 from torch import Generator, Tensor
 
-_PRESENCE = 0.2  # probability of each shape in an image: two of the ten on average
+_PRESENCE = 0.15  # probability of each shape in an image: one or two of the ten on average
 _RADIUS = (3.0, 12.0)  # in pixels, whatever the size of the image; log-uniform
-_CONTRAST = (1.5, 4.0)  # of a shape, in standard deviations of the noise; either sign
+_CONTRAST = (3.0, 12.0)  # of a shape, in standard deviations of the noise; either sign
 _VISIBLE = 0.3  # of a shape's contrast, for its mask
 _NOISE_EXPONENT = (1.0, 1.7)  # of the amplitude spectrum
 _BRIGHTNESS = (0.2, 0.7)  # mean of an image, in 0..1
 _GAIN = (0.06, 0.18)  # standard deviation of the noise, in 0..1
 _DOTS = 10
+_BORDERED = 0.6  # share of images that end at a curved border, black beyond it, as an object on a dark ground does
 
 
 class ShapeImages(NamedTuple):
@@ -130,7 +131,22 @@ def shape_images(count: int, size: int, generator: Generator) -> ShapeImages:
         masks[chosen, index] = (shape > _VISIBLE).float()
     gain = _uniform(count, *_GAIN, generator).view(-1, 1, 1)
     images = (_uniform(count, *_BRIGHTNESS, generator).view(-1, 1, 1) + gain * images).clamp(0, 1)
-    return ShapeImages(images.unsqueeze(1), masks)
+    object_ = _object(count, size, generator)
+    return ShapeImages((images * object_).unsqueeze(1), masks * (object_ > 0.5).unsqueeze(1))
+
+
+def _object(count: int, size: int, generator: Generator) -> Tensor:
+    """Share of each pixel (count, size, size) that lies on the object: all of it, or one side of a large circle."""
+    radius = size * torch.exp(_uniform(count, math.log(0.8), math.log(3.0), generator)).view(-1, 1, 1)
+    reach = size * _uniform(count, -0.3, 0.45, generator).view(-1, 1, 1)  # of the circle's rim beyond the middle
+    angle = _uniform(count, 0, 2 * math.pi, generator).view(-1, 1, 1)
+    softness = _uniform(count, 0.4, 2.0, generator).view(-1, 1, 1)  # in pixels
+    rows, columns = torch.meshgrid(torch.arange(size) - size / 2, torch.arange(size) - size / 2, indexing="ij")
+    down = rows - (reach - radius) * torch.cos(angle)
+    right = columns - (reach - radius) * torch.sin(angle)
+    inside = torch.sigmoid((radius - torch.hypot(down, right)) / softness)
+    whole = torch.rand(count, 1, 1, generator=generator) >= _BORDERED
+    return torch.where(whole, 1.0, inside)
 
 
 def _frame(count: int, size: int, generator: Generator) -> _Frame:
