@@ -11,7 +11,7 @@ def test_settings_are_printed_as_options_of_dvc(capsys):
     assert main(["settings", "paper"]) == 0
     options = capsys.readouterr().out.split()
     assert options[::2] == ["-S"] * (len(options) // 2)
-    assert {"features.size.resnet=832", "split.test_folds=[0]", "train.learning_rate=0.0001"} <= set(options)
+    assert {"features.size.resnet=832", "split.test_folds=[0]", "train.epochs=100"} <= set(options)
 
 
 @pytest.mark.parametrize("path", sorted(SETTINGS.glob("*.yaml")), ids=lambda path: path.stem)

@@ -93,12 +93,13 @@ def fold_batch_norms(module: nn.Module) -> None:
 
 
 def _train(backbone: nn.Module, name: str, steps: int, batch_size: int, image_size: int, generator: Generator) -> float:
-    """Train a backbone in place, with a linear classifier of every cell of its feature map.
+    """Train a backbone in place, with a linear classifier of its average-pooled feature map.
 
-    The target of a cell is which shapes it touches: a given budget teaches far more than with one target per image.
+    The target is which shapes the image holds. With a target for every cell of the map the shapes are told apart
+    better, but each cell then answers for itself, and heads over frozen maps learned less.
     """
     channels = feature_shape(backbone.eval(), image_size)[0]
-    classifier = nn.Conv2d(channels, len(SHAPES), kernel_size=1)
+    classifier = nn.Linear(channels, len(SHAPES))
     for parameter in classifier.parameters():
         nn.init.zeros_(parameter)
     backbone.train()
@@ -107,9 +108,8 @@ def _train(backbone: nn.Module, name: str, steps: int, batch_size: int, image_si
     losses = []
     for step in trange(steps, desc=f"pre-train {name}", unit="step", disable=None):
         batch = shape_images(batch_size, image_size, generator)
-        logits = classifier(backbone(normalize(batch.images)))
-        targets = F.adaptive_max_pool2d(batch.masks, logits.shape[2:])
-        loss = F.binary_cross_entropy_with_logits(logits, targets)
+        logits = classifier(backbone(normalize(batch.images)).mean(dim=(2, 3)))
+        loss = F.binary_cross_entropy_with_logits(logits, batch.masks.amax(dim=(2, 3)))
         optimizer.param_groups[0]["lr"] = _learning_rate((step + 0.5) / steps)
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]

@@ -12,8 +12,8 @@ from typing import NamedTuple
 import torch
 from torch import Generator, Tensor
 
-_PRESENCE = 0.15  # probability of each shape in an image: one or two of the ten on average
-_RADIUS = (3.0, 12.0)  # in pixels, whatever the size of the image; log-uniform
+_PRESENCE = 0.2  # probability of each shape in an image: two of the ten on average
+_RADIUS = (3.0, 14.0)  # in pixels, whatever the size of the image; log-uniform
 _CONTRAST = (3.0, 12.0)  # of a shape, in standard deviations of the noise; either sign
 _VISIBLE = 0.3  # of a shape's contrast, for its mask
 _NOISE_EXPONENT = (1.0, 1.7)  # of the amplitude spectrum

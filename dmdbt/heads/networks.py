@@ -20,7 +20,8 @@ class SingleModalityHead(nn.Module):
     """Classifier of the feature maps of one modality (DM or DBT).
 
     A 1 x 1 convolution, batch norm, leaky ReLU and max-pool 2 x 2 with stride 1; then fully connected layers with
-    dropout. The paper does not say what stands between the fully connected layers: leaky ReLU here.
+    dropout. The paper names no activation between the fully connected layers, and there is none here: behind inputs
+    that are all positive and tens of thousands in number, rectified units die within an epoch of Adam.
 
     Parameters
     ----------
@@ -101,7 +102,7 @@ def _convolution(channels: int, filters: int) -> nn.Sequential:
 def _classifier(inputs: int, hidden: Sequence[int], dropout: float) -> nn.Sequential:
     layers: list[nn.Module] = []
     for width in hidden:
-        layers += [nn.Linear(inputs, width), nn.LeakyReLU(_SLOPE, inplace=True), nn.Dropout(dropout)]
+        layers += [nn.Linear(inputs, width), nn.Dropout(dropout)]
         inputs = width
     return nn.Sequential(*layers, nn.Linear(inputs, N_CLASSES))
 

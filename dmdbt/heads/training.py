@@ -1,5 +1,6 @@
 """Train the three heads of one fold in one pass over the features."""
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -24,7 +25,7 @@ class HeadSettings:
 
 @dataclass(frozen=True)
 class TrainSettings:
-    """Number of passes, pairs in a batch (even), learning rate of Adam, and the seed of everything random."""
+    """Number of passes, samples in a batch (even), first learning rate of Adam, and the seed of everything random."""
 
     epochs: int
     batch_size: int
@@ -42,8 +43,8 @@ def train_heads(
 ) -> tuple[dict[Head, nn.Module], list[dict[str, str | int | float]]]:
     """Train the three heads on some of the pairs, for a fixed number of epochs.
 
-    Each batch is read once, holds as many benign as malignant samples, and is given to all three heads. The last
-    epoch's weights are returned: nothing is chosen.
+    Each batch is read once, holds as many benign as malignant samples, and is given to all three heads. The learning
+    rate falls from epoch to epoch as a cosine, and the last epoch's weights are returned: nothing is chosen.
 
     Parameters
     ----------
@@ -79,6 +80,8 @@ def train_heads(
             for head, network in heads.items()
         }
         for epoch in range(1, settings.epochs + 1):
+            for optimizer in optimizers.values():
+                optimizer.param_groups[0]["lr"] = _learning_rate(settings, epoch)
             losses = _train_epoch(features, pairs, heads, optimizers, settings.batch_size, rng, epoch=epoch)
             history += [{"head": str(head), "epoch": epoch, "loss": loss} for head, loss in losses.items()]
             on_epoch()
@@ -167,6 +170,11 @@ def _train_epoch(
             loss.backward()  # type: ignore[no-untyped-call]
             optimizers[head].step()
     return {head: float(np.mean(values)) for head, values in losses.items()}
+
+
+def _learning_rate(settings: TrainSettings, epoch: int) -> float:
+    """Half a cosine from the first epoch's rate toward 0: at a constant rate the last epoch would be a lottery."""
+    return settings.learning_rate * (1 + math.cos(math.pi * (epoch - 1) / settings.epochs)) / 2
 
 
 def _seen_by(head: Head, maps: Tensor) -> Tensor:
