@@ -1,6 +1,6 @@
 """Make the picture of the README: one pair as the pipeline sees it.
 
-Run from the root after `dvc repro`: ``python docs/example.py P0003-R-CC docs/example.png``. From left to right: the
+Run from the root after `dvc repro`: ``python -m docs.example P0003-R-CC docs/example.png``. From left to right: the
 mammogram, the first, the middle and the last slice of the volume, and its dynamic image.
 """
 
