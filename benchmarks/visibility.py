@@ -1,5 +1,7 @@
-"""Ask how much of the label simple contrasts see, without any backbone: the largest contrast of each size, and a
-logistic regression tested on every fold. Run after ``dvc repro``: ``python -m benchmarks.visibility``.
+"""Ask how much of the label simple contrasts see, without any backbone.
+
+The largest contrast of each size, and a logistic regression tested on every fold. Run after ``dvc repro``:
+``python -m benchmarks.visibility``.
 """
 
 from pathlib import Path
