@@ -1,5 +1,9 @@
-"""One thread per process: the networks of the tests are too small for two."""
+"""One thread per process, for the networks of the tests are too small for two; and no time limit on a busy machine."""
 
 import os
 
+from hypothesis import settings
+
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+settings.register_profile("patient", deadline=None)
+settings.load_profile("patient")
