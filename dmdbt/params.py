@@ -83,9 +83,9 @@ class Decode:
 
 @dataclass(frozen=True)
 class Rankpool:
-    """Equation (1), and the mapping of its minimizer to 8 bits."""
+    """Equation (1), and the mapping of its minimizer to 8 bits; below a rho of 1 there is no solver yet."""
 
-    rho: Annotated[float, Within(1e-8, 1e8)]
+    rho: Annotated[float, Within(1.0, 1e8)]
     mapping: Literal["symmetric", "minmax"]
     quantile: Annotated[float, Within(0.5, 1.0)]
 

@@ -404,7 +404,7 @@ def _fill_rim_and_air(projections: Array, breast: CompressedBreast, pixel_mm: tu
 
 
 def present_slices(volume: Array, layers: Layers) -> npt.NDArray[np.uint8]:
-    """Window a volume to 8 bits: one window for all slices, which loses nothing inside the breast.
+    """Window a volume to 8 bits: one window for all slices, which clips few voxels of the breast (0.06 %).
 
     Returns
     -------
