@@ -70,11 +70,15 @@ class IntegrityError(InputDataError):
 
 @contextmanager
 def located(*, case: str, file: str) -> Iterator[None]:
-    """Name the case and the file in an `InputDataError` of a reader, which knows neither."""
+    """Name the case and its file in an `InputDataError` of a reader, which knows neither.
+
+    A file made of it, such as one of its slices, stays named in parentheses.
+    """
     try:
         yield
     except InputDataError as error:
-        raise type(error)(error.code, case=case, file=file, cause=error.cause, remedy=error.remedy) from error
+        made = "" if error.file in ("-", file.rpartition("/")[2]) else f" ({error.file})"
+        raise type(error)(error.code, case=case, file=file + made, cause=error.cause, remedy=error.remedy) from error
 
 
 def _rebuild(kind: type[DmdbtError], args: tuple[object, ...], fields: dict[str, object]) -> DmdbtError:

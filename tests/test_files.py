@@ -67,3 +67,9 @@ def test_a_located_error_names_case_and_file():
     with pytest.raises(InputDataError, match="^E-CODE case=P1-L-CC file=dm/a.dcm cause=x remedy=y$"):
         with located(case="P1-L-CC", file="dm/a.dcm"):
             raise InputDataError("CODE", file="a.dcm", cause="x", remedy="y")
+
+
+def test_a_located_error_still_names_the_slice_that_is_at_fault():
+    with pytest.raises(InputDataError, match=r"^E-CODE case=P1-L-CC file=dbt/a.avi \(0003.jpg\) cause=x remedy=y$"):
+        with located(case="P1-L-CC", file="dbt/a.avi"):
+            raise InputDataError("CODE", file="0003.jpg", cause="x", remedy="y")
