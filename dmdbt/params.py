@@ -117,8 +117,9 @@ class Weights:
 
 @dataclass(frozen=True)
 class Features:
-    """The augmented copies of an image, and the input size of each backbone."""
+    """What of an image a backbone sees, its augmented copies, and the input size of each backbone."""
 
+    crop: Literal["breast", "none"]
     copies: list[Copy]
     size: dict[str, ImageSize]
 

@@ -12,10 +12,13 @@ from dmdbt.cohort import Case, read_table
 from dmdbt.errors import InputDataError, located
 from dmdbt.features import Origin, architecture, build_backbone, extract, write_features
 from dmdbt.files import sha256, whole_folder
-from dmdbt.readers import read_gray, resize
+from dmdbt.readers import breast_box, read_gray, resize
 from dmdbt.running import map_cases
 from dmdbt.terms import Modality
 from stages._entry import run
+
+# Gray level beside the breast: no signal in a mammogram, no change from slice to slice in a dynamic image.
+_BACKGROUND = {Modality.DM: 0, Modality.DBT: 128}
 
 
 @dataclass(frozen=True)
@@ -27,6 +30,7 @@ class _Job:
     weights: Path
     weights_sha256: str
     size: int
+    crop: bool
     copies: tuple[str, ...]
 
 
@@ -47,6 +51,7 @@ def main(
         weights=weights,
         weights_sha256=sha256(weights),
         size=params.for_backbone(settings.size, backbone, key="features.size"),
+        crop=settings.crop == "breast",
         copies=tuple(settings.copies),
     )
     images = {Modality.DM: mammograms, Modality.DBT: dynamic}
@@ -66,15 +71,20 @@ def _cache_features(item: tuple[Case, Modality], *, job: _Job, images: dict[Moda
     case, modality = item
     path = images[modality] / f"{case.case_id}.png"
     with located(case=case.case_id, file=case.file(modality)):
-        maps = _extract(read_gray(path), job)
+        maps = _extract(_framed(read_gray(path), modality, job), job)
     origin = Origin(
         backbone=architecture(job.backbone, job.resnet_depth),
         weights_sha256=job.weights_sha256,
         input_sha256=sha256(path),
         size=job.size,
+        crop="breast" if job.crop else "none",
         copies=job.copies,
     )
     write_features(folder / modality / f"{case.case_id}.h5", maps, origin)
+
+
+def _framed(image: np.ndarray, modality: Modality, job: _Job) -> np.ndarray:
+    return image[breast_box(image, _BACKGROUND[modality])] if job.crop else image
 
 
 def _extract(image: np.ndarray, job: _Job) -> np.ndarray:

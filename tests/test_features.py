@@ -12,7 +12,7 @@ from dmdbt.errors import IntegrityError
 from dmdbt.features import COPIES, Origin, augmented, extract, normalize, read_features, write_features
 from dmdbt.files import sha256
 
-ORIGIN = Origin("alexnet", "a" * 64, "b" * 64, 160, ("original", "flip"))
+ORIGIN = Origin("alexnet", "a" * 64, "b" * 64, 160, "breast", ("original", "flip"))
 
 
 def maps(seed=0):

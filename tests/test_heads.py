@@ -153,7 +153,7 @@ def store(folder, *, backbone="alexnet"):
     for modality in Modality:
         for case in ("a", "b"):
             maps = np.full((2, 3, 4, 4), ord(case), np.float16)
-            origin = Origin(backbone, "w", f"{case}{modality}", 64, ("flip", "original"))
+            origin = Origin(backbone, "w", f"{case}{modality}", 64, "breast", ("flip", "original"))
             write_features(folder / modality / f"{case}.h5", maps, origin)
 
 
@@ -167,7 +167,7 @@ def test_stored_features_are_loaded_in_the_order_of_the_cases(tmp_path):
 
 def test_features_of_another_backbone_are_not_mixed_in(tmp_path):
     store(tmp_path)
-    other = Origin("resnet18", "w", "", 64, ("flip", "original"))
+    other = Origin("resnet18", "w", "", 64, "breast", ("flip", "original"))
     write_features(tmp_path / "dbt" / "b.h5", np.zeros((2, 3, 4, 4), np.float16), other)
     with pytest.raises(IntegrityError, match=r"E-FEATURES-MIXED case=b .*alexnet.*found .*resnet18"):
         load_features(tmp_path, ["a", "b"], np.array([0, 1]))

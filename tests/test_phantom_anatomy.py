@@ -158,8 +158,9 @@ def test_removing_the_finding_changes_nothing_far_from_it():
         pair = image_pair(patient, view, SMALL)
         control = image_pair(patient, view, dataclasses.replace(SMALL, contrast=0.0))
         difference = np.abs(pair.mammogram.astype(float) - control.mammogram)
-        rows = np.abs((np.arange(SMALL.dm_rows) + 0.5) / SMALL.dm_rows - pair.finding_row) * 286.72
-        columns = np.abs((np.arange(SMALL.dm_columns) + 0.5) / SMALL.dm_columns - pair.finding_column) * 232.96
+        places = [(np.arange(count) + 0.5) / count for count in pair.mammogram.shape]
+        height, width = np.multiply(pair.mammogram.shape, pair.mammogram_pixel_mm)
+        rows, columns = np.abs(places[0] - pair.finding_row) * height, np.abs(places[1] - pair.finding_column) * width
         far = np.hypot(rows[:, None], columns[None, :]) > 60
         assert difference[~far].max() > 100
         assert np.median(difference[far & (control.mammogram > 0)]) < 60

@@ -64,8 +64,8 @@ def test_the_header_says_what_a_clinic_says(cohort):
         assert (dataset.PatientID, dataset.ImageLaterality) == (patient.patient_id, patient.laterality)
         assert dataset.ViewPosition == view
         assert (dataset.BitsAllocated, dataset.BitsStored, dataset.HighBit) == (16, 12, 11)
-        assert (dataset.Rows, dataset.Columns) == (128, 104)
-        assert dataset.ImagerPixelSpacing == pytest.approx([286.72 / 128, 232.96 / 104])
+        assert (dataset.Rows, dataset.Columns) in {(128, 104), (104, 80)}
+        assert dataset.ImagerPixelSpacing == pytest.approx([2.24, 2.24])
         assert (
             dataset.PatientOrientation
             == {

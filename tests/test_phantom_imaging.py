@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from dmdbt.phantom import FindingType, PhantomSettings, image_pair, patients
 from dmdbt.phantom.anatomy import MU_FAT, SOURCE_MM, compress
 from dmdbt.phantom.imaging import (
-    FIELD_MM,
     Detector,
     area_weights,
     expose,
@@ -20,6 +19,7 @@ from dmdbt.phantom.imaging import (
     slice_heights_mm,
     tube_shifts,
 )
+from dmdbt.phantom.paddles import LARGE_FIELD_MM, SMALL_FIELD_MM, choose_frame
 from dmdbt.terms import Laterality, View
 
 SETTINGS = PhantomSettings()
@@ -87,9 +87,9 @@ def test_a_projection_by_whole_rows_is_the_sum_of_rolled_layers():
 
 def test_the_shift_of_a_height_is_that_of_a_ray_from_the_tube():
     heights = np.array([20.0, 45.0, 90.0])
-    row_mm = FIELD_MM[0] / SETTINGS.dbt_size
+    row_mm = 0.91
     angles = np.deg2rad(np.linspace(-7.5, 7.5, 15))
-    shifts = tube_shifts(heights, SETTINGS)
+    shifts = tube_shifts(heights, row_mm, SETTINGS)
     for angle, row in zip(angles, shifts, strict=True):
         tube = np.array([SOURCE_MM * np.tan(angle), SOURCE_MM])
         for height, shift in zip(heights, row, strict=True):
@@ -103,7 +103,9 @@ def test_a_point_is_sharpest_in_its_own_slice_and_symmetric():
     heights = slice_heights_mm(52.0, 2.0)
     layers = np.zeros((26, 300, 1), np.float32)
     layers[13, 150] = 1
-    volume = reconstruct(project(layers, tube_shifts(heights[2:-2], SETTINGS)), tube_shifts(heights, SETTINGS))[..., 0]
+    volume = reconstruct(
+        project(layers, tube_shifts(heights[2:-2], 1.0, SETTINGS)), tube_shifts(heights, 1.0, SETTINGS)
+    )[..., 0]
     assert volume.max(axis=1).argmax() == 15
     np.testing.assert_allclose(volume[15, 151:160], volume[15, 149:140:-1], atol=1e-5)
     # Out of its slice a point leaves a trace: the angles are few.
@@ -127,9 +129,10 @@ def test_calcifications_are_sharpest_in_their_own_slice(view):
 
 def test_the_mammogram_and_the_layers_conserve_what_is_in_the_way_of_the_rays():
     patient = patients(SMALL)[1]
-    paths, layers = line_integrals(patient, compress(patient, View.CC), SMALL)
-    dm_area = FIELD_MM[0] * FIELD_MM[1] / paths.size
-    dbt_area = FIELD_MM[0] * FIELD_MM[1] / SMALL.dbt_size**2
+    breast = compress(patient, View.CC)
+    frame = choose_frame(breast, SMALL)
+    paths, layers = line_integrals(patient, breast, frame, SMALL)
+    dm_area, dbt_area = np.prod(frame.dm_pixel_mm), np.prod(frame.dbt_pixel_mm)
     assert layers.values.sum() * dbt_area == pytest.approx(paths.sum() * dm_area, rel=1e-4)
 
 
@@ -197,17 +200,18 @@ def test_the_chest_wall_is_left_in_left_breasts_and_right_in_right_ones(view):
 def test_both_modalities_show_the_breast_at_the_same_place():
     for index in range(4):
         pair = pair_of(index, View.MLO, SMALL)
-        mammogram = pair.mammogram.reshape(128, 2, 104, 2).mean(axis=(1, 3)) > 200
+        mammogram = pair.mammogram > 200
+        rows, columns = (((np.arange(count) + 0.5) / count * 128).astype(int) for count in mammogram.shape)
         volume = pair.slices[len(pair.slices) // 2] > 0
-        columns = (np.arange(104) + 0.5) / 104 * 128
-        same = mammogram == volume[:, columns.astype(int)]
+        same = mammogram == volume[np.ix_(rows, columns)]
         assert same.mean() > 0.97
 
 
 def test_the_muscle_is_at_the_chest_wall_at_the_top_of_oblique_views_alone():
     patient = patients(SMALL)[0]
     for view, bright in ((View.MLO, True), (View.CC, False)):
-        paths, _ = line_integrals(patient, compress(patient, view), SMALL)
+        breast = compress(patient, view)
+        paths, _ = line_integrals(patient, breast, choose_frame(breast, SMALL), SMALL)
         corner = paths[: SMALL.dm_rows // 10, : SMALL.dm_columns // 12].mean()
         assert (corner > patient.thickness_mm * MU_FAT) is np.bool_(bright)
 
@@ -230,7 +234,24 @@ def test_equal_settings_give_equal_images_and_another_dose_other_noise():
 
 def test_pixels_have_the_size_of_the_field_of_view():
     pair = pair_of(0, View.CC, SMALL)
-    assert pair.mammogram.shape == (256, 208)
+    assert pair.mammogram.shape == (208, 160)
     assert pair.slices.shape[1:] == (128, 128)
     for image, pixel in ((pair.mammogram, pair.mammogram_pixel_mm), (pair.slices[0], pair.slice_pixel_mm)):
-        assert np.multiply(image.shape, pixel) == pytest.approx(FIELD_MM)
+        assert np.multiply(image.shape, pixel) == pytest.approx(SMALL_FIELD_MM)
+
+
+def test_the_small_paddle_holds_what_it_is_chosen_for():
+    chosen = set()
+    for patient in patients(dataclasses.replace(SETTINGS, patients=30)):
+        for view in View:
+            breast = compress(patient, view)
+            frame = choose_frame(breast, SETTINGS)
+            chosen.add(frame.field_mm)
+            if frame.field_mm == SMALL_FIELD_MM:
+                paths, _ = line_integrals(patient, breast, frame, dataclasses.replace(SMALL, patients=30))
+                assert frame.dm_pixel_mm == pytest.approx((0.56, 0.56))
+                rows, columns = paths.any(axis=1), paths.any(axis=0)
+                assert not rows[-1]
+                assert not columns[-1]
+                assert view is View.MLO or not rows[0]
+    assert chosen == {SMALL_FIELD_MM, LARGE_FIELD_MM}

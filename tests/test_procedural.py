@@ -4,9 +4,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Generator, nn
 
-from dmdbt.features import procedural
+from dmdbt.features import procedural, shapes
 from dmdbt.features.backbones import create_classifier, feature_extractor
-from dmdbt.features.procedural import add_batch_norms, fold_batch_norms, pretrain
+from dmdbt.features.procedural import add_batch_norms, draw_filters, fold_batch_norms, pretrain
 from dmdbt.features.shapes import SHAPES, shape_images
 
 
@@ -20,32 +20,46 @@ def one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_shape_images_are_finite_gray_levels(count: int, size: int, seed: int) -> None:
     batch = shape_images(count, size, Generator().manual_seed(seed))
     assert batch.images.shape == (count, 1, size, size)
-    assert batch.masks.shape == (count, len(SHAPES), size, size)
+    assert batch.shapes.shape == (count,)
     assert batch.images.min() >= 0
     assert batch.images.max() <= 1
-    assert set(batch.masks.unique().tolist()) <= {0.0, 1.0}
+    assert set(batch.shapes.tolist()) <= set(range(len(SHAPES)))
 
 
 def test_equal_generators_draw_equal_images() -> None:
     first, again, other = (shape_images(4, 32, Generator().manual_seed(seed)) for seed in (1, 1, 2))
     assert torch.equal(first.images, again.images)
-    assert torch.equal(first.masks, again.masks)
+    assert torch.equal(first.shapes, again.shapes)
     assert not torch.equal(first.images, other.images)
 
 
-def test_every_shape_appears_and_none_in_every_image() -> None:
-    present = shape_images(300, 48, Generator().manual_seed(5)).masks.amax(dim=(2, 3)).mean(dim=0)
-    assert ((present > 0.08) & (present < 0.3)).all()
+def test_every_shape_appears_about_as_often() -> None:
+    counts = shape_images(1100, 16, Generator().manual_seed(5)).shapes.bincount(minlength=len(SHAPES))
+    assert (counts > 60).all()
+    assert (counts < 150).all()
 
 
-@pytest.mark.parametrize("shape", ["disc", "star", "ring", "polygon"])
-def test_the_image_stands_out_where_a_mask_says_so(shape: str) -> None:
-    batch = shape_images(300, 48, Generator().manual_seed(6))
-    alone = batch.masks.sum(dim=1, keepdim=True) == 1
-    mask = (batch.masks[:, [SHAPES.index(shape)]] == 1) & alone
-    empty = batch.masks.sum(dim=1, keepdim=True) == 0
-    deviation = (batch.images - batch.images.median()).abs()
-    assert deviation[mask].mean() > 1.2 * deviation[empty].mean()
+def test_a_shape_is_brighter_than_the_noise_around_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shapes, "_BORDERED", 0.0)
+    batch = shape_images(400, 48, Generator().manual_seed(6))
+    excess = (batch.images - batch.images.median()).amax(dim=(1, 2, 3))
+    monkeypatch.setattr(shapes, "_CONTRAST", (0.0, 0.0))
+    noise = shape_images(400, 48, Generator().manual_seed(6))
+    assert torch.equal(batch.shapes, noise.shapes)
+    brighter = excess > (noise.images - noise.images.median()).amax(dim=(1, 2, 3))
+    for index, name in enumerate(SHAPES):
+        assert brighter[batch.shapes == index].float().mean() > 0.6, name
+
+
+@pytest.mark.parametrize("name", ["alexnet", "squeezenet", "resnet"])
+def test_first_filters_see_gray_and_ignore_the_mean(name: str) -> None:
+    backbone = feature_extractor(create_classifier(name, 18))
+    conv = next(module for module in backbone.modules() if isinstance(module, nn.Conv2d))
+    draw_filters(conv, Generator().manual_seed(1))
+    torch.testing.assert_close(conv.weight[:, 0], conv.weight[:, 2])
+    torch.testing.assert_close(conv.weight.sum(dim=(1, 2, 3)), torch.zeros(conv.out_channels), atol=1e-5, rtol=0)
+    torch.testing.assert_close(conv.weight.sum(dim=1).square().sum(dim=(1, 2)), torch.ones(conv.out_channels))
+    assert len(torch.unique(conv.weight, dim=0)) == conv.out_channels
 
 
 @pytest.mark.parametrize("name", ["alexnet", "squeezenet"])
@@ -96,4 +110,4 @@ def test_the_result_is_in_the_layout_of_torchvision(name: str) -> None:
 
 def test_pre_training_reduces_its_loss() -> None:
     losses = [pretrain("squeezenet", steps=steps, batch_size=16, image_size=48, seed=1)[1] for steps in (5, 60)]
-    assert losses[1] < 0.8 * losses[0]
+    assert losses[1] < 0.97 * losses[0]

@@ -4,7 +4,16 @@ import pydicom
 import pytest
 
 from dmdbt.errors import InputDataError, IntegrityError
-from dmdbt.readers import open_volume, read_gray, read_mammogram, read_slices, resize, write_gray, write_slices
+from dmdbt.readers import (
+    breast_box,
+    open_volume,
+    read_gray,
+    read_mammogram,
+    read_slices,
+    resize,
+    write_gray,
+    write_slices,
+)
 from tests.clinic import write_avi, write_dicom
 
 RAMP = np.arange(4096, dtype=np.uint16).reshape(64, 64)
@@ -235,3 +244,18 @@ def test_resizing_keeps_the_mean_and_does_not_alias():
     small = resize(stripes, 16, 16)
     assert small.shape == (16, 16)
     np.testing.assert_allclose(small[:, 2:-2], 100, atol=2)
+
+
+@pytest.mark.parametrize(("dtype", "background"), [(np.uint16, 0), (np.uint8, 128)])
+def test_the_box_of_the_breast_leaves_out_background_and_marker(dtype, background):
+    image = np.full((60, 50), background, dtype)
+    image[20:45, 0:30] = background + np.iinfo(dtype).max // 3
+    image[30, 10] = background  # a pixel of the breast that looks like the background
+    image[3:6, 40:46] = np.iinfo(dtype).max  # the letters of the side
+    rows, columns = breast_box(image, background)
+    assert (rows.start, rows.stop) == (18, 47)
+    assert (columns.start, columns.stop) == (0, 32)
+
+
+def test_the_box_of_an_empty_image_is_all_of_it():
+    assert breast_box(np.full((7, 9), 128, np.uint8), 128) == (slice(0, 7), slice(0, 9))

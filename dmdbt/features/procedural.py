@@ -37,7 +37,10 @@ class _NormalizedConv(nn.Module):
 def pretrain(
     name: str, resnet_depth: int = 50, *, steps: int, batch_size: int, image_size: int, seed: int
 ) -> tuple[dict[str, Tensor], float]:
-    """Train a backbone to tell which shapes an image holds.
+    """Train a backbone to tell which shape an image holds.
+
+    Its first convolution starts as a bank of filters by formula: an 11 x 11 kernel at random, with a stride of 4, does
+    not find small spots in so short a time.
 
     An architecture without batch norm (AlexNet, SqueezeNet, VGG) hardly trains in a short time, so it gets temporary
     ones, which are folded into its convolutions afterwards. Weights depend on the arguments alone, and on the machine's
@@ -65,6 +68,7 @@ def pretrain(
     temporary = not any(isinstance(module, nn.BatchNorm2d) for module in backbone.modules())
     generator = Generator().manual_seed(seed)
     with _reproducible(seed):
+        draw_filters(next(module for module in backbone.modules() if isinstance(module, nn.Conv2d)), generator)
         if temporary:
             add_batch_norms(backbone)
         loss = _train(backbone, name, steps, batch_size, image_size, generator)
@@ -72,6 +76,31 @@ def pretrain(
         if temporary:
             fold_batch_norms(backbone)
     return backbone.state_dict(), loss
+
+
+@torch.no_grad()
+def draw_filters(conv: nn.Conv2d, generator: Generator) -> None:
+    """Make the filters of a first convolution spots (differences of Gaussians) and stripes (Gabor) by turns.
+
+    Sizes are log-uniform, orientations, phases and positions within a stride uniform. Every filter sees gray, sums to
+    zero and has norm 1; as many see bright on dark as dark on bright.
+    """
+    count, _, size, _ = conv.weight.shape
+    half = (size - 1) / 2
+    shift = (torch.rand(2, count, 1, 1, generator=generator) - 0.5) * conv.stride[0]
+    offset = torch.arange(-half, half + 1)
+    down, right = offset.view(-1, 1) - shift[0], offset - shift[1]
+    width = 0.7 * (size / 3.2) ** torch.rand(count, 1, 1, generator=generator)
+    turn, phase = 2 * math.pi * torch.rand(2, count, 1, 1, generator=generator)
+    squared = (down**2 + right**2) / (2 * width**2)
+    spots = torch.exp(-squared) - torch.exp(-squared / 2.56) / 2.56
+    along = down * torch.cos(turn) + right * torch.sin(turn)
+    stripes = torch.exp(-squared) * torch.cos(1.6 * along / width + phase)
+    index = torch.arange(count).view(-1, 1, 1)
+    filters = torch.where(index % 2 == 0, spots, stripes) * (1 - 2 * (index // 2 % 2))
+    filters = filters - filters.mean(dim=(1, 2), keepdim=True)
+    filters = filters / torch.linalg.vector_norm(filters, dim=(1, 2), keepdim=True)
+    conv.weight.copy_(filters.unsqueeze(1).expand_as(conv.weight) / conv.in_channels)
 
 
 def add_batch_norms(module: nn.Module) -> None:
@@ -93,11 +122,7 @@ def fold_batch_norms(module: nn.Module) -> None:
 
 
 def _train(backbone: nn.Module, name: str, steps: int, batch_size: int, image_size: int, generator: Generator) -> float:
-    """Train a backbone in place, with a linear classifier of its average-pooled feature map.
-
-    The target is which shapes the image holds. With a target for every cell of the map the shapes are told apart
-    better, but each cell then answers for itself, and heads over frozen maps learned less.
-    """
+    """Train a backbone in place, with a linear classifier of its average-pooled feature map."""
     channels = feature_shape(backbone.eval(), image_size)[0]
     classifier = nn.Linear(channels, len(SHAPES))
     for parameter in classifier.parameters():
@@ -109,7 +134,7 @@ def _train(backbone: nn.Module, name: str, steps: int, batch_size: int, image_si
     for step in trange(steps, desc=f"pre-train {name}", unit="step", disable=None):
         batch = shape_images(batch_size, image_size, generator)
         logits = classifier(backbone(normalize(batch.images)).mean(dim=(2, 3)))
-        loss = F.binary_cross_entropy_with_logits(logits, batch.masks.amax(dim=(2, 3)))
+        loss = F.cross_entropy(logits, batch.shapes)
         optimizer.param_groups[0]["lr"] = _learning_rate((step + 0.5) / steps)
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]

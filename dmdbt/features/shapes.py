@@ -12,22 +12,20 @@ from typing import NamedTuple
 import torch
 from torch import Generator, Tensor
 
-_PRESENCE = 0.2  # probability of each shape in an image: two of the ten on average
-_RADIUS = (3.0, 14.0)  # in pixels, whatever the size of the image; log-uniform
-_CONTRAST = (3.0, 12.0)  # of a shape, in standard deviations of the noise; either sign
-_VISIBLE = 0.3  # of a shape's contrast, for its mask
+_RADIUS = (4.0, 10.0)  # in pixels, whatever the size of the image; log-uniform
+_CONTRAST = (3.0, 12.0)  # of a shape, in standard deviations of the noise; brighter, as a body is in a radiograph
 _NOISE_EXPONENT = (1.0, 1.7)  # of the amplitude spectrum
 _BRIGHTNESS = (0.2, 0.7)  # mean of an image, in 0..1
-_GAIN = (0.06, 0.18)  # standard deviation of the noise, in 0..1
-_DOTS = 10
-_BORDERED = 0.6  # share of images that end at a curved border, black beyond it, as an object on a dark ground does
+_GAIN = (0.03, 0.15)  # standard deviation of the noise, in 0..1; log-uniform
+_DOTS, _GRAINS = 10, 30
+_BORDERED = 0.3  # share of images that end at a curved border, black beyond it, as an object on a dark ground does
 
 
 class ShapeImages(NamedTuple):
-    """A batch: `images` (N, 1, H, W) in 0..1, and `masks` (N, 10, H, W) of 0 and 1, one per shape of `SHAPES`."""
+    """A batch: `images` (N, 1, H, W) in 0..1, and the index of the one shape in each, int (N,), in `SHAPES`."""
 
     images: Tensor
-    masks: Tensor
+    shapes: Tensor
 
 
 @dataclass(frozen=True)
@@ -88,6 +86,16 @@ def _dots(frame: _Frame) -> Tensor:
     return dots
 
 
+def _dust(frame: _Frame) -> Tensor:
+    along, across = frame.offset()
+    dust = torch.zeros_like(along)
+    share = frame.uniform(0.4, 1)
+    for _ in range(_GRAINS):
+        squared = (along - frame.uniform(-1, 1)) ** 2 + (across - frame.uniform(-1, 1)) ** 2
+        dust += (frame.uniform(0, 1) < share) * frame.uniform(0.4, 1) * torch.exp(-squared / (0.6 * frame.edge) ** 2)
+    return dust
+
+
 def _arc(frame: _Frame) -> Tensor:
     ring = torch.exp(-(((frame.radius - 1) / frame.uniform(0.12, 0.25)) ** 2))
     return ring * torch.sigmoid(8 * (torch.cos(frame.angle) - frame.uniform(-0.2, 0.6)))
@@ -111,6 +119,7 @@ _FORMULAS: dict[str, Callable[[_Frame], Tensor]] = {
     "rays": _rays,
     "ring": _ring,
     "dots": _dots,
+    "dust": _dust,
     "arc": _arc,
     "grating": _grating,
     "polygon": _polygon,
@@ -119,25 +128,21 @@ SHAPES = tuple(_FORMULAS)
 
 
 def shape_images(count: int, size: int, generator: Generator) -> ShapeImages:
-    """Draw square images of `size` pixels, each with a random subset of the shapes."""
+    """Draw square images of `size` pixels, each with one shape."""
     images = _noise(count, size, generator)
-    masks = torch.zeros(count, len(SHAPES), size, size)
+    shapes = torch.randint(len(SHAPES), (count,), generator=generator)
     for index, formula in enumerate(_FORMULAS.values()):
-        chosen = (torch.rand(count, generator=generator) < _PRESENCE).nonzero().squeeze(1)
-        shape = formula(_frame(len(chosen), size, generator))
-        contrast = _uniform(len(chosen), *_CONTRAST, generator)
-        contrast *= 2 * torch.randint(0, 2, contrast.shape, generator=generator) - 1
-        images[chosen] += contrast.view(-1, 1, 1) * shape
-        masks[chosen, index] = (shape > _VISIBLE).float()
-    gain = _uniform(count, *_GAIN, generator).view(-1, 1, 1)
+        chosen = (shapes == index).nonzero().squeeze(1)
+        contrast = _uniform(len(chosen), *_CONTRAST, generator).view(-1, 1, 1)
+        images[chosen] += contrast * formula(_frame(len(chosen), size, generator))
+    gain = _log_uniform(count, *_GAIN, generator).view(-1, 1, 1)
     images = (_uniform(count, *_BRIGHTNESS, generator).view(-1, 1, 1) + gain * images).clamp(0, 1)
-    object_ = _object(count, size, generator)
-    return ShapeImages((images * object_).unsqueeze(1), masks * (object_ > 0.5).unsqueeze(1))
+    return ShapeImages((images * _object(count, size, generator)).unsqueeze(1), shapes)
 
 
 def _object(count: int, size: int, generator: Generator) -> Tensor:
     """Share of each pixel (count, size, size) that lies on the object: all of it, or one side of a large circle."""
-    radius = size * torch.exp(_uniform(count, math.log(0.8), math.log(3.0), generator)).view(-1, 1, 1)
+    radius = size * _log_uniform(count, 0.8, 3.0, generator).view(-1, 1, 1)
     reach = size * _uniform(count, -0.3, 0.45, generator).view(-1, 1, 1)  # of the circle's rim beyond the middle
     angle = _uniform(count, 0, 2 * math.pi, generator).view(-1, 1, 1)
     softness = _uniform(count, 0.4, 2.0, generator).view(-1, 1, 1)  # in pixels
@@ -150,7 +155,7 @@ def _object(count: int, size: int, generator: Generator) -> Tensor:
 
 
 def _frame(count: int, size: int, generator: Generator) -> _Frame:
-    radius = torch.exp(_uniform(count, math.log(_RADIUS[0]), math.log(_RADIUS[1]), generator)).view(-1, 1, 1)
+    radius = _log_uniform(count, *_RADIUS, generator).view(-1, 1, 1)
     center = size * _uniform(2 * count, 0.15, 0.85, generator).view(2, -1, 1, 1)
     rows, columns = torch.meshgrid(torch.arange(size), torch.arange(size), indexing="ij")
     down, right = rows - center[0], columns - center[1]
@@ -171,3 +176,7 @@ def _noise(count: int, size: int, generator: Generator) -> Tensor:
 
 def _uniform(count: int, low: float, high: float, generator: Generator) -> Tensor:
     return low + (high - low) * torch.rand(count, generator=generator)
+
+
+def _log_uniform(count: int, low: float, high: float, generator: Generator) -> Tensor:
+    return torch.exp(_uniform(count, math.log(low), math.log(high), generator))

@@ -35,6 +35,8 @@ class Origin:
         Of the weights file and of the image file.
     size
         Rows and columns of the input.
+    crop
+        ``breast``: the input is the box around the breast; ``none``: the whole image.
     copies
         Names of the augmented copies.
     """
@@ -43,6 +45,7 @@ class Origin:
     weights_sha256: str
     input_sha256: str
     size: int
+    crop: str
     copies: tuple[str, ...]
 
 
@@ -93,6 +96,7 @@ def read_features(path: Path) -> tuple[np.ndarray, Origin]:
                 weights_sha256=str(attributes["weights_sha256"]),
                 input_sha256=str(attributes["input_sha256"]),
                 size=int(attributes["size"]),
+                crop=str(attributes["crop"]),
                 copies=tuple(str(attributes["copies"]).split()),
             )
     except (OSError, KeyError) as exc:

@@ -216,7 +216,7 @@ class CompressedBreast:
     @property
     def nipple_row_mm(self) -> float:
         """Row of the nipple; below the middle in MLO, where the axilla takes the upper part."""
-        return 22.0 if self.view is View.MLO else 0.0
+        return 12.0 if self.view is View.MLO else 0.0
 
     @property
     def top_mm(self) -> float:

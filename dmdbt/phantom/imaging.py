@@ -24,11 +24,9 @@ from dmdbt.phantom.anatomy import (
     magnification,
 )
 from dmdbt.phantom.findings import draw_shape, place
+from dmdbt.phantom.paddles import Frame, choose_frame
 from dmdbt.phantom.patients import Patient, PhantomSettings
 from dmdbt.terms import Laterality, View
-
-# Field of view of a 24 x 29 cm detector with 0.07 mm pixels, 4096 x 3328 of them (rows, columns).
-FIELD_MM = (286.72, 232.96)
 
 # Photons per mm2 that reach the detector behind the breast in a mammogram of normal dose (about 80 uGy).
 PHOTONS_PER_MM2 = 4.0e5
@@ -85,24 +83,25 @@ class ImagePair:
 def image_pair(patient: Patient, view: View, settings: PhantomSettings) -> ImagePair:
     """Simulate the mammogram and the tomosynthesis of one view of a patient."""
     breast = compress(patient, view)
-    paths, layers = line_integrals(patient, breast, settings)
+    frame = choose_frame(breast, settings)
+    paths, layers = line_integrals(patient, breast, frame, settings)
     noise = patient.generator(f"noise {view}")
-    mammogram = present_mammogram(paths, breast, settings, noise)
+    mammogram = present_mammogram(paths, breast, frame, settings, noise)
     heights = slice_heights_mm(breast.thickness_mm, settings.slice_spacing_mm)
-    slices = present_slices(tomosynthesis(layers, breast, heights, settings, noise), layers)
+    slices = present_slices(tomosynthesis(layers, breast, frame, heights, settings, noise), layers)
     row, column, height = breast.locate(patient.position)
     scale = magnification(height)
-    column_share = column * scale / FIELD_MM[1]
+    column_share = column * scale / frame.field_mm[1]
     if patient.laterality is Laterality.RIGHT:
         mammogram, slices, column_share = mammogram[:, ::-1], slices[:, :, ::-1], 1 - column_share
     return ImagePair(
         mammogram=np.ascontiguousarray(mammogram),
         slices=np.ascontiguousarray(slices),
-        mammogram_pixel_mm=_pixel_mm(settings.dm_rows, settings.dm_columns),
-        slice_pixel_mm=_pixel_mm(settings.dbt_size, settings.dbt_size),
+        mammogram_pixel_mm=frame.dm_pixel_mm,
+        slice_pixel_mm=frame.dbt_pixel_mm,
         slice_spacing_mm=settings.slice_spacing_mm,
         thickness_mm=breast.thickness_mm,
-        finding_row=row * scale / FIELD_MM[0] + 0.5,
+        finding_row=row * scale / frame.field_mm[0] + 0.5,
         finding_column=column_share,
         finding_slice=int(np.abs(heights - height).argmin()),
     )
@@ -130,7 +129,9 @@ class Layers:
     heights_mm: npt.NDArray[np.float64]
 
 
-def line_integrals(patient: Patient, breast: CompressedBreast, settings: PhantomSettings) -> tuple[Array, Layers]:
+def line_integrals(
+    patient: Patient, breast: CompressedBreast, frame: Frame, settings: PhantomSettings
+) -> tuple[Array, Layers]:
     """Sum the attenuation along the rays of the mammogram, and average it over the tomosynthesis' larger pixels.
 
     Returns
@@ -140,11 +141,11 @@ def line_integrals(patient: Patient, breast: CompressedBreast, settings: Phantom
     Layers
         The same line by line, averaged over areas: their sum conserves what the mammogram sees.
     """
-    grid = _breast_grid(breast, settings)
+    grid = _breast_grid(breast, frame, settings)
     shape = draw_shape(patient.generator("finding"), patient.finding, patient.radius_mm)
     finding = place(shape, breast, patient.position, grid, contrast=settings.contrast)
-    rows = area_weights(grid.row_edges_mm, _edges(0, settings.dbt_size))
-    columns = area_weights(grid.column_edges_mm, _edges(1, settings.dbt_size))
+    rows = area_weights(grid.row_edges_mm, frame.row_edges_mm(frame.dbt_size))
+    columns = area_weights(grid.column_edges_mm, frame.column_edges_mm(frame.dbt_size))
     columns = columns[: int(np.flatnonzero(columns.sum(axis=1) > 0).max()) + 1]
     total = np.zeros((len(grid.row_edges_mm) - 1, len(grid.column_edges_mm) - 1), np.float32)
     averaged = []
@@ -154,15 +155,15 @@ def line_integrals(patient: Patient, breast: CompressedBreast, settings: Phantom
         path = finding.insert(layer.attenuation(), index) * np.float32(grid.spacing_mm)
         total += path
         averaged.append((columns @ (rows @ path).T).T)
-    mammogram = np.zeros((settings.dm_rows, settings.dm_columns), np.float32)
-    first = round((grid.row_edges_mm[0] + FIELD_MM[0] / 2) / FIELD_MM[0] * settings.dm_rows)
+    mammogram = np.zeros(frame.dm_shape, np.float32)
+    first = round((grid.row_edges_mm[0] / frame.field_mm[0] + 0.5) * frame.dm_shape[0])
     mammogram[first : first + total.shape[0], : total.shape[1]] = total
     return mammogram, Layers(np.stack(averaged).astype(np.float32), grid.heights_mm)
 
 
-def _breast_grid(breast: CompressedBreast, settings: PhantomSettings) -> LayerGrid:
+def _breast_grid(breast: CompressedBreast, frame: Frame, settings: PhantomSettings) -> LayerGrid:
     """Return the cells that hold the breast: the pixels of the mammogram's detector under it, and all its layers."""
-    rows, columns = _edges(0, settings.dm_rows), _edges(1, settings.dm_columns)
+    rows, columns = frame.row_edges_mm(frame.dm_shape[0]), frame.column_edges_mm(frame.dm_shape[1])
     scale = magnification(breast.top_mm)
     low, high = (edge * scale for edge in breast.row_range_mm)
     first, last = np.searchsorted(rows, [low, high])
@@ -171,16 +172,6 @@ def _breast_grid(breast: CompressedBreast, settings: PhantomSettings) -> LayerGr
     heights = SUPPORT_MM + np.arange(count + 1, dtype=np.float64) * settings.slice_spacing_mm
     rows = rows[max(int(first) - 1, 0) : int(last) + 1]
     return LayerGrid(rows, columns[: behind + 1], heights)
-
-
-def _edges(axis: int, count: int) -> npt.NDArray[np.float64]:
-    """Return the borders of the pixels along an axis in mm: rows about the middle, columns from the chest wall."""
-    edges: npt.NDArray[np.float64] = np.linspace(0, FIELD_MM[axis], count + 1) - (FIELD_MM[0] / 2 if axis == 0 else 0)
-    return edges
-
-
-def _pixel_mm(rows: int, columns: int) -> tuple[float, float]:
-    return FIELD_MM[0] / rows, FIELD_MM[1] / columns
 
 
 def area_weights(fine: npt.NDArray[np.float64], coarse: npt.NDArray[np.float64]) -> csr_array:
@@ -320,11 +311,12 @@ def _shift_and_add(images: Array, shifts: npt.NDArray[np.float64], gain: Array) 
     return result
 
 
-def tube_shifts(heights_mm: npt.NDArray[np.float64], settings: PhantomSettings) -> npt.NDArray[np.float64]:
+def tube_shifts(
+    heights_mm: npt.NDArray[np.float64], row_mm: float, settings: PhantomSettings
+) -> npt.NDArray[np.float64]:
     """Return the rows of the detector by which each projection moves what lies at each height, shape (P, T)."""
     half = settings.scan_angle_deg / 2
     tube_mm = SOURCE_MM * np.tan(np.deg2rad(np.linspace(-half, half, settings.projections)))
-    row_mm = _pixel_mm(settings.dbt_size, settings.dbt_size)[0]
     shifts: npt.NDArray[np.float64] = -np.outer(tube_mm, heights_mm / (SOURCE_MM - heights_mm)) / row_mm
     return shifts
 
@@ -332,6 +324,7 @@ def tube_shifts(heights_mm: npt.NDArray[np.float64], settings: PhantomSettings) 
 def tomosynthesis(
     layers: Layers,
     breast: CompressedBreast,
+    frame: Frame,
     heights_mm: npt.NDArray[np.float64],
     settings: PhantomSettings,
     rng: np.random.Generator,
@@ -344,19 +337,19 @@ def tomosynthesis(
         At the heights asked for; dimensionless.
     """
     rows = layers.values.shape[1]
-    pixel_mm = _pixel_mm(settings.dbt_size, settings.dbt_size)
+    pixel_mm = frame.dbt_pixel_mm
     padding = int(np.ceil(PADDING_MM / pixel_mm[0]))
     spare = next_fast_len(rows + 2 * padding, real=True) - rows - 2 * padding
     padded = np.pad(layers.values, ((0, 0), (padding, padding + spare), (0, 0)), mode="edge")
     dose = PHOTONS_PER_MM2 * settings.dose / settings.projections
     projections = expose(
-        project(padded, tube_shifts(layers.heights_mm, settings)),
+        project(padded, tube_shifts(layers.heights_mm, pixel_mm[0], settings)),
         Detector(dose, pixel_mm, SCATTER_RATIO_DBT, BLUR_DBT_MM),
         rng,
         average_path=average_path(breast, settings.density),
     )
     even = _fill_rim_and_air(projections, breast, pixel_mm)
-    return reconstruct(even, tube_shifts(heights_mm, settings))[:, padding : padding + rows]
+    return reconstruct(even, tube_shifts(heights_mm, pixel_mm[0], settings))[:, padding : padding + rows]
 
 
 def average_path(breast: CompressedBreast, density: float) -> float:
@@ -365,7 +358,7 @@ def average_path(breast: CompressedBreast, density: float) -> float:
 
 
 def present_mammogram(
-    paths: Array, breast: CompressedBreast, settings: PhantomSettings, rng: np.random.Generator
+    paths: Array, breast: CompressedBreast, frame: Frame, settings: PhantomSettings, rng: np.random.Generator
 ) -> npt.NDArray[np.uint16]:
     """Expose a mammogram and process it for presentation.
 
@@ -374,7 +367,7 @@ def present_mammogram(
     ndarray of uint16, shape (H, W)
         12 bits, 0 where there is no breast.
     """
-    pixel_mm = _pixel_mm(settings.dm_rows, settings.dm_columns)
+    pixel_mm = frame.dm_pixel_mm
     detector = Detector(PHOTONS_PER_MM2 * settings.dose, pixel_mm, SCATTER_RATIO_DM, BLUR_DM_MM)
     measured = expose(paths, detector, rng, average_path=average_path(breast, settings.density))
     fat = np.float32(breast.thickness_mm * MU_FAT)

@@ -52,7 +52,7 @@ class PhantomSettings:
     views_per_patient
         Mean number of views, from 1 (CC or MLO) to 2 (both).
     dm_rows, dm_columns
-        Pixels of the mammogram.
+        Pixels of a mammogram under the large paddle; the small one leaves fewer of the same size.
     dbt_size
         Rows and columns of a slice. Its field of view is the mammogram's, so its pixels need not be square in mm.
     slice_spacing_mm

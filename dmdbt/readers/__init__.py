@@ -1,5 +1,6 @@
 """Read what a clinic exports. Every reader is strict: it returns the whole content of a file, or raises."""
 
+from dmdbt.readers.breast import breast_box
 from dmdbt.readers.images import read_gray, resize, write_gray
 from dmdbt.readers.mammogram import Mammogram, read_mammogram
 from dmdbt.readers.slices import read_slices, write_slices
@@ -8,6 +9,7 @@ from dmdbt.readers.volume import Volume, open_volume
 __all__ = [
     "Mammogram",
     "Volume",
+    "breast_box",
     "open_volume",
     "read_gray",
     "read_mammogram",

@@ -1,0 +1,33 @@
+"""Where the breast is in an image."""
+
+import numpy as np
+from scipy.ndimage import binary_dilation, find_objects, label
+
+_CONTRAST = 0.02  # of the range of gray levels, by which a pixel of the breast differs from the background
+_GAP = 2  # pixels on either side over which the breast may look like the background
+
+
+def breast_box(image: np.ndarray, background: int) -> tuple[slice, slice]:
+    """Find the smallest box around the breast: the largest connected area that is not background.
+
+    A marker beside the breast, such as the letters of its side, is left out.
+
+    Parameters
+    ----------
+    image
+        uint8 or uint16, shape (H, W).
+    background
+        Gray level beside the breast: 0 in a mammogram, 128 in a dynamic image.
+
+    Returns
+    -------
+    tuple of slice
+        Rows and columns; the whole image if all of it is background.
+    """
+    differs = np.abs(image.astype(np.int32) - background) > _CONTRAST * np.iinfo(image.dtype).max
+    areas, count = label(binary_dilation(differs, iterations=_GAP))
+    if count == 0:
+        return slice(0, image.shape[0]), slice(0, image.shape[1])
+    largest = int(np.bincount(areas.ravel())[1:].argmax())
+    rows, columns = find_objects(areas)[largest]
+    return rows, columns
