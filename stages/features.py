@@ -17,9 +17,6 @@ from dmdbt.running import map_cases
 from dmdbt.terms import Modality
 from stages._entry import run
 
-# Gray level beside the breast: no signal in a mammogram, no change from slice to slice in a dynamic image.
-_BACKGROUND = {Modality.DM: 0, Modality.DBT: 128}
-
 
 @dataclass(frozen=True)
 class _Job:
@@ -71,7 +68,7 @@ def _cache_features(item: tuple[Case, Modality], *, job: _Job, images: dict[Moda
     case, modality = item
     path = images[modality] / f"{case.case_id}.png"
     with located(case=case.case_id, file=case.file(modality)):
-        maps = _extract(_framed(read_gray(path), modality, job), job)
+        maps = _extract(read_gray(path), job)
     origin = Origin(
         backbone=architecture(job.backbone, job.resnet_depth),
         weights_sha256=job.weights_sha256,
@@ -83,12 +80,9 @@ def _cache_features(item: tuple[Case, Modality], *, job: _Job, images: dict[Moda
     write_features(folder / modality / f"{case.case_id}.h5", maps, origin)
 
 
-def _framed(image: np.ndarray, modality: Modality, job: _Job) -> np.ndarray:
-    return image[breast_box(image, _BACKGROUND[modality])] if job.crop else image
-
-
 def _extract(image: np.ndarray, job: _Job) -> np.ndarray:
-    gray = resize(image, job.size, job.size) / np.iinfo(image.dtype).max
+    framed = image[breast_box(image)] if job.crop else image
+    gray = resize(framed, job.size, job.size) / np.iinfo(image.dtype).max
     try:
         return extract(_backbone(job), gray, job.copies)
     except ValueError as exc:

@@ -252,10 +252,10 @@ def test_the_box_of_the_breast_leaves_out_background_and_marker(dtype, backgroun
     image[20:45, 0:30] = background + np.iinfo(dtype).max // 3
     image[30, 10] = background  # a pixel of the breast that looks like the background
     image[3:6, 40:46] = np.iinfo(dtype).max  # the letters of the side
-    rows, columns = breast_box(image, background)
+    rows, columns = breast_box(image)
     assert (rows.start, rows.stop) == (18, 47)
     assert (columns.start, columns.stop) == (0, 32)
 
 
 def test_the_box_of_an_empty_image_is_all_of_it():
-    assert breast_box(np.full((7, 9), 128, np.uint8), 128) == (slice(0, 7), slice(0, 9))
+    assert breast_box(np.full((7, 9), 128, np.uint8)) == (slice(0, 7), slice(0, 9))

@@ -7,23 +7,23 @@ _CONTRAST = 0.02  # of the range of gray levels, by which a pixel of the breast 
 _GAP = 2  # pixels on either side over which the breast may look like the background
 
 
-def breast_box(image: np.ndarray, background: int) -> tuple[slice, slice]:
+def breast_box(image: np.ndarray) -> tuple[slice, slice]:
     """Find the smallest box around the breast: the largest connected area that is not background.
 
-    A marker beside the breast, such as the letters of its side, is left out.
+    Background is the most frequent gray level: 0 in a mammogram, 128 in a dynamic image, where it means no change. A
+    marker beside the breast, such as the letters of its side, is left out.
 
     Parameters
     ----------
     image
         uint8 or uint16, shape (H, W).
-    background
-        Gray level beside the breast: 0 in a mammogram, 128 in a dynamic image.
 
     Returns
     -------
     tuple of slice
         Rows and columns; the whole image if all of it is background.
     """
+    background = int(np.bincount(image.ravel()).argmax())
     differs = np.abs(image.astype(np.int32) - background) > _CONTRAST * np.iinfo(image.dtype).max
     areas, count = label(binary_dilation(differs, iterations=_GAP))
     if count == 0:
