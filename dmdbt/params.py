@@ -17,10 +17,17 @@ DEFAULT_PATH = Path("params.yaml")
 
 @dataclass(frozen=True)
 class Within:
-    """A closed interval."""
+    """An interval that holds its ends, or all but the low one."""
 
     low: float
     high: float
+    above_low: bool = False
+
+    def __contains__(self, value: float) -> bool:
+        return (self.low < value if self.above_low else self.low <= value) and value <= self.high
+
+    def __str__(self) -> str:
+        return f"{'above' if self.above_low else 'from'} {self.low:g} {'up ' * self.above_low}to {self.high:g}"
 
 
 Copy = Literal["original", "flip", "rot90", "rot180", "rot270"]
@@ -83,9 +90,10 @@ class Decode:
 
 @dataclass(frozen=True)
 class Rankpool:
-    """Equation (1), and the mapping of its minimizer to 8 bits; below a rho of 1 there is no solver yet."""
+    """The pooler of the slices, equation (1) of `ranksvm`, and the mapping of images without gray levels to 8 bits."""
 
-    rho: Annotated[float, Within(1.0, 1e8)]
+    pooler: Literal["ranksvm", "approximate", "mean", "max", "std", "central", "svr"]
+    rho: Annotated[float, Within(0.0, 1e8, above_low=True)]
     mapping: Literal["symmetric", "minmax"]
     quantile: Annotated[float, Within(0.5, 1.0)]
 
@@ -286,7 +294,7 @@ def _value(value: Any, hint: Any, key: str) -> Any:
 def _matches(value: Any, hint: Any) -> bool:
     origin, arguments = get_origin(hint), get_args(hint)
     if origin is Annotated:
-        return _matches(value, arguments[0]) and arguments[1].low <= value <= arguments[1].high
+        return _matches(value, arguments[0]) and value in arguments[1]
     if origin is Literal:
         return any(type(value) is type(choice) and value == choice for choice in arguments)
     if origin in (types.UnionType, Union):
@@ -303,7 +311,7 @@ def _accepts_float(hint: Any) -> bool:
 def _describe(hint: Any) -> str:
     origin, arguments = get_origin(hint), get_args(hint)
     if origin is Annotated:
-        return f"{_describe(arguments[0])} from {arguments[1].low:g} to {arguments[1].high:g}"
+        return f"{_describe(arguments[0])} {arguments[1]}"
     if origin is Literal:
         return "one of " + ", ".join(str(choice) for choice in arguments)
     if origin in (types.UnionType, Union):

@@ -1,14 +1,17 @@
-"""Pool the slices of every volume into its dynamic image."""
+"""Pool the slices of every volume into one image."""
 
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from dmdbt import params
 from dmdbt.cohort import Case, read_table
 from dmdbt.errors import located
 from dmdbt.files import whole_folder, write_json
-from dmdbt.rankpool import rank_pool, to_uint8
+from dmdbt.rankpool import FLAGS, pool_slices, rank_pool, to_uint8, volume_flags
 from dmdbt.readers import read_slices, write_gray
 from dmdbt.running import map_cases
 from stages._entry import run
@@ -18,31 +21,47 @@ _CERTIFICATE = ("rho", "lam", "lam_max", "primal", "dual", "gap", "iterations", 
 
 def main(cases: Path, slices: Path, output: Path, metrics: Path, settings: params.Rankpool) -> None:
     """Write ``<case>.png`` and ``<case>.json`` (weights and certificate) for every case, and a summary."""
+    table = read_table(cases)
     with whole_folder(output) as folder:
         pool = partial(_pool, slices=slices, folder=folder, settings=settings)
-        certificates = map_cases(pool, read_table(cases), description="rankpool", name=lambda case: case.case_id)
-    write_json(metrics, _summary(certificates))
+        records = map_cases(pool, table, description="rankpool", name=lambda case: case.case_id)
+    write_json(metrics, _summary([case.case_id for case in table], records))
 
 
-def _pool(case: Case, *, slices: Path, folder: Path, settings: params.Rankpool) -> dict[str, float]:
+def _pool(case: Case, *, slices: Path, folder: Path, settings: params.Rankpool) -> dict[str, Any]:
     with located(case=case.case_id, file=case.dbt):
         volume = read_slices(slices / case.case_id)
-    pooling = rank_pool(volume, settings.rho)
-    image = to_uint8(pooling.image, settings.mapping, quantile=settings.quantile)
+        image, proof = _pooled(volume, settings)
     write_gray(folder / f"{case.case_id}.png", image)
-    certificate = {name: getattr(pooling, name) for name in _CERTIFICATE}
-    record = {"slices": len(volume), "slice_order": "as stored", "weights": pooling.weights.tolist()}
-    write_json(folder / f"{case.case_id}.json", asdict(settings) | certificate | record)
-    return certificate
+    record = {"slices": len(volume), "slice_order": "as stored", "flags": volume_flags(volume)}
+    write_json(folder / f"{case.case_id}.json", asdict(settings) | record | proof)
+    return {key: value for key, value in (record | proof).items() if key in ("flags", "gap", "misranked")}
 
 
-def _summary(certificates: list[dict[str, float]]) -> dict[str, float]:
-    return {
-        "volumes": len(certificates),
-        "constant_volumes": sum(certificate["lam_max"] == 0 for certificate in certificates),
-        "worst_gap": max(certificate["gap"] for certificate in certificates),
-        "mean_misranked": round(sum(c["misranked"] for c in certificates) / len(certificates), 6),
+def _pooled(volume: np.ndarray, settings: params.Rankpool) -> tuple[np.ndarray, dict[str, Any]]:
+    """The 8-bit image; the weights and the certificate of an image that has them."""
+    if settings.pooler in ("mean", "max", "central"):  # these are in gray levels
+        return np.rint(pool_slices(volume, settings.pooler)).astype(np.uint8), {}
+    if settings.pooler in ("std", "svr"):
+        image = pool_slices(volume, settings.pooler)
+        return to_uint8(image, settings.mapping, quantile=settings.quantile), {}
+    pooling = rank_pool(volume, settings.rho if settings.pooler == "ranksvm" else 1.0)
+    proof = {name: getattr(pooling, name) for name in _CERTIFICATE}
+    image = to_uint8(pooling.image, settings.mapping, quantile=settings.quantile)
+    return image, proof | {"weights": pooling.weights.tolist()}
+
+
+def _summary(case_ids: list[str], records: list[dict[str, Any]]) -> dict[str, Any]:
+    """Counts, the certificates' extremes, and the cases that deserve a look."""
+    flagged = {
+        flag: [case_id for case_id, record in zip(case_ids, records, strict=True) if flag in record["flags"]]
+        for flag in FLAGS
     }
+    summary: dict[str, Any] = {"volumes": len(records), "flagged": flagged}
+    if all("gap" in record for record in records):
+        summary["worst_gap"] = max(record["gap"] for record in records)
+        summary["mean_misranked"] = round(sum(record["misranked"] for record in records) / len(records), 6)
+    return summary
 
 
 if __name__ == "__main__":

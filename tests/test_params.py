@@ -35,8 +35,10 @@ def test_the_demo_has_no_section_without_a_type():
         (params.Train, "epochs", True, r"train.epochs: expected a whole number"),
         (params.Train, "batch_size", 31, r"train.batch_size: expected an even number, got 31"),
         (params.Train, "epochs", None, r"train.epochs: expected a whole number from 1 to 10000, got None"),
-        (params.Rankpool, "rho", float("nan"), r"rankpool.rho: expected a number from 1 .*got nan"),
-        (params.Rankpool, "rho", 0.1, r"rankpool.rho: expected a number from 1 .*got 0.1"),
+        (params.Rankpool, "rho", float("nan"), r"rankpool.rho: expected a number above 0 up to 1e\+08, got nan"),
+        (params.Rankpool, "rho", 0.0, r"rankpool.rho: expected a number above 0 up to 1e\+08, got 0.0"),
+        (params.Rankpool, "rho", 2e8, r"rankpool.rho: expected a number above 0 up to 1e\+08, got 200000000.0"),
+        (params.Rankpool, "pooler", "median", r"rankpool.pooler: expected one of ranksvm, approximate, mean, max, std"),
         (params.Rankpool, "mapping", "linear", r"rankpool.mapping: expected one of symmetric, minmax, got 'linear'"),
         (params.Split, "test_folds", [5], r"split.test_folds: expected at least one fold, each once, from 0 to 4"),
         (params.Split, "test_folds", [0, "1"], r"split.test_folds\[1\]: expected a whole number"),
@@ -99,6 +101,12 @@ def test_a_number_in_quotes_is_named_as_text(tmp_path, text):
 def test_a_number_in_range_is_read_as_it_stands(rate):
     section = {"epochs": 1, "batch_size": 2, "learning_rate": rate, "seed": 0}
     assert params._section(params.Train, section, "train").learning_rate == rate
+
+
+@given(st.floats(0, 1e8, exclude_min=True))
+def test_every_rho_above_0_is_read(rho):
+    section = {"pooler": "ranksvm", "rho": rho, "mapping": "symmetric", "quantile": 0.995}
+    assert params._section(params.Rankpool, section, "rankpool").rho == rho
 
 
 def test_a_backbone_without_a_number_is_named():

@@ -2,7 +2,7 @@
 
 A folder MUST hold ``manifest.json`` with ``format`` ("dmdbt slices"), ``version`` (1), ``rows``, ``columns``,
 ``provenance``, and ``slices``: the name and SHA-256 of every file, in slice order. A folder without a manifest, or
-with a file that differs from it, is not read.
+with a file that differs from it in content, size or type, is not read.
 """
 
 import json
@@ -13,7 +13,7 @@ import numpy as np
 from dmdbt.errors import IntegrityError
 from dmdbt.files import sha256, whole_folder, write_json
 from dmdbt.readers.images import read_gray, write_gray
-from dmdbt.readers.volume import Volume
+from dmdbt.readers.volume import MIN_SLICES, Volume
 
 _FORMAT, _VERSION = "dmdbt slices", 1
 _REMEDY = "Run the stage decode again."
@@ -59,7 +59,7 @@ def read_slices(folder: Path) -> np.ndarray:
     Raises
     ------
     IntegrityError
-        There is no manifest of this format, or a file is missing or differs from it.
+        There is no manifest of this format, it lists fewer than two slices, or a file is missing or differs from it.
     """
     path = folder / "manifest.json"
     if not path.is_file():
@@ -68,11 +68,22 @@ def read_slices(folder: Path) -> np.ndarray:
     if (manifest.get("format"), manifest.get("version")) != (_FORMAT, _VERSION):
         cause = f"expected format {_FORMAT} {_VERSION}, found {manifest.get('format')} {manifest.get('version')}"
         raise IntegrityError("SLICES-FORMAT", file=path.name, cause=cause, remedy=_REMEDY)
-    slices = np.empty((len(manifest["slices"]), manifest["rows"], manifest["columns"]), np.uint8)
-    for index, entry in enumerate(manifest["slices"]):
-        file = folder / entry["file"]
-        if not file.is_file() or sha256(file) != entry["sha256"]:
-            cause = f"expected the SHA-256 {entry['sha256'][:12]}... of the manifest, found another or no file"
-            raise IntegrityError("SLICES-CHANGED", file=file.name, cause=cause, remedy=_REMEDY)
-        slices[index] = read_gray(file)
+    entries, shape = manifest["slices"], (manifest["rows"], manifest["columns"])
+    if len(entries) < MIN_SLICES:
+        cause = f"expected at least {MIN_SLICES} slices, found {len(entries)}"
+        raise IntegrityError("SLICES-FEW", file=path.name, cause=cause, remedy=_REMEDY)
+    slices = np.empty((len(entries), *shape), np.uint8)
+    for index, entry in enumerate(entries):
+        slices[index] = _read_slice(folder / entry["file"], entry["sha256"], shape)
     return slices
+
+
+def _read_slice(file: Path, digest: str, shape: tuple[int, int]) -> np.ndarray:
+    if not file.is_file() or sha256(file) != digest:
+        cause = f"expected the SHA-256 {digest[:12]}... of the manifest, found another or no file"
+        raise IntegrityError("SLICES-CHANGED", file=file.name, cause=cause, remedy=_REMEDY)
+    image = read_gray(file)
+    if image.dtype != np.uint8 or image.shape != shape:
+        cause = f"expected uint8 {shape} as in the manifest, found {image.dtype} {image.shape}"
+        raise IntegrityError("SLICES-SIZE", file=file.name, cause=cause, remedy=_REMEDY)
+    return image
