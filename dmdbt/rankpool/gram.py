@@ -22,10 +22,11 @@ def slice_gram(slices: np.ndarray) -> np.ndarray:
     """
     n_slices = len(slices)
     pixels = slices.reshape(n_slices, -1)
-    centered = np.zeros((n_slices, n_slices), np.int64)
+    sums = np.zeros((n_slices, n_slices))  # of whole numbers below 2**53, which float64 holds
     for start in range(0, pixels.shape[1], _EXACT_PIXELS):
-        block = pixels[:, start : start + _EXACT_PIXELS].astype(np.float32) - 128
-        centered += (block @ block.T).astype(np.int64)
+        block = np.subtract(pixels[:, start : start + _EXACT_PIXELS], np.float32(128))
+        sums += block @ block.T
+    centered = sums.astype(np.int64)
     return centered - centered[:1] - centered[:, :1] + centered[0, 0]
 
 

@@ -1,7 +1,7 @@
 """RankSVM rank pooling (equation (1) of the paper) of the slices of a volume, and its mapping to 8 bits.
 
 The pixels are read twice: once for the Gram matrix of the slices, once to add the slices up. Beside the volume itself
-there is never more in memory than a few images.
+there is never more in memory than a few images and, if most of the volume is air, a copy of what is not.
 """
 
 from dataclasses import dataclass
@@ -13,7 +13,8 @@ from dmdbt.rankpool.gram import slice_gram
 from dmdbt.rankpool.minimizer import Minimizer, minimize
 
 _GRAY = 128  # of a pixel that is the same in every slice
-_BLOCK = 16_384  # pixels whose slices stay in the cache while they are added up
+_BLOCK = 32_768  # pixels whose slices stay in the cache while they are added up
+_WORTH_A_COPY = 0.75  # share of pixels that change, below which a copy of them is quicker than all
 
 
 @dataclass(frozen=True)
@@ -48,8 +49,16 @@ def rank_pool(slices: np.ndarray, rho: float = 1.0) -> RankPooling:
         The relative duality gap is above 1e-6. It was at most 2e-8 on every volume tried, down to a rho of 1e-8.
     """
     check(slices, rho)
-    (minimizer,) = minimize([slice_gram(slices)], rho)
-    return RankPooling(**vars(minimizer), image=_combine(slices, minimizer.weights, precision(rho)))
+    pixels = slices.reshape(len(slices), -1)
+    changing = _changing(pixels)
+    if changing.mean() < _WORTH_A_COPY:
+        pixels = np.compress(changing, pixels, axis=1)
+    else:
+        changing[:] = True
+    (minimizer,) = minimize([slice_gram(pixels)], rho)
+    image = np.zeros(changing.shape, np.float32)
+    image[changing] = _combine(pixels, minimizer.weights, precision(rho))
+    return RankPooling(**vars(minimizer), image=image.reshape(slices.shape[1:]))
 
 
 def to_uint8(
@@ -98,15 +107,24 @@ def precision(rho: float) -> type[np.floating]:
     return np.float32 if rho >= 1 else np.float64
 
 
-def _combine(slices: np.ndarray, weights: np.ndarray, dtype: type[np.floating]) -> np.ndarray:
-    """Weighted sum of the slices; the first is subtracted from each, so that static pixels are exactly 0."""
-    pixels = slices.reshape(len(slices), -1)
+def _changing(pixels: np.ndarray) -> np.ndarray:
+    """Whether a pixel is not the same in every slice, shape (N,) of (T, N)."""
+    changing = np.zeros(pixels.shape[1], bool)
+    for current in pixels[1:]:
+        changing |= current != pixels[0]
+    return changing
+
+
+def _combine(pixels: np.ndarray, weights: np.ndarray, dtype: type[np.floating]) -> np.ndarray:
+    """Weighted sum of slices (T, N); the first is subtracted from each, so that static pixels are exactly 0."""
     image = np.empty(pixels.shape[1], np.float32)
     for start in range(0, len(image), _BLOCK):
         block = pixels[:, start : start + _BLOCK]
         first = block[0].astype(dtype)
-        total = np.zeros_like(first)
+        total, term = np.zeros_like(first), np.empty_like(first)
         for weight, current in zip(weights[1:].astype(dtype), block[1:], strict=True):
-            total += weight * (current - first)
+            np.subtract(current, first, out=term)
+            term *= weight
+            total += term
         image[start : start + _BLOCK] = total
-    return image.reshape(slices.shape[1:])
+    return image
