@@ -7,8 +7,9 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 .PHONY: repro test lint
 .DEFAULT_GOAL := repro
 
-repro: .venv/runtime.installed  ## run the pipeline; only what changed
+repro: .venv/runtime.installed  ## run the pipeline, only what changed, and show its results
 	dvc repro
+	@cat metrics/summary.txt
 
 test: .venv/development.installed  ## run the tests
 	pytest

@@ -16,12 +16,13 @@ from dmdbt.evaluation import (
     write_metrics,
     write_points,
 )
+from dmdbt.files import write_text
 from stages._entry import run
 
 _SIMULATED = Path("data/phantom/cohort")
 
 
-def main(cohort: Path, predictions: Path, metrics: Path, plots: Path, settings: params.Backbones) -> None:
+def main(cohort: Path, predictions: Path, metrics: Path, plots: Path, table: Path, settings: params.Backbones) -> None:
     """Read the predictions of the configured backbones, write and print their summary.
 
     Parameters
@@ -34,6 +35,9 @@ def main(cohort: Path, predictions: Path, metrics: Path, plots: Path, settings: 
         JSON file to write.
     plots
         Folder for the tables of the plots.
+    table
+        Text file for what is printed: DVC prints nothing of a stage that it skips, as in a fresh clone whose results
+        equal the committed ones.
     settings
         Which backbones; files of others in `predictions` are left alone.
     """
@@ -44,9 +48,15 @@ def main(cohort: Path, predictions: Path, metrics: Path, plots: Path, settings: 
     write_metrics(metrics, summary_numbers(measured))
     for name, points in plot_tables(complete, measured).items():
         write_points(plots / f"{name}.csv", points)
-    print(_heading(tables[settings.names[0]], simulated=cohort == _SIMULATED))
-    print(summary_text(measured))
-    print(f"Next: dvc metrics show, dvc plots show, {metrics.parent}/<backbone>.json, {predictions}/<backbone>.csv")
+    text = "\n".join(
+        (
+            _heading(tables[settings.names[0]], simulated=cohort == _SIMULATED),
+            summary_text(measured),
+            f"Next: dvc metrics show, dvc plots show, {metrics.parent}/<backbone>.json, {predictions}/<backbone>.csv",
+        )
+    )
+    write_text(table, text + "\n")
+    print(text)
 
 
 def _heading(table: pd.DataFrame, *, simulated: bool) -> str:

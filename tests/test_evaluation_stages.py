@@ -76,6 +76,7 @@ def run_summary(folder: Path, *, names=("alexnet",), cohort="data/other"):
         predictions=folder / "predictions",
         metrics=folder / "metrics" / "summary.json",
         plots=folder / "plots",
+        table=folder / "metrics" / "summary.txt",
         settings=params.Backbones(list(names), 18, "procedural"),
     )
 
@@ -199,7 +200,9 @@ def test_the_summary_has_three_numbers_of_each_configured_backbone(tmp_path, cas
     of_stage = json.loads(metrics["alexnet"].read_text())
     expected = {key: of_stage["ensemble"][key] for key in ("acc", "auc")}
     assert content["alexnet"] == expected | {"best_head_auc": of_stage["best_head"]["auc"]}
-    lines = capsys.readouterr().out.splitlines()
+    printed = capsys.readouterr().out
+    assert (tmp_path / "metrics" / "summary.txt").read_text() == printed
+    lines = printed.splitlines()
     assert f"{len(cases)} pairs of 30 patients; tested in folds 0, 1" in lines[0]
     assert [line.split()[0] for line in lines[2:4]] == ["resnet", "alexnet"]
     assert f"{content['alexnet']['auc']:.3f} ({content['alexnet']['acc']:.3f})" in lines[3]
