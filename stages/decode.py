@@ -1,25 +1,30 @@
 """Decode every tomosynthesis volume to JPEG slices."""
 
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
 from dmdbt import params
 from dmdbt.cohort import Case, read_table
 from dmdbt.errors import located
-from dmdbt.files import whole_folder
 from dmdbt.readers import open_volume, write_slices
-from dmdbt.running import map_cases
+from dmdbt.running import Item, make_items, recipe
 from stages._entry import run
 
 
 def main(cohort: Path, cases: Path, output: Path, settings: params.Decode) -> None:
     """Write a folder ``<case>`` of slices for every case."""
-    with whole_folder(output) as folder:
-        decode = partial(_decode, cohort=cohort, folder=folder, quality=settings.quality)
-        map_cases(decode, read_table(cases), description="decode", name=lambda case: case.case_id)
+    items = [Item(c.case_id, c, inputs=(cohort / c.dbt,), outputs=(c.case_id,)) for c in read_table(cases)]
+    make_items(
+        output,
+        items,
+        partial(_decode, cohort=cohort, quality=settings.quality),
+        recipe=recipe(["dmdbt.readers", "stages.decode"], asdict(settings)),
+        description="decode",
+    )
 
 
-def _decode(case: Case, *, cohort: Path, folder: Path, quality: int) -> None:
+def _decode(case: Case, folder: Path, *, cohort: Path, quality: int) -> None:
     with located(case=case.case_id, file=case.dbt), open_volume(cohort / case.dbt) as volume:
         write_slices(volume, folder / case.case_id, quality=quality)
 

@@ -1,6 +1,6 @@
 """Cache the feature maps of every image under one frozen backbone: the expensive stage."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cache, partial
 from pathlib import Path
 
@@ -11,9 +11,9 @@ from dmdbt import params
 from dmdbt.cohort import Case, read_table
 from dmdbt.errors import InputDataError, located
 from dmdbt.features import Origin, architecture, build_backbone, extract, write_features
-from dmdbt.files import sha256, whole_folder
+from dmdbt.files import sha256
 from dmdbt.readers import breast_box, read_gray, resize
-from dmdbt.running import map_cases
+from dmdbt.running import Item, make_items, recipe
 from dmdbt.terms import Modality
 from stages._entry import run
 
@@ -52,20 +52,29 @@ def main(
         copies=tuple(settings.copies),
     )
     images = {Modality.DM: mammograms, Modality.DBT: dynamic}
-    items = [(case, modality) for case in read_table(cases) for modality in Modality]
-    with whole_folder(output) as folder:
-        cache_features = partial(_cache_features, job=job, images=images, folder=folder)
-        map_cases(
-            cache_features,
-            items,
-            description=f"features {backbone}",
-            name=lambda item: f"{item[0].case_id} {item[1]}",
-            preload=["dmdbt.features"],
+    items = [
+        Item(
+            f"{case.case_id} {modality}",
+            (case, modality),
+            inputs=(images[modality] / f"{case.case_id}.png",),
+            outputs=(f"{modality}/{case.case_id}.h5",),
         )
+        for case in read_table(cases)
+        for modality in Modality
+    ]
+    parameters = asdict(job) | {"weights": None}  # the file counts, not where it lies
+    make_items(
+        output,
+        items,
+        partial(_cache_features, job=job, images=images),
+        recipe=recipe(["dmdbt.features", "dmdbt.readers", "stages.features"], parameters),
+        description=f"features {backbone}",
+        preload=["dmdbt.features"],
+    )
 
 
-def _cache_features(item: tuple[Case, Modality], *, job: _Job, images: dict[Modality, Path], folder: Path) -> None:
-    case, modality = item
+def _cache_features(subject: tuple[Case, Modality], folder: Path, *, job: _Job, images: dict[Modality, Path]) -> None:
+    case, modality = subject
     path = images[modality] / f"{case.case_id}.png"
     with located(case=case.case_id, file=case.file(modality)):
         maps = _extract(read_gray(path), job)

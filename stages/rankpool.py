@@ -1,5 +1,6 @@
 """Pool the slices of every volume into one image."""
 
+import json
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -10,10 +11,10 @@ import numpy as np
 from dmdbt import params
 from dmdbt.cohort import Case, read_table
 from dmdbt.errors import located
-from dmdbt.files import whole_folder, write_json
+from dmdbt.files import write_json
 from dmdbt.rankpool import FLAGS, pool_slices, rank_pool, to_uint8, volume_flags
 from dmdbt.readers import read_slices, write_gray
-from dmdbt.running import map_cases
+from dmdbt.running import Item, make_items, recipe
 from stages._entry import run
 
 _CERTIFICATE = ("rho", "lam", "lam_max", "primal", "dual", "gap", "iterations", "misranked")
@@ -21,21 +22,37 @@ _CERTIFICATE = ("rho", "lam", "lam_max", "primal", "dual", "gap", "iterations", 
 
 def main(cases: Path, slices: Path, output: Path, metrics: Path, settings: params.Rankpool) -> None:
     """Write ``<case>.png`` and ``<case>.json`` (weights and certificate) for every case, and a summary."""
-    table = read_table(cases)
-    with whole_folder(output) as folder:
-        pool = partial(_pool, slices=slices, folder=folder, settings=settings)
-        records = map_cases(pool, table, description="rankpool", name=lambda case: case.case_id)
-    write_json(metrics, _summary([case.case_id for case in table], records))
+    items = [
+        Item(
+            case.case_id,
+            case,
+            inputs=(slices / case.case_id / "manifest.json",),  # it has the SHA-256 of every slice
+            outputs=(f"{case.case_id}.png", f"{case.case_id}.json"),
+        )
+        for case in read_table(cases)
+    ]
+    make_items(
+        output,
+        items,
+        partial(_pool, slices=slices, settings=settings),
+        recipe=recipe(["dmdbt.rankpool", "dmdbt.readers", "stages.rankpool"], asdict(settings)),
+        description="rankpool",
+    )
+    write_json(metrics, _summary({item.name: _read(output / f"{item.name}.json") for item in items}))
 
 
-def _pool(case: Case, *, slices: Path, folder: Path, settings: params.Rankpool) -> dict[str, Any]:
+def _pool(case: Case, folder: Path, *, slices: Path, settings: params.Rankpool) -> None:
     with located(case=case.case_id, file=case.dbt):
         volume = read_slices(slices / case.case_id)
         image, proof = _pooled(volume, settings)
     write_gray(folder / f"{case.case_id}.png", image)
     record = {"slices": len(volume), "slice_order": "as stored", "flags": volume_flags(volume)}
     write_json(folder / f"{case.case_id}.json", asdict(settings) | record | proof)
-    return {key: value for key, value in (record | proof).items() if key in ("flags", "gap", "misranked")}
+
+
+def _read(path: Path) -> dict[str, Any]:
+    record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return record
 
 
 def _pooled(volume: np.ndarray, settings: params.Rankpool) -> tuple[np.ndarray, dict[str, Any]]:
@@ -51,16 +68,14 @@ def _pooled(volume: np.ndarray, settings: params.Rankpool) -> tuple[np.ndarray, 
     return image, proof | {"weights": pooling.weights.tolist()}
 
 
-def _summary(case_ids: list[str], records: list[dict[str, Any]]) -> dict[str, Any]:
+def _summary(records: dict[str, dict[str, Any]]) -> dict[str, Any]:
     """Counts, the certificates' extremes, and the cases that deserve a look."""
-    flagged = {
-        flag: [case_id for case_id, record in zip(case_ids, records, strict=True) if flag in record["flags"]]
-        for flag in FLAGS
-    }
+    flagged = {flag: [case_id for case_id, record in records.items() if flag in record["flags"]] for flag in FLAGS}
     summary: dict[str, Any] = {"volumes": len(records), "flagged": flagged}
-    if all("gap" in record for record in records):
-        summary["worst_gap"] = max(record["gap"] for record in records)
-        summary["mean_misranked"] = round(sum(record["misranked"] for record in records) / len(records), 6)
+    if all("gap" in record for record in records.values()):
+        summary["worst_gap"] = max(record["gap"] for record in records.values())
+        misranked = sum(record["misranked"] for record in records.values())
+        summary["mean_misranked"] = round(misranked / len(records), 6)
     return summary
 
 

@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -106,6 +107,62 @@ def test_a_training_parameter_runs_nothing_before_the_training_and_shows_in_the_
     assert "auc" in call(clone, "dvc", "metrics", "diff", "HEAD")
     call(clone, "git", "checkout", "--quiet", ".")
     call(clone, "dvc", "checkout", "--quiet")
+
+
+def accounts(output):
+    """What the stages that work case by case say they did: computed, restored, kept and removed items."""
+    found = re.findall(r"^(\S.*): (\d+) computed, (\d+) restored, (\d+) kept, (\d+) removed$", output, re.MULTILINE)
+    return {description: tuple(map(int, numbers)) for description, *numbers in found}
+
+
+def of_features(*numbers):
+    return {f"features {backbone}": numbers for backbone in BACKBONES}
+
+
+def test_a_new_pooling_leaves_the_mammograms_alone_and_the_old_one_is_restored(clone):
+    n = len(rows(clone / "data/cases.csv"))
+    change(clone, "rankpool", quantile=0.99)
+    assert accounts(call(clone, "dvc", "repro")) == {"rankpool": (n, 0, 0, 0)} | of_features(n, 0, n, 0)
+    call(clone, "git", "checkout", "--quiet", ".")
+    assert accounts(call(clone, "dvc", "repro")) == {"rankpool": (0, n, 0, 0)} | of_features(0, n, n, 0)
+    assert call(clone, "git", "status", "--porcelain") == ""
+
+
+def test_a_deleted_folder_is_restored_and_a_truncated_item_computed(clone):
+    n = len(rows(clone / "data/cases.csv"))
+    shutil.rmtree(clone / "data/slices")
+    assert accounts(call(clone, "dvc", "repro"))["decode"] == (0, n, 0, 0)
+    shutil.rmtree(clone / ".dvc/cache")
+    path = sorted((clone / "data/features/alexnet/dbt").iterdir())[0]
+    path.write_bytes(path.read_bytes()[:-100])
+    done = accounts(call(clone, "dvc", "repro"))
+    assert done.pop("features alexnet") == (1, 0, 2 * n - 1, 0)
+    assert all(numbers[:2] == (0, 0) for numbers in done.values())
+    assert call(clone, "git", "status", "--porcelain") == ""
+
+
+def test_a_pair_more_costs_that_pair_and_a_pair_less_nothing(clone):
+    n = len(rows(clone / "data/cases.csv"))
+    shutil.copytree(clone / "data/phantom/cohort", clone / "data/own")
+    table = (clone / "data/own/cases.csv").read_text()
+    less = "".join(table.splitlines(keepends=True)[:-1])
+    (clone / "data/own/cases.csv").write_text(less)
+    path = clone / "params.yaml"
+    path.write_text(path.read_text().replace("data/phantom/cohort", "data/own"))
+    one_less = dict.fromkeys(("mammogram", "decode"), (0, 0, n - 1, 1)) | {"rankpool": (0, 0, n - 1, 2)}
+    without = accounts(call(clone, "dvc", "repro"))
+    assert without.pop("decode")[:3] == one_less.pop("decode")[:3]  # it counts the slices that go
+    assert without == one_less | of_features(0, 0, 2 * n - 2, 2)
+    results = [(clone / "dvc.lock").read_bytes(), (clone / "metrics/alexnet.json").read_bytes()]
+    shutil.rmtree(clone / ".dvc/cache")
+    (clone / "data/own/cases.csv").write_text(table)
+    one_more = dict.fromkeys(("mammogram", "decode", "rankpool"), (1, 0, n - 1, 0)) | of_features(2, 0, 2 * n - 2, 0)
+    assert accounts(call(clone, "dvc", "repro")) == one_more
+    (clone / "data/own/cases.csv").write_text(less)
+    assert all(numbers[:2] == (0, 0) for numbers in accounts(call(clone, "dvc", "repro")).values())
+    assert [(clone / "dvc.lock").read_bytes(), (clone / "metrics/alexnet.json").read_bytes()] == results
+    shutil.rmtree(clone / "data/own")
+    call(clone, "git", "checkout", "--quiet", ".")
 
 
 def test_the_pipeline_from_nothing_gives_the_same_bytes(clone):

@@ -43,14 +43,15 @@ def store(folder: Path, images, **changes):
 
 
 def run(folder: Path, settings=SETTINGS, volumes=VOLUMES):
-    """Files of the output and the metrics, as bytes and as JSON."""
+    """Files of the cases and the metrics, as bytes and as JSON."""
     for case_id, slices in volumes.items():
         if not (folder / "slices" / case_id).exists():
             store(folder / "slices" / case_id, slices)
     write_table(folder / "cases.csv", [case(case_id) for case_id in volumes])
     metrics = folder / "metrics.json"
     rankpool.main(folder / "cases.csv", folder / "slices", folder / "dynamic", metrics, settings)
-    return {path.name: path.read_bytes() for path in (folder / "dynamic").iterdir()}, json.loads(metrics.read_text())
+    files = [path for path in (folder / "dynamic").iterdir() if path.name != "manifest.json"]
+    return {path.name: path.read_bytes() for path in files}, json.loads(metrics.read_text())
 
 
 def test_every_case_has_its_image_weights_and_certificate(tmp_path):

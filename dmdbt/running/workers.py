@@ -40,6 +40,7 @@ def map_cases(
     description: str,
     name: Callable[[Item], str] = str,
     preload: Sequence[str] = (),
+    on_result: Callable[[Item, Result], None] | None = None,
 ) -> list[Result]:
     """Call a function on every item, in worker processes with one thread each.
 
@@ -55,6 +56,8 @@ def map_cases(
         What an item is called in an error.
     preload
         Modules to import once, before the workers fork.
+    on_result
+        Called here, in the order of `items`, as soon as an item and all before it are done.
 
     Returns
     -------
@@ -80,6 +83,8 @@ def map_cases(
         for item, future in zip(tqdm(items, desc=description, unit="case", disable=None), futures, strict=True):
             try:
                 results.append(future.result())
+                if on_result:
+                    on_result(item, results[-1])
             except DmdbtError as exc:
                 failures.append(exc)
             except BrokenProcessPool as exc:

@@ -1,0 +1,196 @@
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from dmdbt.errors import InputDataError
+from dmdbt.files import whole_file, whole_folder
+from dmdbt.running import Account, Item, make_items, recipe
+
+
+def copy_loudly(source, folder):
+    """The function of a toy stage: a file and a folder per item."""
+    text = source.read_text().upper()
+    if text == "BAD":
+        raise InputDataError("BAD", case=source.stem, cause="expected anything else", remedy="Say something else.")
+    with whole_file(folder / f"{source.stem}.txt") as temporary:
+        temporary.write_text(text)
+    with whole_folder(folder / source.stem) as temporary:
+        for number in range(3):
+            (temporary / f"{number}.txt").write_text(text * (number + 1))
+
+
+@pytest.fixture
+def sources(tmp_path):
+    for name in "abcd":
+        write(tmp_path / "sources" / f"{name}.txt", f"text of {name}")
+    return tmp_path / "sources"
+
+
+def write(path, text):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+
+
+def make(folder, sources, *, names=None, recipe="1"):
+    paths = [sources / f"{name}.txt" for name in names] if names else sorted(sources.iterdir())
+    items = [Item(p.stem, p, inputs=(p,), outputs=(f"{p.stem}.txt", p.stem)) for p in paths]
+    account = make_items(folder, items, copy_loudly, recipe=recipe, description="toy")
+    for path in paths:
+        assert (folder / f"{path.stem}.txt").read_text() == path.read_text().upper()
+        assert (folder / path.stem / "2.txt").read_text() == path.read_text().upper() * 3
+    return account
+
+
+def contents(folder):
+    return {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_a_second_run_keeps_everything_and_changes_no_byte(tmp_path, sources):
+    assert make(tmp_path / "out", sources) == Account(computed=4, restored=0, kept=0, removed=0)
+    before = contents(tmp_path / "out")
+    assert make(tmp_path / "out", sources) == Account(computed=0, restored=0, kept=4, removed=0)
+    assert contents(tmp_path / "out") == before
+    names = {path.name for path in (tmp_path / "out").iterdir()}
+    assert names == {"manifest.json", *"abcd", *(f"{name}.txt" for name in "abcd")}
+
+
+def test_an_item_more_costs_one_and_an_item_less_none(tmp_path, sources):
+    make(tmp_path / "out", sources, names="abc")
+    before = contents(tmp_path / "out")
+    assert make(tmp_path / "out", sources) == Account(computed=1, restored=0, kept=3, removed=0)
+    assert make(tmp_path / "out", sources, names="abc") == Account(computed=0, restored=0, kept=3, removed=4)
+    assert contents(tmp_path / "out") == before
+
+
+def test_the_books_do_not_depend_on_the_order_of_the_items_or_on_what_went_before(tmp_path, sources):
+    make(tmp_path / "one", sources)
+    make(tmp_path / "two", sources, names="db")
+    make(tmp_path / "two", sources, names="dcba")
+    assert contents(tmp_path / "one") == contents(tmp_path / "two")
+
+
+def test_an_item_whose_input_changes_is_computed_again(tmp_path, sources):
+    make(tmp_path / "out", sources)
+    write(sources / "b.txt", "other text")
+    assert make(tmp_path / "out", sources) == Account(computed=1, restored=0, kept=3, removed=0)
+
+
+def test_another_recipe_computes_everything(tmp_path, sources):
+    make(tmp_path / "out", sources)
+    assert make(tmp_path / "out", sources, recipe="2").computed == 4
+
+
+def test_everything_is_computed_on_demand(tmp_path, sources, monkeypatch):
+    make(tmp_path / "out", sources)
+    monkeypatch.setenv("DMDBT_REDO", "1")
+    assert make(tmp_path / "out", sources).computed == 4
+
+
+@pytest.mark.parametrize("damaged", ["b.txt", "b/1.txt"])
+@pytest.mark.parametrize("damage", [Path.unlink, lambda path: path.write_text("")], ids=["missing", "truncated"])
+def test_an_item_that_is_missing_or_truncated_is_computed_again(tmp_path, sources, damaged, damage):
+    make(tmp_path / "out", sources)
+    damage(tmp_path / "out" / damaged)
+    assert make(tmp_path / "out", sources) == Account(computed=1, restored=0, kept=3, removed=0)
+
+
+@pytest.mark.parametrize("manifest", ["", "[]", '{"format": "other", "version": 1, "items": {}}'])
+def test_without_a_manifest_of_its_own_a_folder_is_made_anew(tmp_path, sources, manifest):
+    make(tmp_path / "out", sources)
+    write(tmp_path / "out" / "manifest.json", manifest)
+    assert make(tmp_path / "out", sources).computed == 4
+
+
+def test_what_is_foreign_and_what_a_killed_run_left_is_removed(tmp_path, sources):
+    make(tmp_path / "out", sources)
+    before = contents(tmp_path / "out")
+    write(tmp_path / "out" / "foreign" / "deep" / "file.txt", "?")
+    write(tmp_path / "out" / ".a.123.tmp.txt", "?")
+    write(tmp_path / "out" / ".b.123.tmp" / "0.txt", "?")
+    assert make(tmp_path / "out", sources) == Account(computed=0, restored=0, kept=4, removed=1)
+    assert contents(tmp_path / "out") == before
+    assert not (tmp_path / "out" / "foreign").exists()
+
+
+def test_what_was_finished_before_a_failure_is_kept_by_the_next_run(tmp_path, sources):
+    make(tmp_path / "expected", sources)
+    write(sources / "b.txt", "bad")
+    with pytest.raises(InputDataError, match="E-BAD case=b"):
+        make(tmp_path / "out", sources)
+    with (tmp_path / "out" / "journal.jsonl").open("a") as journal:
+        journal.write('{"name": "b", "ke')  # as a kill in the middle of a line leaves it
+    write(sources / "b.txt", "text of b")
+    assert make(tmp_path / "out", sources) == Account(computed=1, restored=0, kept=3, removed=0)
+    assert contents(tmp_path / "out") == contents(tmp_path / "expected")
+
+
+@pytest.mark.parametrize("names", ["", "aa"])
+def test_no_item_or_one_of_the_same_name_is_refused(tmp_path, names):
+    items = [Item(name, None, inputs=(), outputs=(name,)) for name in names]
+    with pytest.raises(ValueError, match=f"make_items: expected .* names and outputs of their own, got {len(names)}"):
+        make_items(tmp_path / "out", items, copy_loudly, recipe="1", description="toy")
+
+
+@pytest.fixture
+def project(tmp_path, sources):
+    """A DVC project whose cache holds what recipe 1 gives."""
+    dvc(tmp_path, "init", "--no-scm", "--quiet")
+    make(tmp_path / "out", sources)
+    dvc(tmp_path, "add", "--quiet", "out")
+    return tmp_path
+
+
+def dvc(folder, *arguments):
+    subprocess.run([sys.executable, "-m", "dvc", *arguments], cwd=folder, check=True, capture_output=True)
+
+
+@pytest.mark.filterwarnings("default")  # those of DVC are not ours
+def test_a_recipe_set_back_or_a_deleted_folder_is_restored_from_the_cache_of_dvc(project, sources):
+    before = contents(project / "out")
+    assert make(project / "out", sources, recipe="2").computed == 4
+    assert make(project / "out", sources, recipe="1") == Account(computed=0, restored=4, kept=0, removed=0)
+    assert contents(project / "out") == before
+    shutil.rmtree(project / "out" / "a")
+    assert make(project / "out", sources) == Account(computed=0, restored=1, kept=3, removed=0)
+    shutil.rmtree(project / "out")
+    assert make(project / "out", sources) == Account(computed=0, restored=4, kept=0, removed=0)
+    assert contents(project / "out") == before
+
+
+@pytest.mark.filterwarnings("default")
+@pytest.mark.parametrize("damage", [Path.unlink, lambda path: path.write_text("TEXT OF C")], ids=["gone", "changed"])
+def test_what_is_damaged_in_the_cache_of_dvc_is_computed(project, sources, damage):
+    for path in (project / ".dvc" / "cache").rglob("*"):
+        if path.is_file() and path.read_text() == "TEXT OF B":
+            path.chmod(0o644)
+            damage(path)
+    shutil.rmtree(project / "out")
+    assert make(project / "out", sources) == Account(computed=1, restored=3, kept=0, removed=0)
+
+
+def test_a_recipe_is_the_code_and_the_parameters_but_no_comment(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    module = tmp_path / "kitchen" / "__init__.py"
+    write(tmp_path / "kitchen" / "oven.py", "DEGREES = 180\n")
+    write(module, '"""Cook."""\n\n\ndef cook():\n    return 1\n')
+    first = recipe(["kitchen"], {"salt": 1})
+    write(module, '"""Cook well."""\n# Why not.\ndef cook():\n    """Cook."""\n    return  1\n')
+    assert recipe(["kitchen"], {"salt": 1}) == first
+    assert recipe(["kitchen"], {"salt": 2}) != first
+    assert recipe(["kitchen.oven"], {"salt": 1}) != first
+    write(tmp_path / "kitchen" / "oven.py", "DEGREES = 200\n")
+    assert recipe(["kitchen"], {"salt": 1}) != first
+    with pytest.raises(ValueError, match="recipe: expected the name of a module, got kitchen.sink"):
+        recipe(["kitchen.sink"], {})
+
+
+def test_the_manifest_says_what_each_item_is_made_of(tmp_path, sources):
+    make(tmp_path / "out", sources)
+    content = json.loads((tmp_path / "out" / "manifest.json").read_text())
+    assert (content["format"], content["version"]) == ("dmdbt items", 1)
+    assert content["items"]["a"]["outputs"]["a"]["files"] == 3
+    assert content["items"]["a"]["outputs"]["a.txt"]["bytes"] == len("text of a")
