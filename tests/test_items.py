@@ -124,7 +124,11 @@ def test_what_was_finished_before_a_failure_is_kept_by_the_next_run(tmp_path, so
     with (tmp_path / "out" / "journal.jsonl").open("a") as journal:
         journal.write('{"name": "b", "ke')  # as a kill in the middle of a line leaves it
     write(sources / "b.txt", "text of b")
-    assert make(tmp_path / "out", sources) == Account(computed=1, restored=0, kept=3, removed=0)
+    write(sources / "d.txt", "bad")
+    with pytest.raises(InputDataError, match="E-BAD case=d"):
+        make(tmp_path / "out", sources)
+    write(sources / "d.txt", "text of d")
+    assert make(tmp_path / "out", sources) == Account(computed=0, restored=0, kept=4, removed=0)
     assert contents(tmp_path / "out") == contents(tmp_path / "expected")
 
 

@@ -127,6 +127,7 @@ def make_items(
     records = {} if redo else _kept(folder, keys)
     n_kept = len(records)
     with (folder / _JOURNAL).open("a", encoding="utf-8") as journal:
+        journal.write("\n")  # the last line may be cut off
 
         def note(name: str, record: _Record) -> None:
             records[name] = record
@@ -253,7 +254,7 @@ def _read_books(folder: Path) -> dict[str, _Record]:
     for line in journal.read_text(encoding="utf-8").splitlines() if journal.is_file() else []:
         try:
             content = json.loads(line)
-        except json.JSONDecodeError:  # a line cut off by a kill; its item is computed again
+        except json.JSONDecodeError:  # empty, or cut off by a kill: its item is computed again
             continue
         records[content["name"]] = _record(content)
     return records
