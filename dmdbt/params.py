@@ -157,6 +157,7 @@ class Train:
     epochs: Annotated[int, Within(1, 10_000)]
     batch_size: Annotated[int, Within(2, 4096)]
     learning_rate: Annotated[float, Within(1e-8, 1.0)]
+    precision: Literal["float32", "mixed"]
     seed: Seed
 
     def __post_init__(self) -> None:

@@ -3,24 +3,66 @@
 import csv
 import io
 from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 
 import numpy as np
+import torch
 from safetensors.torch import save_file
 from torch import nn
 from tqdm import tqdm
 
 from dmdbt import params
 from dmdbt.cohort import Case, read_folds, read_table
-from dmdbt.features import Origin
-from dmdbt.files import whole_file, whole_folder, write_json, write_text
-from dmdbt.heads import HeadSettings, TrainSettings, load_features, predict, train_heads
-from dmdbt.running import map_cases
-from dmdbt.terms import Head, Label
+from dmdbt.features import read_origin
+from dmdbt.files import sha256, whole_file, whole_folder, write_json, write_text
+from dmdbt.heads import (
+    Checkpoint,
+    FeatureSet,
+    HeadSettings,
+    TrainSettings,
+    open_features,
+    predict,
+    train_heads,
+    training_bytes,
+)
+from dmdbt.running import (
+    checkpoint_folder,
+    checkpoint_minutes,
+    compute_device,
+    digest,
+    feature_memory,
+    free_memory,
+    map_cases,
+    recipe,
+    worker_count,
+)
+from dmdbt.terms import Head, Label, Modality
 from stages._entry import run
 
 Row = dict[str, str | int | float]
+
+# Heads that train in less memory than this are trained on one thread: more would cost more than they save, and
+# would make the last bits of the demo's results depend on the number of cores.
+_SMALL = 2**30
+
+
+@dataclass(frozen=True)
+class _Job:
+    """What all folds of one run have in common."""
+
+    backbone: str
+    cases: Sequence[Case]
+    fold_of: np.ndarray
+    features: Path
+    models: Path
+    heads: HeadSettings
+    settings: params.Train
+    key: str
+    device: str
+    memory: float
+    threads: int
 
 
 def main(
@@ -37,71 +79,90 @@ def main(
 ) -> None:
     """Write the heads of every tested fold, the probabilities of its test pairs, and the learning curves."""
     table = read_table(cases)
-    fold_of = np.array(read_folds(split, table))
+    head_settings = HeadSettings(
+        None if heads.filters == "backbone" else heads.filters, tuple(heads.hidden), heads.dropout
+    )
+    _, shape = read_origin(features / Modality.DM / f"{table[0].case_id}.h5")
+    needed = training_bytes(shape, **vars(head_settings))
+    device = compute_device()
+    workers = _folds_at_once(len(folds.test_folds), needed, device)
     with whole_folder(models) as folder:
-        train = partial(
-            _train_fold,
+        job = _Job(
             backbone=backbone,
             cases=table,
-            fold_of=fold_of,
+            fold_of=np.array(read_folds(split, table)),
             features=features,
             models=folder,
-            heads=heads,
+            heads=head_settings,
             settings=settings,
+            key=_key([cases, split, features / "manifest.json"], heads, settings, device),
+            device=device,
+            memory=feature_memory() / workers,
+            threads=max(1, worker_count() // workers) if needed > _SMALL else 1,
         )
         results = map_cases(
-            train,
+            partial(_train_fold, job=job),
             folds.test_folds,
             description=f"train {backbone}",
             name=lambda fold: f"fold {fold}",
             preload=["dmdbt.heads"],
+            workers=workers,
         )
+        for fold in folds.test_folds:
+            _checkpoint(fold, job).remove()
     tested = [row for rows, _ in results for row in rows]
     write_text(probabilities, _csv(sorted(tested, key=lambda row: row["case_id"])))
     write_text(history, _csv([row for _, rows in results for row in rows]))
 
 
-def _train_fold(
-    fold: int,
-    *,
-    backbone: str,
-    cases: Sequence[Case],
-    fold_of: np.ndarray,
-    features: Path,
-    models: Path,
-    heads: params.Heads,
-    settings: params.Train,
-) -> tuple[list[Row], list[Row]]:
+def _folds_at_once(n_folds: int, needed: int, device: str) -> int:
+    """So many as there are processes and memory for; a GPU trains one at a time."""
+    room = 1 if device == "cuda" else free_memory() // needed
+    return max(1, min(n_folds, worker_count(), room))
+
+
+def _key(files: Sequence[Path], heads: params.Heads, settings: params.Train, device: str) -> str:
+    """Digest of all that decides how a training goes, but for its fold."""
+    parameters = {"heads": asdict(heads), "train": asdict(settings), "device": device}
+    return digest([recipe(["dmdbt.heads", "dmdbt.features.store", "stages.train"], parameters), *map(sha256, files)])
+
+
+def _checkpoint(fold: int, job: _Job) -> Checkpoint:
+    path = checkpoint_folder() / f"{job.backbone}-fold{fold}.pt"
+    return Checkpoint(path, f"{job.key} fold {fold}", minutes=checkpoint_minutes())
+
+
+def _train_fold(fold: int, *, job: _Job) -> tuple[list[Row], list[Row]]:
     """Train on every other fold, test on this one."""
-    targets = np.array([case.label.target for case in cases])
-    loaded, origin = load_features(features, [case.case_id for case in cases], targets)
-    filters = None if heads.filters == "backbone" else heads.filters
-    head_settings = HeadSettings(filters, tuple(heads.hidden), heads.dropout)
-    train_settings = TrainSettings(
-        settings.epochs, settings.batch_size, settings.learning_rate, seed=settings.seed + fold
+    torch.set_num_threads(job.threads)
+    device = torch.device(job.device)
+    targets = np.array([case.label.target for case in job.cases])
+    case_ids = [case.case_id for case in job.cases]
+    features = open_features(job.features, case_ids, targets, memory=job.memory, device=device)
+    settings = TrainSettings(
+        epochs=job.settings.epochs,
+        batch_size=job.settings.batch_size,
+        learning_rate=job.settings.learning_rate,
+        mixed=job.settings.precision == "mixed",
+        seed=job.settings.seed + fold,
     )
-    train, test = np.flatnonzero(fold_of != fold), np.flatnonzero(fold_of == fold)
+    train, test = np.flatnonzero(job.fold_of != fold), np.flatnonzero(job.fold_of == fold)
     with tqdm(total=settings.epochs, desc=f"fold {fold}", unit="epoch", position=fold + 1, disable=None) as bar:
-        networks, history = train_heads(loaded, train, head_settings, train_settings, on_epoch=bar.update)
+        networks, history = train_heads(
+            features, train, job.heads, settings, device=device, checkpoint=_checkpoint(fold, job), on_epochs=bar.update
+        )
+    probs = predict(networks, features, test, device=device)
     for head, network in networks.items():
-        _save(models / f"fold{fold}", head, network, head_settings, loaded.shape, origin)
-    probs = {head: predict(head, network, loaded, test) for head, network in networks.items()}
+        _save(job.models / f"fold{fold}", head, network, job.heads, features)
     tested: list[Row] = []
     for position, pair in enumerate(test):
-        case = cases[int(pair)]
+        case = job.cases[int(pair)]
         row: Row = {"case_id": case.case_id, "patient_id": case.patient_id, "label": str(case.label), "fold": fold}
         tested.append(row | {f"p_{head}": float(probs[head][position]) for head in Head})
-    return tested, [{"backbone": backbone, "fold": fold, **row} for row in history]
+    return tested, [{"backbone": job.backbone, "fold": fold, **row} for row in history]
 
 
-def _save(
-    folder: Path,
-    head: Head,
-    network: nn.Module,
-    settings: HeadSettings,
-    shape: tuple[int, int, int],
-    origin: Origin,
-) -> None:
+def _save(folder: Path, head: Head, network: nn.Module, settings: HeadSettings, features: FeatureSet) -> None:
     with whole_file(folder / f"{head}.safetensors") as temporary:
         save_file(network.state_dict(), temporary)
     record = {
@@ -109,13 +170,13 @@ def _save(
         "version": 1,
         "head": str(head),
         "classes": [str(label) for label in Label],
-        "feature_shape": shape,
-        "filters": settings.filters or shape[0],
+        "feature_shape": features.shape,
+        "filters": settings.filters or features.shape[0],
         "hidden": settings.hidden,
         "dropout": settings.dropout,
-        "backbone": origin.backbone,
-        "weights_sha256": origin.weights_sha256,
-        "input_size": origin.size,
+        "backbone": features.origin.backbone,
+        "weights_sha256": features.origin.weights_sha256,
+        "input_size": features.origin.size,
     }
     write_json(folder / f"{head}.json", record)
 

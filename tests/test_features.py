@@ -16,8 +16,6 @@ from torch import nn
 from dmdbt.errors import IntegrityError
 from dmdbt.features import COPIES, Origin, augmented, extract, normalize, read_features, write_features
 from dmdbt.files import TEMPORARY, sha256
-from dmdbt.heads import load_features
-from dmdbt.terms import Modality
 
 ORIGIN = Origin("alexnet", "features.11", "a" * 64, "b" * 64, 160, "breast", ("original", "flip"))
 
@@ -239,25 +237,6 @@ def test_a_chunk_that_skipped_its_checksum_is_refused(tmp_path):
 
     with pytest.raises(IntegrityError, match="expected 2 chunks with a checksum, found 2, or one without"):
         read_features(replaced(stored(tmp_path), unchecked))
-
-
-MADE_OTHERWISE = {
-    "backbone": "resnet18",
-    "layer": "features.12",
-    "weights_sha256": "c" * 64,
-    "size": 128,
-    "crop": "none",
-    "copies": ("flip", "original"),
-}
-
-
-@pytest.mark.parametrize("name", MADE_OTHERWISE)
-def test_features_made_otherwise_are_never_mixed(tmp_path, name):
-    for modality in Modality:
-        stored(tmp_path / modality)
-    stored(tmp_path / "dbt", **{name: MADE_OTHERWISE[name]})
-    with pytest.raises(IntegrityError, match=rf"E-FEATURES-MIXED case=a .*{name}=.*found .*{name}="):
-        load_features(tmp_path, ["a"], np.array([0]))
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a disk that is always full")

@@ -1,5 +1,6 @@
 from collections import Counter
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,21 +12,27 @@ from torch import nn
 from dmdbt.errors import DmdbtError, IntegrityError
 from dmdbt.features import Origin, write_features
 from dmdbt.heads import (
+    Checkpoint,
     FeatureSet,
     HeadSettings,
     JointHead,
     SingleModalityHead,
     TrainSettings,
-    load_features,
+    build_head,
+    feature_bytes,
+    open_features,
     predict,
     train_heads,
+    training_bytes,
 )
 from dmdbt.heads.training import balanced_batches
 from dmdbt.terms import Head, Modality
 
 HEADS = HeadSettings(filters=None, hidden=(16, 8), dropout=0.5)
-TRAIN = TrainSettings(epochs=8, batch_size=8, learning_rate=3e-3, seed=5)
-ORIGIN = Origin("alexnet", "features.11", "a" * 64, "b" * 64, 64, "breast", ("flip", "original"))
+TRAIN = TrainSettings(epochs=8, batch_size=8, learning_rate=3e-3, mixed=False, seed=5)
+ORIGIN = Origin("alexnet", "features.11", "a" * 64, "", 64, "breast", ("flip", "original"))
+STORED = replace(ORIGIN, input_sha256="b" * 64)  # as in a file
+CPU = torch.device("cpu")
 
 
 def feature_set(n_pairs=40, signal=(2.0, 2.0), seed=0):
@@ -34,10 +41,11 @@ def feature_set(n_pairs=40, signal=(2.0, 2.0), seed=0):
     targets = np.arange(n_pairs) % 3 // 2
     maps = {}
     for modality, strength in zip(Modality, signal, strict=True):
-        array = rng.normal(size=(n_pairs, 2, 4, 3, 3))
-        array[:, :, 0] += strength * (2 * targets[:, None, None, None] - 1)
+        array = rng.normal(size=(n_pairs, 2, 3, 3, 4))
+        array[..., 0] += strength * (2 * targets[:, None, None, None] - 1)
         maps[modality] = torch.from_numpy(array.astype(np.float16))
-    return FeatureSet(maps, targets, original=0)
+    case_ids = tuple(f"case{number}" for number in range(n_pairs))
+    return FeatureSet(Path("nowhere"), case_ids, targets, ORIGIN, (4, 3, 3), maps)
 
 
 # Networks
@@ -94,7 +102,8 @@ def test_heads_learn_what_their_modality_shows_and_nothing_else():
     features = feature_set(n_pairs=90, signal=(2.0, 0.0))
     train, test = np.arange(60), np.arange(60, 90)
     heads, history = train_heads(features, train, HEADS, TRAIN)
-    correct = {head: (predict(head, heads[head], features, test) > 0.5) == features.targets[test] for head in Head}
+    probs = predict(heads, features, test)
+    correct = {head: (probs[head] > 0.5) == features.targets[test] for head in Head}
     assert correct[Head.DM].mean() > 0.9
     assert correct[Head.DM_DBT].mean() > 0.9
     assert correct[Head.DBT].mean() < 0.8
@@ -110,7 +119,7 @@ def test_training_never_looks_at_the_pairs_it_is_not_given():
         maps[20:] = float("nan")
     for other in (features, replace(features, maps=hidden)):
         heads, _ = train_heads(other, train, HEADS, TRAIN)
-        probs = predict(Head.DM_DBT, heads[Head.DM_DBT], features, np.arange(20, 40))
+        probs = predict(heads, features, np.arange(20, 40))[Head.DM_DBT]
         if other is features:
             expected = probs
     np.testing.assert_array_equal(probs, expected)
@@ -128,15 +137,15 @@ def test_training_twice_gives_the_same_weights_and_leaves_the_global_generator_a
 def test_another_seed_gives_other_weights():
     first, _ = train_heads(feature_set(), np.arange(40), HEADS, TRAIN)
     second, _ = train_heads(feature_set(), np.arange(40), HEADS, replace(TRAIN, seed=6))
-    probs = [predict(Head.DM, heads[Head.DM], feature_set(), np.arange(40)) for heads in (first, second)]
+    probs = [predict(heads, feature_set(), np.arange(40))[Head.DM] for heads in (first, second)]
     assert not np.array_equal(*probs)
 
 
 def test_a_prediction_does_not_depend_on_its_neighbors():
     features = feature_set(n_pairs=70)
     heads, _ = train_heads(features, np.arange(40), HEADS, replace(TRAIN, epochs=1))
-    together = predict(Head.DM_DBT, heads[Head.DM_DBT], features, np.arange(70))
-    alone = [predict(Head.DM_DBT, heads[Head.DM_DBT], features, np.array([pair]))[0] for pair in range(70)]
+    together = predict(heads, features, np.arange(70))[Head.DM_DBT]
+    alone = [predict(heads, features, np.array([pair]))[Head.DM_DBT][0] for pair in range(70)]
     np.testing.assert_allclose(together, alone, atol=1e-6)
 
 
@@ -147,33 +156,155 @@ def test_a_loss_that_is_not_finite_is_named():
         train_heads(features, np.arange(40), HEADS, TRAIN)
 
 
+def test_in_bfloat16_heads_learn_as_well():
+    features = feature_set(n_pairs=90)
+    heads, _ = train_heads(features, np.arange(60), HEADS, replace(TRAIN, mixed=True))
+    test = np.arange(60, 90)
+    assert ((predict(heads, features, test)[Head.DM_DBT] > 0.5) == features.targets[test]).mean() > 0.9
+
+
+@pytest.mark.parametrize("filters", [None, 3])
+def test_the_memory_of_training_is_that_of_weights_moments_and_the_gradients_of_one_head(filters):
+    settings = {"filters": filters, "hidden": (16, 8), "dropout": 0.5}
+    numbers = [sum(p.numel() for p in build_head(head, (4, 5, 6), **settings).parameters()) for head in Head]
+    assert training_bytes((4, 5, 6), **settings) == 4 * (3 * sum(numbers) + max(numbers))
+
+
+# Checkpoints
+
+
+class KilledError(Exception):
+    pass
+
+
+def train_and_die(features, checkpoint, *, after):
+    epochs = []
+
+    def on_epochs(number):
+        epochs.append(number)
+        if len(epochs) > after:
+            raise KilledError
+
+    with pytest.raises(KilledError):
+        train_heads(features, np.arange(40), HEADS, TRAIN, checkpoint=checkpoint, on_epochs=on_epochs)
+
+
+def test_a_training_that_was_killed_twice_ends_as_one_that_was_not(tmp_path):
+    features, checkpoint = feature_set(), Checkpoint(tmp_path / "state.pt", "key", minutes=0)
+    expected, expected_history = train_heads(features, np.arange(40), HEADS, TRAIN)
+    train_and_die(features, checkpoint, after=2)
+    train_and_die(features, checkpoint, after=3)
+    epochs = []
+    heads, history = train_heads(features, np.arange(40), HEADS, TRAIN, checkpoint=checkpoint, on_epochs=epochs.append)
+    assert epochs[0] >= 4
+    assert sum(epochs) == TRAIN.epochs
+    assert history == expected_history
+    for head in Head:
+        for a, b in zip(heads[head].state_dict().values(), expected[head].state_dict().values(), strict=True):
+            assert torch.equal(a, b)
+    checkpoint.remove()
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_state_of_another_training_is_not_taken(tmp_path):
+    features = feature_set()
+    train_and_die(features, Checkpoint(tmp_path / "state.pt", "key", minutes=0), after=2)
+    assert Checkpoint(tmp_path / "state.pt", "other key", minutes=0).load() is None
+
+
+@pytest.mark.parametrize("damage", [lambda whole: whole[:-300], lambda _: b"no state", lambda _: b""])
+def test_of_a_damaged_state_it_is_said_that_the_training_begins_anew(tmp_path, capsys, damage):
+    checkpoint = Checkpoint(tmp_path / "state.pt", "key", minutes=0)
+    train_and_die(feature_set(), checkpoint, after=2)
+    checkpoint.path.write_bytes(damage(checkpoint.path.read_bytes()))
+    assert checkpoint.load() is None
+    assert "state.pt: expected a checkpoint of version 1, got" in capsys.readouterr().err
+
+
+def test_a_short_training_writes_no_state(tmp_path):
+    train_heads(feature_set(), np.arange(40), HEADS, TRAIN, checkpoint=Checkpoint(tmp_path / "a.pt", "key", minutes=5))
+    assert not list(tmp_path.iterdir())
+
+
 # Stored features
 
 
-def store(folder, *, backbone="alexnet"):
+def store(folder, features):
     for modality in Modality:
-        for case in ("a", "b"):
-            maps = np.full((2, 3, 4, 4), ord(case), np.float16)
-            write_features(folder / modality / f"{case}.h5", maps, replace(ORIGIN, backbone=backbone))
+        for case_id, maps in zip(features.case_ids, features.maps[modality], strict=True):
+            write_features(folder / modality / f"{case_id}.h5", maps.movedim(-1, 1).contiguous().numpy(), STORED)
+
+
+def stored(folder, features, *, memory=1e9):
+    store(folder, features)
+    return open_features(folder, features.case_ids, features.targets, memory=memory, device=CPU)
 
 
 def test_stored_features_are_loaded_in_the_order_of_the_cases(tmp_path):
-    store(tmp_path)
-    features, origin = load_features(tmp_path, ["b", "a"], np.array([0, 1]))
-    assert features.maps[Modality.DBT][:, 0, 0, 0, 0].tolist() == [ord("b"), ord("a")]
-    assert (features.original, features.n_copies, features.shape) == (1, 2, (3, 4, 4))
-    assert origin.backbone == "alexnet"
+    features = feature_set(n_pairs=3)
+    store(tmp_path, features)
+    turned = open_features(tmp_path, features.case_ids[::-1], features.targets[::-1], memory=1e9, device=CPU)
+    for modality in Modality:
+        assert torch.equal(turned.maps[modality], features.maps[modality].flip(0))
+    assert (turned.original, turned.n_copies, turned.shape) == (1, 2, (4, 3, 3))
+    assert turned.origin == ORIGIN
 
 
-def test_features_of_another_backbone_are_not_mixed_in(tmp_path):
-    store(tmp_path)
-    other = replace(ORIGIN, backbone="resnet18")
-    write_features(tmp_path / "dbt" / "b.h5", np.zeros((2, 3, 4, 4), np.float16), other)
-    with pytest.raises(IntegrityError, match=r"E-FEATURES-MIXED case=b .*alexnet.*found .*resnet18"):
-        load_features(tmp_path, ["a", "b"], np.array([0, 1]))
+def test_batches_have_the_chosen_pairs_and_copies_on_their_axes():
+    features = feature_set()
+    pairs, copies = np.array([5, 0, 7]), np.array([1, 1, 0])
+    (batch,) = features.batches([(pairs, copies)], CPU)
+    assert batch.shape == (3, 4, 3, 3, 2)
+    for position, (pair, copy) in enumerate(zip(pairs, copies, strict=True)):
+        for m, modality in enumerate(Modality):
+            expected = features.maps[modality][pair, copy].movedim(-1, 0).float()
+            assert torch.equal(batch[position, ..., m], expected)
+    assert all(maps.is_contiguous(memory_format=torch.channels_last) for maps in batch.unbind(-1))
+
+
+def test_features_that_do_not_fit_into_memory_give_the_same_bits_from_the_store(tmp_path):
+    features = feature_set()
+    from_store = stored(tmp_path, features, memory=feature_bytes(40, 2, (4, 3, 3)) - 1)
+    in_memory = open_features(tmp_path, features.case_ids, features.targets, memory=1e9, device=CPU)
+    assert from_store.maps is None
+    assert in_memory.maps is not None
+    results = [train_heads(given, np.arange(30), HEADS, TRAIN) for given in (from_store, in_memory, features)]
+    for heads, history in results:
+        assert history == results[0][1]
+        probs, expected = (predict(found, from_store, np.arange(40)) for found in (heads, results[0][0]))
+        for head in Head:
+            np.testing.assert_array_equal(probs[head], expected[head])
+
+
+def test_a_file_that_is_damaged_while_it_is_needed_is_named(tmp_path):
+    features = stored(tmp_path, feature_set(), memory=0)
+    path = tmp_path / "dbt" / "case3.h5"
+    path.write_bytes(path.read_bytes()[:-200])
+    with pytest.raises(IntegrityError, match=r"E-FEATURES .*file=dbt/case3.h5"):
+        train_heads(features, np.arange(40), HEADS, TRAIN)
+
+
+@pytest.mark.parametrize("memory", [0, 1e9])
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"backbone": "resnet18"},
+        {"layer": "features.12"},
+        {"weights_sha256": "f" * 64},
+        {"size": 96},
+        {"crop": "none"},
+        {"copies": ("original", "flip")},
+    ],
+)
+def test_features_that_were_made_otherwise_are_not_mixed_in(tmp_path, other, memory):
+    features = feature_set(n_pairs=2)
+    store(tmp_path, features)
+    write_features(tmp_path / "dbt" / "case1.h5", np.zeros((2, 4, 3, 3), np.float16), replace(STORED, **other))
+    with pytest.raises(IntegrityError, match=r"E-FEATURES-MIXED case=case1 .*expected features made from .*, found"):
+        open_features(tmp_path, features.case_ids, features.targets, memory=memory, device=CPU)
 
 
 def test_a_case_without_features_is_named(tmp_path):
-    store(tmp_path)
+    store(tmp_path, feature_set(n_pairs=2))
     with pytest.raises(IntegrityError, match=r"E-FEATURES .*file=dm/c.h5"):
-        load_features(tmp_path, ["a", "c"], np.array([0, 1]))
+        open_features(tmp_path, ["case0", "c"], np.array([0, 1]), memory=1e9, device=CPU)

@@ -4,7 +4,7 @@ from dmdbt.features.augment import COPIES, augmented
 from dmdbt.features.backbones import architecture, build_backbone, feature_shape, last_layer, normalize
 from dmdbt.features.extraction import extract
 from dmdbt.features.procedural import pretrain
-from dmdbt.features.store import Origin, read_features, write_features
+from dmdbt.features.store import Origin, read_copy, read_features, read_origin, write_features
 from dmdbt.features.weights import Weights, imagenet_weights, local_weights, write_weights
 
 __all__ = [
@@ -21,7 +21,9 @@ __all__ = [
     "local_weights",
     "normalize",
     "pretrain",
+    "read_copy",
     "read_features",
+    "read_origin",
     "write_features",
     "write_weights",
 ]

@@ -138,6 +138,35 @@ def read_features(path: Path, copies: Sequence[int] | None = None) -> tuple[np.n
     return maps, origin
 
 
+def read_origin(path: Path) -> tuple[Origin, tuple[int, int, int]]:
+    """Return what feature maps were made from, and the shape (C, H, W) of one; checks all that needs no map read.
+
+    Raises
+    ------
+    IntegrityError
+        As `read_features`.
+    """
+    with _opened(path) as file:
+        origin = _origin(path, file.attrs)
+        channels, rows, columns = _dataset(path, file, len(origin.copies)).shape[1:]
+        return origin, (channels, rows, columns)
+
+
+def read_copy(path: Path, copy: int) -> np.ndarray:
+    """Read the map of one copy, float16 of shape (C, H, W), of a file that `read_origin` has checked.
+
+    A third of the time of `read_features` for a small map: the attributes are not looked at again, the checksum is.
+
+    Raises
+    ------
+    IntegrityError
+        The file is missing or damaged.
+    """
+    with _opened(path) as file:
+        maps: np.ndarray = file["maps"][copy]
+        return maps
+
+
 def _composed(maps: np.ndarray, attributes: dict[str, str | int]) -> bytes:
     """The bytes of an HDF5 file."""
     with h5py.File.in_memory(libver=_HDF5_VERSION) as file:

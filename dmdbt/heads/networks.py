@@ -6,6 +6,7 @@ Liang et al., "Joint 2D-3D Breast Cancer Classification", BIBM 2019, section III
 """
 
 from collections.abc import Sequence
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -51,8 +52,7 @@ class SingleModalityHead(nn.Module):
 
     def forward(self, maps: Tensor) -> Tensor:
         """Return logits (N, K) of feature maps (N, C, H, W)."""
-        # With channels last, max-pooling takes a fifth of the time on a CPU, and the convolution half.
-        logits: Tensor = self.classifier(self.convolution(maps.contiguous(memory_format=torch.channels_last)))
+        logits: Tensor = self.classifier(self.convolution(_channels_last(maps)))
         return logits
 
 
@@ -60,8 +60,9 @@ class JointHead(SingleModalityHead):
     """Classifier of the feature maps of both modalities, stacked on a modality axis.
 
     The 1 x 1 x 2 convolution over rows, columns and modalities, without padding, leaves one value on the modality
-    axis. It equals a 1 x 1 convolution over the channels of both modalities, which is what is computed: on a CPU it
-    takes half the time. Parameters are those of `SingleModalityHead`, `channels` those of one modality.
+    axis. It equals the sum of a 1 x 1 convolution of each modality, which is what is computed: on a CPU it takes half
+    the time, and the maps are not copied side by side. Parameters are those of `SingleModalityHead`, `channels` those
+    of one modality.
     """
 
     def __init__(
@@ -78,7 +79,12 @@ class JointHead(SingleModalityHead):
 
     def forward(self, maps: Tensor) -> Tensor:
         """Return logits (N, K) of feature maps (N, C, H, W, M = 2)."""
-        return super().forward(maps.movedim(-1, 1).flatten(1, 2))  # (N, M * C, H, W)
+        convolution = cast(nn.Conv2d, self.convolution[0])
+        dm_weight, dbt_weight = convolution.weight.chunk(2, dim=1)
+        dm, dbt = (_channels_last(modality) for modality in maps.unbind(-1))
+        summed = nn.functional.conv2d(dm, dm_weight, convolution.bias) + nn.functional.conv2d(dbt, dbt_weight)
+        logits: Tensor = self.classifier(self.convolution[1:](summed))
+        return logits
 
 
 def build_head(
@@ -87,6 +93,22 @@ def build_head(
     """Return the untrained network of a head, for feature maps of shape (C, H, W)."""
     kind = SingleModalityHead if len(head.modalities) == 1 else JointHead
     return kind(*shape, filters=filters, hidden=hidden, dropout=dropout)
+
+
+def training_bytes(shape: tuple[int, int, int], *, filters: int | None, hidden: Sequence[int], dropout: float) -> int:
+    """Bytes that training the three heads takes, but for activations, in float32.
+
+    Weights and both moments of Adam of all three, and the gradients of the largest: they train in turns.
+    """
+    with torch.device("meta"):
+        heads = [build_head(head, shape, filters=filters, hidden=hidden, dropout=dropout) for head in Head]
+    numbers = [sum(weight.numel() for weight in network.parameters()) for network in heads]
+    return 4 * (3 * sum(numbers) + max(numbers))
+
+
+def _channels_last(maps: Tensor) -> Tensor:
+    """The same maps: on a CPU max-pooling takes a fifth of the time so, and the convolution half."""
+    return maps.contiguous(memory_format=torch.channels_last)
 
 
 def _convolution(channels: int, filters: int) -> nn.Sequential:

@@ -1,17 +1,23 @@
 """Train the three heads of one fold in one pass over the features."""
 
+import json
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from dmdbt.errors import DmdbtError
-from dmdbt.heads.dataset import FeatureSet
+from dmdbt.heads.checkpoint import Checkpoint
+from dmdbt.heads.dataset import FeatureSet, Samples
 from dmdbt.heads.networks import build_head, malignant_probability
 from dmdbt.terms import Head, Modality
+
+_TEST_BATCH = 32
+_CPU = torch.device("cpu")
 
 
 @dataclass(frozen=True)
@@ -25,11 +31,26 @@ class HeadSettings:
 
 @dataclass(frozen=True)
 class TrainSettings:
-    """Number of passes, samples in a batch (even), first learning rate of Adam, and the seed of everything random."""
+    """How the heads are trained.
+
+    Attributes
+    ----------
+    epochs
+        Number of passes.
+    batch_size
+        Samples in a batch, even.
+    learning_rate
+        First learning rate of Adam.
+    mixed
+        Whether convolutions and products are made in bfloat16.
+    seed
+        Of everything random.
+    """
 
     epochs: int
     batch_size: int
     learning_rate: float
+    mixed: bool
     seed: int
 
 
@@ -39,7 +60,9 @@ def train_heads(
     head_settings: HeadSettings,
     settings: TrainSettings,
     *,
-    on_epoch: Callable[[], object] = lambda: None,
+    device: torch.device = _CPU,
+    checkpoint: Checkpoint | None = None,
+    on_epochs: Callable[[int], object] = lambda _: None,
 ) -> tuple[dict[Head, nn.Module], list[dict[str, str | int | float]]]:
     """Train the three heads on some of the pairs, for a fixed number of epochs.
 
@@ -54,13 +77,17 @@ def train_heads(
         Indices of the pairs to train on; both classes must be among them.
     head_settings, settings
         See there.
-    on_epoch
-        Called after every epoch.
+    device
+        Where to train.
+    checkpoint
+        Where to go on from, and to keep the state of every epoch; a CPU gives the same bits as without.
+    on_epochs
+        Called with the number of epochs that were done.
 
     Returns
     -------
     heads : dict
-        In eval mode.
+        In eval mode, on `device`.
     history : list of dict
         ``head``, ``epoch`` (from 1) and ``loss``, the mean cross-entropy over the epoch's batches.
 
@@ -69,48 +96,47 @@ def train_heads(
     DmdbtError
         A loss is not finite.
     """
-    rng = np.random.default_rng(settings.seed)
-    history: list[dict[str, str | int | float]] = []
-    # Initial weights and dropout draw from torch's global generator; the fork leaves that as it was.
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(settings.seed)
-        heads = {head: build_head(head, features.shape, **vars(head_settings)) for head in Head}
-        optimizers = {
-            head: torch.optim.Adam(network.parameters(), lr=settings.learning_rate, fused=True)
-            for head, network in heads.items()
-        }
-        for epoch in range(1, settings.epochs + 1):
-            for optimizer in optimizers.values():
-                optimizer.param_groups[0]["lr"] = _learning_rate(settings, epoch)
-            losses = _train_epoch(features, pairs, heads, optimizers, settings.batch_size, rng, epoch=epoch)
-            history += [{"head": str(head), "epoch": epoch, "loss": loss} for head, loss in losses.items()]
-            on_epoch()
-    for network in heads.values():
+    # Initial weights and dropout draw from torch's global generators; the fork leaves those as they were.
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        training = _Training(features.shape, head_settings, settings, device)
+        state = checkpoint.load() if checkpoint else None
+        if state is not None:
+            training.load_state_dict(state)
+            on_epochs(training.epoch)
+        while training.epoch < settings.epochs:
+            training.run_epoch(features, pairs)
+            on_epochs(1)
+            if checkpoint and training.epoch < settings.epochs:
+                checkpoint.save(training.state_dict())
+    for network in training.heads.values():
         network.eval()
-    return heads, history
+    return training.heads, training.history
 
 
 @torch.inference_mode()
-def predict(head: Head, network: nn.Module, features: FeatureSet, pairs: np.ndarray) -> np.ndarray:
+def predict(
+    heads: dict[Head, nn.Module], features: FeatureSet, pairs: np.ndarray, *, device: torch.device = _CPU
+) -> dict[Head, np.ndarray]:
     """Probability that each pair is malignant, from its original images.
 
     Returns
     -------
-    ndarray of float64, shape (N,)
-        In the order of `pairs`.
+    dict of ndarray of float64, shape (N,)
+        By head, in the order of `pairs`.
     """
-    network.eval()
-    chunks = [pairs[start : start + 64] for start in range(0, len(pairs), 64)]
-    probs = [
-        malignant_probability(network(_seen_by(head, features.batch(chunk, np.full(len(chunk), features.original)))))
-        for chunk in chunks
-    ]
-    return torch.cat(probs).double().numpy()
+    chunks = [pairs[start : start + _TEST_BATCH] for start in range(0, len(pairs), _TEST_BATCH)]
+    samples = [(chunk, np.full(len(chunk), features.original)) for chunk in chunks]
+    probs: dict[Head, list[Tensor]] = {head: [] for head in heads}
+    for maps in features.batches(samples, device):
+        for head, network in heads.items():
+            network.eval()
+            probs[head].append(malignant_probability(network(_seen_by(head, maps))))
+    return {head: torch.cat(found).double().cpu().numpy() for head, found in probs.items()}
 
 
 def balanced_batches(
     targets: np.ndarray, n_copies: int, batch_size: int, rng: np.random.Generator
-) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+) -> Iterator[Samples]:
     """One epoch of batches with as many benign as malignant samples.
 
     Every copy of every pair of the larger class is drawn once; the smaller class is shuffled anew until it is as
@@ -141,35 +167,78 @@ def balanced_batches(
         yield batch // n_copies, batch % n_copies
 
 
-def _train_epoch(
-    features: FeatureSet,
-    pairs: np.ndarray,
-    heads: dict[Head, nn.Module],
-    optimizers: dict[Head, torch.optim.Adam],
-    batch_size: int,
-    rng: np.random.Generator,
-    *,
-    epoch: int,
-) -> dict[Head, float]:
-    """Mean loss of each head."""
-    losses: dict[Head, list[float]] = {head: [] for head in heads}
-    for network in heads.values():
-        network.train()
-    for chosen, copies in balanced_batches(features.targets[pairs], features.n_copies, batch_size, rng):
-        maps = features.batch(pairs[chosen], copies)
-        targets = torch.from_numpy(features.targets[pairs[chosen]]).long()
-        for head, network in heads.items():
-            loss = nn.functional.cross_entropy(network(_seen_by(head, maps)), targets)
-            losses[head].append(loss.item())
-            if not np.isfinite(losses[head][-1]):
+class _Training:
+    """Three heads, their optimizers and all that is random, between two epochs."""
+
+    def __init__(
+        self, shape: tuple[int, int, int], head_settings: HeadSettings, settings: TrainSettings, device: torch.device
+    ) -> None:
+        self.settings, self.device = settings, device
+        self.epoch = 0
+        self.history: list[dict[str, str | int | float]] = []
+        self.rng = np.random.default_rng(settings.seed)
+        torch.manual_seed(settings.seed)
+        self.heads = {head: build_head(head, shape, **vars(head_settings)).to(device) for head in Head}
+        self.optimizers = {
+            head: torch.optim.Adam(network.parameters(), lr=settings.learning_rate, fused=True)
+            for head, network in self.heads.items()
+        }
+
+    def run_epoch(self, features: FeatureSet, pairs: np.ndarray) -> None:
+        """Advance by one epoch, and add the mean loss of each head to the history."""
+        for head in Head:
+            self.heads[head].train()
+            self.optimizers[head].param_groups[0]["lr"] = _learning_rate(self.settings, self.epoch + 1)
+        drawn = balanced_batches(features.targets[pairs], features.n_copies, self.settings.batch_size, self.rng)
+        samples = [(pairs[chosen], copies) for chosen, copies in drawn]
+        losses = []
+        for (chosen, _), maps in zip(samples, features.batches(samples, self.device), strict=True):
+            targets = torch.from_numpy(features.targets[chosen]).long().to(self.device)
+            losses.append(torch.stack([self._step(head, maps, targets) for head in Head]).tolist())
+            self._check(losses[-1], batch=len(losses))
+        self.epoch += 1
+        for head, loss in zip(Head, np.mean(losses, axis=0), strict=True):
+            self.history.append({"head": str(head), "epoch": self.epoch, "loss": float(loss)})
+
+    def _step(self, head: Head, maps: Tensor, targets: Tensor) -> Tensor:
+        """One step of one head; its gradients are gone before the next head's are made."""
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.settings.mixed):
+            loss = nn.functional.cross_entropy(self.heads[head](_seen_by(head, maps)), targets)
+        loss.backward()  # type: ignore[no-untyped-call]
+        self.optimizers[head].step()
+        self.optimizers[head].zero_grad(set_to_none=True)
+        return loss.detach()
+
+    def _check(self, losses: list[float], *, batch: int) -> None:
+        for head, loss in zip(Head, losses, strict=True):
+            if not math.isfinite(loss):
                 raise DmdbtError(
-                    f"train: expected a finite loss, got {losses[head][-1]} in head {head}, epoch {epoch}, batch "
-                    f"{len(losses[head])}. Lower train.learning_rate."
+                    f"train: expected a finite loss, got {loss} in head {head}, epoch {self.epoch + 1}, batch "
+                    f"{batch}. Lower train.learning_rate."
                 )
-            optimizers[head].zero_grad(set_to_none=True)
-            loss.backward()  # type: ignore[no-untyped-call]
-            optimizers[head].step()
-    return {head: float(np.mean(values)) for head, values in losses.items()}
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that the next epoch depends on. Tensors are not copied."""
+        return {
+            "epoch": self.epoch,
+            "history": self.history,
+            "heads": {str(head): network.state_dict() for head, network in self.heads.items()},
+            "optimizers": {str(head): optimizer.state_dict() for head, optimizer in self.optimizers.items()},
+            "samples": json.dumps(self.rng.bit_generator.state),
+            "dropout": torch.get_rng_state(),
+            "dropout_cuda": torch.cuda.get_rng_state(self.device) if self.device.type == "cuda" else None,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Become what `state_dict` was taken of."""
+        self.epoch, self.history = state["epoch"], state["history"]
+        for head in Head:
+            self.heads[head].load_state_dict(state["heads"][head])
+            self.optimizers[head].load_state_dict(state["optimizers"][head])
+        self.rng.bit_generator.state = json.loads(state["samples"])
+        torch.set_rng_state(state["dropout"])
+        if self.device.type == "cuda":
+            torch.cuda.set_rng_state(state["dropout_cuda"], self.device)
 
 
 def _learning_rate(settings: TrainSettings, epoch: int) -> float:

@@ -1,7 +1,28 @@
 """How work over cases is run; what is computed does not depend on it."""
 
+from dmdbt.running.environment import (
+    checkpoint_folder,
+    checkpoint_minutes,
+    compute_device,
+    feature_memory,
+    free_memory,
+    worker_count,
+)
 from dmdbt.running.items import Account, Item, make_items
-from dmdbt.running.recipes import recipe
-from dmdbt.running.workers import map_cases, worker_count
+from dmdbt.running.recipes import digest, recipe
+from dmdbt.running.workers import map_cases
 
-__all__ = ["Account", "Item", "make_items", "map_cases", "recipe", "worker_count"]
+__all__ = [
+    "Account",
+    "Item",
+    "checkpoint_folder",
+    "checkpoint_minutes",
+    "compute_device",
+    "digest",
+    "feature_memory",
+    "free_memory",
+    "make_items",
+    "map_cases",
+    "recipe",
+    "worker_count",
+]

@@ -30,8 +30,9 @@ from dmdbt.running.books import (
     read_manifest,
 )
 from dmdbt.running.dvc_cache import cached_folders
+from dmdbt.running.environment import worker_count
 from dmdbt.running.recipes import digest
-from dmdbt.running.workers import map_cases, worker_count
+from dmdbt.running.workers import map_cases
 
 Subject = TypeVar("Subject")
 

@@ -10,7 +10,8 @@ from typing import TypeVar
 
 from tqdm import tqdm
 
-from dmdbt.errors import DmdbtError, ParameterError, SurroundingsError
+from dmdbt.errors import DmdbtError, SurroundingsError
+from dmdbt.running.environment import worker_count
 
 Argument = TypeVar("Argument")
 Result = TypeVar("Result")
@@ -21,21 +22,6 @@ DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 _ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 
 
-def worker_count() -> int:
-    """Return the number of worker processes: ``DMDBT_WORKERS``, or one per usable core.
-
-    It decides how long the work takes, never what comes out, and so is no parameter of DVC.
-    """
-    text = os.environ.get("DMDBT_WORKERS", "")
-    if not text:
-        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    if not text.isdecimal() or int(text) < 1:
-        raise ParameterError(
-            "DMDBT_WORKERS", expected="a whole number from 1", found=text, remedy="Unset it to use every core."
-        )
-    return int(text)
-
-
 def map_cases(
     function: Callable[[Argument], Result],
     items: Sequence[Argument],
@@ -44,6 +30,7 @@ def map_cases(
     name: Callable[[Argument], str] = str,
     preload: Sequence[str] = (),
     on_result: Callable[[Argument, Result], None] | None = None,
+    workers: int | None = None,
 ) -> list[Result]:
     """Call a function on every item, in worker processes with one thread each.
 
@@ -61,6 +48,8 @@ def map_cases(
         Modules to import once, before the workers fork.
     on_result
         Called here as soon as an item is done, in whatever order that happens.
+    workers
+        Number of worker processes; `worker_count` by default.
 
     Returns
     -------
@@ -75,7 +64,7 @@ def map_cases(
     SurroundingsError
         A worker died, or the disk is full. What had not begun is not tried.
     """
-    workers = min(worker_count(), len(items))
+    workers = min(workers or worker_count(), len(items))
     os.environ.update({key: os.environ.get(key, value) for key, value in _ONE_THREAD.items()})
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(list(preload))

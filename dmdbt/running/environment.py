@@ -1,0 +1,87 @@
+"""What the user says of this machine. It decides how long the work takes, never what comes out: no parameter of DVC.
+
+======================== ============================================================================ ===============
+variable                 meaning                                                                      default
+======================== ============================================================================ ===============
+DMDBT_WORKERS            worker processes                                                             usable cores
+DMDBT_DEVICE             ``cpu`` or ``cuda``; float32 sums differ in the last bits between the two    cuda if present
+DMDBT_MEMORY_GIB         memory that features may take while heads are trained, before they are read  half of what is
+                         from the store batch by batch                                                free
+DMDBT_CHECKPOINTS        folder for the states of trainings                                           data/checkpoints
+DMDBT_CHECKPOINT_MINUTES so long at least between two states of a training                            10
+DMDBT_REDO               ``1``: what stages that work case by case have done does not count           unset
+======================== ============================================================================ ===============
+"""
+
+import math
+import os
+from pathlib import Path
+
+import psutil
+
+from dmdbt.errors import ParameterError
+
+_CGROUP = Path("/sys/fs/cgroup")  # version 2: the limits of a container
+
+
+def worker_count() -> int:
+    """Return the number of worker processes."""
+    text = os.environ.get("DMDBT_WORKERS", "")
+    if not text:
+        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if not text.isdecimal() or int(text) < 1:
+        raise ParameterError(
+            "DMDBT_WORKERS", expected="a whole number from 1", found=text, remedy="Unset it to use every core."
+        )
+    return int(text)
+
+
+def compute_device() -> str:
+    """Return ``cuda`` or ``cpu``, where networks are run."""
+    import torch  # here, because most stages need no torch
+
+    text = os.environ.get("DMDBT_DEVICE", "")
+    if text not in ("", "cpu", "cuda") or (text == "cuda" and not torch.cuda.is_available()):
+        expected = "cpu, or cuda where torch finds a GPU"
+        raise ParameterError("DMDBT_DEVICE", expected=expected, found=text, remedy="Unset it to use what there is.")
+    return text or ("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def free_memory() -> int:
+    """Return the bytes of memory that can still be had, in a container those of its limit."""
+    free = psutil.virtual_memory().available
+    try:
+        limit, used = ((_CGROUP / name).read_text().strip() for name in ("memory.max", "memory.current"))
+        counts = dict(line.split() for line in (_CGROUP / "memory.stat").read_text().splitlines())
+    except OSError:  # no container of this kind
+        return free
+    if limit == "max":
+        return free
+    return min(free, max(0, int(limit) - int(used) + int(counts["inactive_file"])))  # cached files can be dropped
+
+
+def feature_memory() -> float:
+    """Return the bytes that features may take while heads are trained."""
+    return _number("DMDBT_MEMORY_GIB", free_memory() / 2**31) * 2**30
+
+
+def checkpoint_folder() -> Path:
+    """Return where states of trainings are kept."""
+    return Path(os.environ.get("DMDBT_CHECKPOINTS", "data/checkpoints"))
+
+
+def checkpoint_minutes() -> float:
+    """Return the time between two states of a training, in minutes."""
+    return _number("DMDBT_CHECKPOINT_MINUTES", 10)
+
+
+def _number(name: str, default: float) -> float:
+    text = os.environ.get(name, "")
+    try:
+        number = float(text) if text else default
+    except ValueError:
+        number = math.nan
+    if not 0 <= number < math.inf:
+        remedy = f"Unset it for {default:.1f}."
+        raise ParameterError(name, expected="a number from 0", found=text, remedy=remedy)
+    return number
