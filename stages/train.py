@@ -60,6 +60,8 @@ class _Job:
     heads: HeadSettings
     settings: params.Train
     key: str
+    checkpoints: Path
+    checkpoint_minutes: float
     device: str
     memory: float
     threads: int
@@ -96,6 +98,8 @@ def main(
             heads=head_settings,
             settings=settings,
             key=_key([cases, split, features / "manifest.json"], heads, settings, device),
+            checkpoints=checkpoint_folder(),
+            checkpoint_minutes=checkpoint_minutes(),
             device=device,
             memory=feature_memory() / workers,
             threads=max(1, worker_count() // workers) if needed > _SMALL else 1,
@@ -128,8 +132,8 @@ def _key(files: Sequence[Path], heads: params.Heads, settings: params.Train, dev
 
 
 def _checkpoint(fold: int, job: _Job) -> Checkpoint:
-    path = checkpoint_folder() / f"{job.backbone}-fold{fold}.pt"
-    return Checkpoint(path, f"{job.key} fold {fold}", minutes=checkpoint_minutes())
+    path = job.checkpoints / f"{job.backbone}-fold{fold}.pt"
+    return Checkpoint(path, f"{job.key} fold {fold}", minutes=job.checkpoint_minutes)
 
 
 def _train_fold(fold: int, *, job: _Job) -> tuple[list[Row], list[Row]]:

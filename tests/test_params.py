@@ -85,21 +85,21 @@ def test_a_missing_file_section_or_mapping_is_named(tmp_path):
 def test_a_number_is_read_as_dvc_reads_it(tmp_path, text):
     # `dvc exp run -S train.learning_rate=5e-5` writes 5e-05, which YAML 1.1 takes for text.
     path = tmp_path / "params.yaml"
-    path.write_text(f"train: {{epochs: 1, batch_size: 2, learning_rate: {text}, seed: 0}}")
+    path.write_text(f"train: {{epochs: 1, batch_size: 2, learning_rate: {text}, precision: float32, seed: 0}}")
     assert params.read(params.Train, path).learning_rate == 0.001
 
 
 @pytest.mark.parametrize("text", ["'1e-3'", '"0.001"'])
 def test_a_number_in_quotes_is_named_as_text(tmp_path, text):
     path = tmp_path / "params.yaml"
-    path.write_text(f"train: {{epochs: 1, batch_size: 2, learning_rate: {text}, seed: 0}}")
+    path.write_text(f"train: {{epochs: 1, batch_size: 2, learning_rate: {text}, precision: float32, seed: 0}}")
     with pytest.raises(ParameterError, match=r"train.learning_rate: expected a number .*It is text .*without quotes"):
         params.read(params.Train, path)
 
 
 @given(st.floats(1e-8, 1.0))
 def test_a_number_in_range_is_read_as_it_stands(rate):
-    section = {"epochs": 1, "batch_size": 2, "learning_rate": rate, "seed": 0}
+    section = {"epochs": 1, "batch_size": 2, "learning_rate": rate, "precision": "float32", "seed": 0}
     assert params._section(params.Train, section, "train").learning_rate == rate
 
 
