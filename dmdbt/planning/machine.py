@@ -12,6 +12,7 @@ from pathlib import Path
 from dmdbt.errors import ParameterError
 
 _PROBE = 64 * 2**20  # bytes
+_ROOT = Path(__file__).parents[2]
 _KEY = "DMDBT_MEMORY_GIB"
 
 
@@ -33,7 +34,7 @@ def feature_budget() -> int:
 def starting() -> float:
     """Seconds that a stage needs before it begins: Python and its imports."""
     start = time.perf_counter()
-    subprocess.run([sys.executable, "-c", "import dmdbt.heads"], check=True)
+    subprocess.run([sys.executable, "-c", "import dmdbt.heads"], cwd=_ROOT, check=True)
     return time.perf_counter() - start
 
 

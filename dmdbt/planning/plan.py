@@ -10,7 +10,7 @@ from tqdm import tqdm
 
 from dmdbt import params
 from dmdbt.cohort import TABLE_NAME, Case, read_table
-from dmdbt.errors import SurroundingsError, located
+from dmdbt.errors import SurroundingsError, TableError, located
 from dmdbt.heads import HeadSettings
 from dmdbt.planning import costs, sizes
 from dmdbt.planning.machine import feature_budget, recording, reflinks, starting
@@ -118,7 +118,11 @@ def make_plan(cohort: Path, settings: Settings, folder: Path) -> Plan:
     DmdbtError
         The table or a file that is timed is not what it should be.
     """
-    cases = read_table(cohort / TABLE_NAME)
+    try:
+        cases = read_table(cohort / TABLE_NAME)
+    except TableError as exc:
+        exc.add_note("The simulated cohort is made by: dvc repro data/phantom/dvc.yaml")
+        raise
     with tempfile.TemporaryDirectory(dir=folder, prefix=".plan.tmp") as name:
         planner = _Planner(cohort, cases, settings, Path(name))
         lines = [*planner.case_stages()]
@@ -126,7 +130,8 @@ def make_plan(cohort: Path, settings: Settings, folder: Path) -> Plan:
             lines += planner.backbone_stages(backbone)
         lines.append(planner.dvc(lines))
     copies = 1 if reflinks(folder) else 2
-    return Plan(len(cases), len({case.patient_id for case in cases}), tuple(lines), copies, tuple(planner.notes))
+    notes = tuple(f"{stage}: {note}" for stage, note in planner.notes.items())
+    return Plan(len(cases), len({case.patient_id for case in cases}), tuple(lines), copies, notes)
 
 
 def check_room(plan: Plan, *, free: int, memory: int) -> None:
@@ -202,7 +207,7 @@ class _Planner:
         self.timed = cases[:: max(1, len(cases) // self.workers)][: self.workers]
         self.base = costs.own_peak()
         self.shapes = list(_volume_shapes(cohort, cases))
-        self.notes: list[str] = []
+        self.notes: dict[str, str] = {}
 
     def case_stages(self) -> Iterator[Line]:
         """Ingest to rankpool."""
@@ -291,7 +296,7 @@ class _Planner:
         parameters = sizes.head_parameters(head, shape, s.head_settings)
         fewer = costs.rows_to_time(shape, parameters)
         if fewer < rows:
-            self.notes.append(f"train@{name}: {head} was timed on {fewer} of {rows} rows and multiplied")
+            self.notes[f"train@{name}"] = f"timed on {fewer} of {rows} rows of the feature maps and multiplied"
         step = partial(
             costs.training_step,
             head=head,
