@@ -21,12 +21,19 @@ def main(cohort: Path, cases: Path, output: Path, settings: params.Decode) -> No
         partial(_decode, cohort=cohort, quality=settings.quality),
         recipe=recipe(["dmdbt.readers", "stages.decode"], asdict(settings)),
         description="decode",
+        size=partial(_size, cohort=cohort),
     )
 
 
 def _decode(case: Case, folder: Path, *, cohort: Path, quality: int) -> None:
     with located(case=case.case_id, file=case.dbt), open_volume(cohort / case.dbt) as volume:
         write_slices(volume, folder / case.case_id, quality=quality)
+
+
+def _size(case: Case, *, cohort: Path) -> int:
+    """Bytes that the slices take at most: a byte per pixel."""
+    with located(case=case.case_id, file=case.dbt), open_volume(cohort / case.dbt) as volume:
+        return volume.n_slices * volume.rows * volume.columns
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from torch import nn
 from dmdbt import params
 from dmdbt.cohort import Case, read_table
 from dmdbt.errors import InputDataError, located
-from dmdbt.features import Origin, architecture, build_backbone, extract, write_features
+from dmdbt.features import Origin, architecture, build_backbone, extract, last_layer, write_features
 from dmdbt.files import sha256
 from dmdbt.readers import breast_box, read_gray, resize
 from dmdbt.running import Item, make_items, recipe
@@ -80,6 +80,7 @@ def _cache_features(subject: tuple[Case, Modality], folder: Path, *, job: _Job, 
         maps = _extract(read_gray(path), job)
     origin = Origin(
         backbone=architecture(job.backbone, job.resnet_depth),
+        layer=last_layer(_backbone(job)),
         weights_sha256=job.weights_sha256,
         input_sha256=sha256(path),
         size=job.size,

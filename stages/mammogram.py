@@ -23,6 +23,7 @@ def main(cohort: Path, cases: Path, output: Path, settings: params.Mammogram) ->
         partial(_convert, cohort=cohort, size=settings.size),
         recipe=recipe(["dmdbt.readers", "stages.mammogram"], asdict(settings)),
         description="mammogram",
+        size=lambda _: 2 * settings.size**2,  # 16 bits per pixel, before PNG compresses them
     )
 
 

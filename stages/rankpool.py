@@ -13,7 +13,7 @@ from dmdbt.cohort import Case, read_table
 from dmdbt.errors import located
 from dmdbt.files import write_json
 from dmdbt.rankpool import FLAGS, pool_slices, rank_pool, to_uint8, volume_flags
-from dmdbt.readers import read_slices, write_gray
+from dmdbt.readers import read_slices, slices_shape, write_gray
 from dmdbt.running import Item, make_items, recipe
 from stages._entry import run
 
@@ -37,6 +37,7 @@ def main(cases: Path, slices: Path, output: Path, metrics: Path, settings: param
         partial(_pool, slices=slices, settings=settings),
         recipe=recipe(["dmdbt.rankpool", "dmdbt.readers", "stages.rankpool"], asdict(settings)),
         description="rankpool",
+        size=partial(_size, slices=slices),
     )
     write_json(metrics, _summary({item.name: _read(output / f"{item.name}.json") for item in items}))
 
@@ -48,6 +49,13 @@ def _pool(case: Case, folder: Path, *, slices: Path, settings: params.Rankpool) 
     write_gray(folder / f"{case.case_id}.png", image)
     record = {"slices": len(volume), "slice_order": "as stored", "flags": volume_flags(volume)}
     write_json(folder / f"{case.case_id}.json", asdict(settings) | record | proof)
+
+
+def _size(case: Case, *, slices: Path) -> int:
+    """Bytes of an image of 8 bits per pixel, before PNG compresses it."""
+    with located(case=case.case_id, file=case.dbt):
+        _, rows, columns = slices_shape(slices / case.case_id)
+    return rows * columns
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from dmdbt.features.backbones import (
     create_classifier,
     feature_extractor,
     feature_shape,
+    last_layer,
     normalize,
 )
 
@@ -64,6 +65,20 @@ def test_an_unknown_backbone_is_refused_with_the_choices() -> None:
 def test_feature_maps_of_the_paper_have_its_shapes(name: str, depth: int, channels: int, rows: int) -> None:
     backbone = feature_extractor(create_classifier(name, depth))
     assert feature_shape(backbone, 832) == (channels, rows, rows)
+
+
+@pytest.mark.parametrize(
+    ("name", "layer"),
+    [("alexnet", "features.11"), ("resnet", "layer4.1"), ("densenet", "relu"), ("squeezenet", "features.12")],
+)
+def test_the_last_layer_is_the_one_whose_output_the_features_are(name: str, layer: str) -> None:
+    backbone = feature_extractor(create_classifier(name, 18)).eval()
+    outputs: list[torch.Tensor] = []
+    backbone.get_submodule(layer).register_forward_hook(lambda _module, _inputs, output: outputs.append(output))
+    with torch.no_grad():
+        features = backbone(torch.rand(1, 3, 64, 64))
+    assert last_layer(backbone) == layer
+    assert torch.equal(features, outputs[0])
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,7 @@ from dmdbt.terms import Head, Modality
 
 HEADS = HeadSettings(filters=None, hidden=(16, 8), dropout=0.5)
 TRAIN = TrainSettings(epochs=8, batch_size=8, learning_rate=3e-3, seed=5)
+ORIGIN = Origin("alexnet", "features.11", "a" * 64, "b" * 64, 64, "breast", ("flip", "original"))
 
 
 def feature_set(n_pairs=40, signal=(2.0, 2.0), seed=0):
@@ -153,8 +154,7 @@ def store(folder, *, backbone="alexnet"):
     for modality in Modality:
         for case in ("a", "b"):
             maps = np.full((2, 3, 4, 4), ord(case), np.float16)
-            origin = Origin(backbone, "w", f"{case}{modality}", 64, "breast", ("flip", "original"))
-            write_features(folder / modality / f"{case}.h5", maps, origin)
+            write_features(folder / modality / f"{case}.h5", maps, replace(ORIGIN, backbone=backbone))
 
 
 def test_stored_features_are_loaded_in_the_order_of_the_cases(tmp_path):
@@ -167,7 +167,7 @@ def test_stored_features_are_loaded_in_the_order_of_the_cases(tmp_path):
 
 def test_features_of_another_backbone_are_not_mixed_in(tmp_path):
     store(tmp_path)
-    other = Origin("resnet18", "w", "", 64, "breast", ("flip", "original"))
+    other = replace(ORIGIN, backbone="resnet18")
     write_features(tmp_path / "dbt" / "b.h5", np.zeros((2, 3, 4, 4), np.float16), other)
     with pytest.raises(IntegrityError, match=r"E-FEATURES-MIXED case=b .*alexnet.*found .*resnet18"):
         load_features(tmp_path, ["a", "b"], np.array([0, 1]))

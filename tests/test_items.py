@@ -1,12 +1,14 @@
+import importlib
 import json
 import shutil
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from dmdbt.errors import InputDataError
+from dmdbt.errors import InputDataError, SurroundingsError
 from dmdbt.files import whole_file, whole_folder
 from dmdbt.running import Account, Item, make_items, recipe
 
@@ -132,6 +134,44 @@ def test_what_was_finished_before_a_failure_is_kept_by_the_next_run(tmp_path, so
     assert contents(tmp_path / "out") == contents(tmp_path / "expected")
 
 
+def stamp(source, folder, *, mark, fails):
+    """Output of equal size whatever the mark."""
+    with whole_file(folder / source.stem) as temporary:
+        temporary.write_text(mark)
+    if fails:
+        raise InputDataError("LATE", case=source.stem, cause="expected no failure", remedy="None.")
+
+
+def test_what_an_unfinished_run_of_another_recipe_wrote_is_not_taken_for_the_old(tmp_path, sources):
+    def run(mark, *, fails=False):
+        items = [Item(path.stem, path, inputs=(path,), outputs=(path.stem,)) for path in sorted(sources.iterdir())]
+        function = partial(stamp, mark=mark, fails=fails)
+        return make_items(tmp_path / "out", items, function, recipe=mark, description="toy")
+
+    run("1")
+    with pytest.raises(InputDataError, match="E-LATE case=a"):
+        run("2", fails=True)
+    for name in "bcd":  # as if the run had been killed before it came to them
+        write(tmp_path / "out" / name, "1")
+    assert run("1") == Account(computed=1, restored=0, kept=3, removed=0)
+    assert (tmp_path / "out" / "a").read_text() == "1"
+
+
+@pytest.mark.parametrize("line", ["7", "[]", "{}", '{"name": "a", "key": "k", "outputs": {"a": {"size": 1}}}'])
+def test_a_line_of_the_journal_that_says_nothing_is_left_out(tmp_path, sources, line):
+    make(tmp_path / "out", sources)
+    write(tmp_path / "out" / "journal.jsonl", line)
+    assert make(tmp_path / "out", sources) == Account(computed=0, restored=0, kept=4, removed=0)
+
+
+def test_a_disk_without_room_is_told_before_the_work(tmp_path, sources):
+    items = [Item(path.stem, path, inputs=(path,), outputs=(path.stem,)) for path in sorted(sources.iterdir())]
+    expected = r"toy: expected 4000000000.00 GB of free disk for 4 items at most, got \d+\.\d\d GB. Free disk space"
+    with pytest.raises(SurroundingsError, match=expected):
+        make_items(tmp_path / "out", items, copy_loudly, recipe="1", description="toy", size=lambda _: 10**18)
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"journal.jsonl"}
+
+
 @pytest.mark.parametrize("names", ["", "aa"])
 def test_no_item_or_one_of_the_same_name_is_refused(tmp_path, names):
     items = [Item(name, None, inputs=(), outputs=(name,)) for name in names]
@@ -186,10 +226,26 @@ def test_a_recipe_is_the_code_and_the_parameters_but_no_comment(tmp_path, monkey
     assert recipe(["kitchen"], {"salt": 1}) == first
     assert recipe(["kitchen"], {"salt": 2}) != first
     assert recipe(["kitchen.oven"], {"salt": 1}) != first
+    write(module, '"""Cook."""\nimport numpy\n\ndef cook():\n    return 1\n')
+    assert recipe(["kitchen"], {"salt": 1}) != first
     write(tmp_path / "kitchen" / "oven.py", "DEGREES = 200\n")
     assert recipe(["kitchen"], {"salt": 1}) != first
     with pytest.raises(ValueError, match="recipe: expected the name of a module, got kitchen.sink"):
         recipe(["kitchen.sink"], {})
+
+
+def test_a_recipe_changes_with_the_version_of_a_library_but_not_with_its_build(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    write(tmp_path / "oven.py", "import brick\n")
+    write(tmp_path / "brick.py", "")
+    digests = []
+    for version in ("1.0", "1.0+cpu", "1.1"):
+        shutil.rmtree(tmp_path / "brick.dist-info", ignore_errors=True)
+        write(tmp_path / "brick.dist-info" / "METADATA", f"Metadata-Version: 2.1\nName: brick\nVersion: {version}\n")
+        write(tmp_path / "brick.dist-info" / "top_level.txt", "brick\n")
+        importlib.invalidate_caches()
+        digests.append(recipe(["oven"], {}))
+    assert digests[0] == digests[1] != digests[2]
 
 
 def test_the_manifest_says_what_each_item_is_made_of(tmp_path, sources):

@@ -1,3 +1,4 @@
+import errno
 import os
 import signal
 
@@ -21,6 +22,15 @@ def die_at_two(number):
     if number == 2:
         os.kill(os.getpid(), signal.SIGKILL)
     return number
+
+
+def fill_the_disk(_):
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_a_full_disk_is_an_error_of_the_surroundings():
+    with pytest.raises(SurroundingsError, match=r"7: expected room .* No space left on device. Free disk space"):
+        map_cases(fill_the_disk, [7], description="fill")
 
 
 @pytest.mark.parametrize("workers", ["1", "3"])

@@ -1,7 +1,7 @@
 """Frozen backbones, their weights, and the feature maps they give."""
 
 from dmdbt.features.augment import COPIES, augmented
-from dmdbt.features.backbones import architecture, build_backbone, feature_shape, normalize
+from dmdbt.features.backbones import architecture, build_backbone, feature_shape, last_layer, normalize
 from dmdbt.features.extraction import extract
 from dmdbt.features.procedural import pretrain
 from dmdbt.features.store import Origin, read_features, write_features
@@ -17,6 +17,7 @@ __all__ = [
     "extract",
     "feature_shape",
     "imagenet_weights",
+    "last_layer",
     "local_weights",
     "normalize",
     "pretrain",

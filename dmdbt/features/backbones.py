@@ -113,6 +113,15 @@ def build_backbone(name: str, weights: Path, *, resnet_depth: int = 50) -> nn.Mo
     return backbone.requires_grad_(False).eval()
 
 
+def last_layer(backbone: nn.Module) -> str:
+    """Return the name of the module whose output the feature maps are, such as ``features.11``."""
+    name, module = "", backbone
+    while isinstance(module, nn.Sequential):
+        child, module = list(module.named_children())[-1]
+        name = f"{name}.{child}".removeprefix(".")
+    return name
+
+
 def feature_shape(backbone: nn.Module, size: int) -> tuple[int, int, int]:
     """Return the shape (C, h, w) of the feature map of a square image, without computing the map."""
     state = {key: tensor.to("meta") for key, tensor in backbone.state_dict().items()}

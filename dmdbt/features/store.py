@@ -2,25 +2,47 @@
 
 A file MUST hold
 
-* one dataset ``maps``: float16, shape (N, C, H, W), one map per augmented copy, with a Fletcher-32 checksum;
-* the root attributes ``format`` ("dmdbt features"), ``version`` (1), ``backbone`` (torchvision's name),
-  ``weights_sha256``, ``input_sha256`` (of the image file), ``size`` (rows and columns of the input), ``copies``
-  (their names, separated by blanks).
+* one dataset ``maps``: float16, shape (N, C, H, W), one map per augmented copy. A chunk is one copy, (1, C, H, W), so
+  that a copy can be read alone; every chunk is there, and went through Blosc (LZ4, bytes shuffled: feature maps are
+  mostly zeros) and then Fletcher-32;
+* the root attributes ``format`` ("dmdbt features"), ``version`` (2), ``backbone`` (torchvision's name), ``layer`` (the
+  last module, whose output the maps are), ``weights_sha256``, ``input_sha256`` (of the image file), ``size`` (rows and
+  columns of the input), ``crop`` ("breast" or "none"), ``copies`` (their names, separated by blanks). Numbers are
+  64-bit integers, texts ASCII of fixed length, which HDF5 keeps under a checksum.
 
-It MUST NOT hold external links, virtual datasets or times: equal features give equal bytes. A file is written under a
+It MUST NOT hold anything else, links to other files, external or virtual storage, or times: equal features give equal
+bytes, on one thread or many. A file is composed in memory, because HDF5 may crash where a disk is full, written under a
 temporary name and renamed; it is never changed afterwards.
 """
 
-from dataclasses import asdict, dataclass
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import h5py
+import hdf5plugin
 import numpy as np
 
 from dmdbt.errors import IntegrityError
 from dmdbt.files import whole_file
 
-_FORMAT, _VERSION = "dmdbt features", 1
+_FORMAT, _VERSION = "dmdbt features", 2
+_COMPRESSION = hdf5plugin.Blosc(cname="lz4", clevel=5, shuffle=hdf5plugin.Blosc.SHUFFLE)
+_FILTERS = [_COMPRESSION.filter_id, h5py.h5z.FILTER_FLETCHER32]
+_NO_BLOSC = 1  # bit of a chunk that Blosc would have made longer
+_HDF5_VERSION = ("v110", "v110")  # the oldest layout of files that has checksums on all that it says of the maps
+_VALUES = {  # what a text must match as a whole
+    "backbone": r"[a-z]\w*",
+    "layer": r"[a-z][\w.]*",
+    "weights_sha256": "[0-9a-f]{64}",
+    "input_sha256": "[0-9a-f]{64}",
+    "size": "[1-9][0-9]*",
+    "crop": "breast|none",
+    "copies": r"\w+( \w+)*",
+}
 
 
 @dataclass(frozen=True)
@@ -31,6 +53,8 @@ class Origin:
     ----------
     backbone
         torchvision's name of the architecture.
+    layer
+        Name of the last module; see `dmdbt.features.backbones.last_layer`.
     weights_sha256, input_sha256
         Of the weights file and of the image file.
     size
@@ -42,6 +66,7 @@ class Origin:
     """
 
     backbone: str
+    layer: str
     weights_sha256: str
     input_sha256: str
     size: int
@@ -60,19 +85,33 @@ def write_features(path: Path, maps: np.ndarray, origin: Origin) -> None:
         float16, shape (N, C, H, W): one map per name in ``origin.copies``.
     origin
         Recorded beside the maps.
+
+    Raises
+    ------
+    ValueError
+        The maps or an attribute of `origin` are not what the format says.
     """
-    if maps.dtype != np.float16 or maps.ndim != 4 or len(maps) != len(origin.copies):
+    if maps.dtype != np.float16 or maps.ndim != 4 or maps.size == 0 or len(maps) != len(origin.copies):
         expected = f"float16 ({len(origin.copies)}, C, H, W)"
         raise ValueError(f"write_features: expected {expected}, got {maps.dtype} {maps.shape}")
-    attributes = {"format": _FORMAT, "version": _VERSION, **asdict(origin), "copies": " ".join(origin.copies)}
-    with whole_file(path) as temporary, h5py.File(temporary, "w", track_order=True) as file:
-        for name, value in attributes.items():
-            file.attrs[name] = value
-        file.create_dataset("maps", data=maps, chunks=maps.shape, fletcher32=True, track_times=False)
+    attributes = asdict(origin) | {"copies": " ".join(origin.copies)}
+    for name, value in attributes.items():
+        if not _is_sane(name, value):
+            raise ValueError(f"write_features: expected {name} to match {_VALUES[name]}, got {value!r}")
+    content = _composed(maps, {"format": _FORMAT, "version": _VERSION, **attributes})
+    with whole_file(path) as temporary:
+        temporary.write_bytes(content)
 
 
-def read_features(path: Path) -> tuple[np.ndarray, Origin]:
+def read_features(path: Path, copies: Sequence[int] | None = None) -> tuple[np.ndarray, Origin]:
     """Read feature maps and what they were made from.
+
+    Parameters
+    ----------
+    path
+        A file of `write_features`.
+    copies
+        Indices of the augmented copies to read, in this order; all of them without it. `Origin` names all.
 
     Returns
     -------
@@ -83,27 +122,92 @@ def read_features(path: Path) -> tuple[np.ndarray, Origin]:
     ------
     IntegrityError
         The file is missing, damaged, or not of this format and version.
+    ValueError
+        There is no such copy.
     """
-    try:
-        with h5py.File(path, "r") as file:
-            attributes = dict(file.attrs)
-            found = (attributes.get("format"), attributes.get("version"))
-            if found != (_FORMAT, _VERSION):
-                raise _error(path, f"expected format {_FORMAT} {_VERSION}, found {found[0]} {found[1]}")
-            maps = file["maps"][()]
-            origin = Origin(
-                backbone=str(attributes["backbone"]),
-                weights_sha256=str(attributes["weights_sha256"]),
-                input_sha256=str(attributes["input_sha256"]),
-                size=int(attributes["size"]),
-                crop=str(attributes["crop"]),
-                copies=tuple(str(attributes["copies"]).split()),
-            )
-    except (OSError, KeyError) as exc:
-        raise _error(path, f"expected an intact HDF5 file with feature maps, found {type(exc).__name__}") from exc
-    if maps.dtype != np.float16 or maps.ndim != 4 or len(maps) != len(origin.copies):
-        raise _error(path, f"expected float16 ({len(origin.copies)}, C, H, W), found {maps.dtype} {maps.shape}")
+    with _opened(path) as file:
+        origin = _origin(path, file.attrs)
+        dataset = _dataset(path, file, len(origin.copies))
+        chosen = range(len(origin.copies)) if copies is None else copies
+        missing = [copy for copy in chosen if copy not in range(len(origin.copies))]
+        maps = np.empty((len(chosen), *dataset.shape[1:]), np.float16)
+        for index, copy in enumerate(chosen if not missing else []):
+            dataset.read_direct(maps, np.s_[copy], np.s_[index])
+    if missing:
+        raise ValueError(f"read_features: expected copies from 0 to {len(origin.copies) - 1}, got {missing[0]}")
     return maps, origin
+
+
+def _composed(maps: np.ndarray, attributes: dict[str, str | int]) -> bytes:
+    """The bytes of an HDF5 file."""
+    with h5py.File.in_memory(libver=_HDF5_VERSION) as file:
+        for name, value in attributes.items():
+            file.attrs[name] = np.bytes_(value.encode("ascii")) if isinstance(value, str) else np.int64(value)
+        chunks = (1, *maps.shape[1:])
+        file.create_dataset("maps", data=maps, chunks=chunks, track_times=False, fletcher32=True, **_COMPRESSION)
+        file.flush()
+        content: bytes = file.id.get_file_image()
+    return content
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[h5py.File]:
+    """Name the file in what HDF5 says of its damages."""
+    try:
+        with h5py.File(path, "r", locking=False) as file:  # it is never changed, and not every file system has locks
+            yield file
+    except (OSError, KeyError, RuntimeError) as exc:
+        raise _error(path, f"expected an intact HDF5 file with feature maps, found {type(exc).__name__}") from exc
+
+
+def _origin(path: Path, attributes: h5py.AttributeManager) -> Origin:
+    """Check every attribute."""
+    found: dict[str, Any] = {name: _plain(attributes[name]) for name in attributes}
+    made_by = (found.get("format"), found.get("version"))
+    if made_by != (_FORMAT, _VERSION):
+        raise _error(path, f"expected format {_FORMAT} {_VERSION}, found {made_by[0]} {made_by[1]}")
+    for name in (field.name for field in fields(Origin)):
+        if not _is_sane(name, found.get(name)):
+            raise _error(path, f"expected an attribute {name} that matches {_VALUES[name]}, found {found.get(name)!r}")
+    values = {field.name: found[field.name] for field in fields(Origin)}
+    return Origin(**values | {"copies": tuple(values["copies"].split())})
+
+
+def _plain(value: object) -> str | int | None:
+    """A text or a number as Python knows it; None for anything else."""
+    if isinstance(value, bytes) and value.isascii():
+        return value.decode("ascii")
+    if isinstance(value, str):
+        return value
+    return int(value) if isinstance(value, np.integer) else None
+
+
+def _is_sane(name: str, value: str | int | None) -> bool:
+    if not isinstance(value, int if name == "size" else str) or not re.fullmatch(_VALUES[name], str(value), re.ASCII):
+        return False
+    names = str(value).split()
+    return len(set(names)) == len(names)
+
+
+def _dataset(path: Path, file: h5py.File, n_copies: int) -> h5py.Dataset:
+    """Check where and how the maps are stored, before any of them is read."""
+    if list(file) != ["maps"] or not isinstance(file.get("maps", getlink=True), h5py.HardLink):
+        raise _error(path, f"expected maps in the file itself and nothing else, found {sorted(file)} or a link")
+    dataset = file["maps"]
+    if not isinstance(dataset, h5py.Dataset) or dataset.is_virtual or dataset.external:
+        raise _error(path, "expected a dataset of maps without external or virtual storage, found another thing")
+    if dataset.dtype != np.float16 or dataset.ndim != 4 or len(dataset) != n_copies or dataset.size == 0:
+        raise _error(path, f"expected float16 ({n_copies}, C, H, W), found {dataset.dtype} {dataset.shape}")
+    properties = dataset.id.get_create_plist()
+    filters = [properties.get_filter(index)[0] for index in range(properties.get_nfilters())]
+    if dataset.chunks != (1, *dataset.shape[1:]) or filters != _FILTERS:
+        expected = f"one chunk per copy with the filters {_FILTERS}"
+        raise _error(path, f"expected {expected}, found chunks {dataset.chunks} with {filters}")
+    # What was never written reads as zeros, and what skipped the checksum may read as anything.
+    unfiltered = [dataset.id.get_chunk_info(index).filter_mask for index in range(dataset.id.get_num_chunks())]
+    if len(unfiltered) != n_copies or not set(unfiltered) <= {0, _NO_BLOSC}:
+        raise _error(path, f"expected {n_copies} chunks with a checksum, found {len(unfiltered)}, or one without")
+    return dataset
 
 
 def _error(path: Path, cause: str) -> IntegrityError:

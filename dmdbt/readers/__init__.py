@@ -3,7 +3,7 @@
 from dmdbt.readers.breast import breast_box
 from dmdbt.readers.images import read_gray, resize, write_gray
 from dmdbt.readers.mammogram import Mammogram, read_mammogram
-from dmdbt.readers.slices import read_slices, write_slices
+from dmdbt.readers.slices import read_slices, slices_shape, write_slices
 from dmdbt.readers.volume import Volume, open_volume
 
 __all__ = [
@@ -15,6 +15,7 @@ __all__ = [
     "read_mammogram",
     "read_slices",
     "resize",
+    "slices_shape",
     "write_gray",
     "write_slices",
 ]

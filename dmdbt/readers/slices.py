@@ -7,6 +7,7 @@ with a file that differs from it in content, size or type, is not read.
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -61,21 +62,32 @@ def read_slices(folder: Path) -> np.ndarray:
     IntegrityError
         There is no manifest of this format, it lists fewer than two slices, or a file is missing or differs from it.
     """
+    manifest = _read_manifest(folder)
+    shape = manifest["rows"], manifest["columns"]
+    slices = np.empty((len(manifest["slices"]), *shape), np.uint8)
+    for index, entry in enumerate(manifest["slices"]):
+        slices[index] = _read_slice(folder / entry["file"], entry["sha256"], shape)
+    return slices
+
+
+def slices_shape(folder: Path) -> tuple[int, int, int]:
+    """Return (T, H, W) of what `write_slices` wrote, by its manifest; IntegrityError as `read_slices`."""
+    manifest = _read_manifest(folder)
+    return len(manifest["slices"]), manifest["rows"], manifest["columns"]
+
+
+def _read_manifest(folder: Path) -> dict[str, Any]:
     path = folder / "manifest.json"
     if not path.is_file():
         raise IntegrityError("SLICES-MISSING", file=path.name, cause="expected a manifest, found none", remedy=_REMEDY)
-    manifest = json.loads(path.read_text(encoding="utf-8"))
+    manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     if (manifest.get("format"), manifest.get("version")) != (_FORMAT, _VERSION):
         cause = f"expected format {_FORMAT} {_VERSION}, found {manifest.get('format')} {manifest.get('version')}"
         raise IntegrityError("SLICES-FORMAT", file=path.name, cause=cause, remedy=_REMEDY)
-    entries, shape = manifest["slices"], (manifest["rows"], manifest["columns"])
-    if len(entries) < MIN_SLICES:
-        cause = f"expected at least {MIN_SLICES} slices, found {len(entries)}"
+    if len(manifest["slices"]) < MIN_SLICES:
+        cause = f"expected at least {MIN_SLICES} slices, found {len(manifest['slices'])}"
         raise IntegrityError("SLICES-FEW", file=path.name, cause=cause, remedy=_REMEDY)
-    slices = np.empty((len(entries), *shape), np.uint8)
-    for index, entry in enumerate(entries):
-        slices[index] = _read_slice(folder / entry["file"], entry["sha256"], shape)
-    return slices
+    return manifest
 
 
 def _read_slice(file: Path, digest: str, shape: tuple[int, int]) -> np.ndarray:

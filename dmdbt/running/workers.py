@@ -1,9 +1,10 @@
 """Map a function over cases in worker processes, in order, with a progress bar."""
 
+import errno
 import multiprocessing
 import os
 from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from typing import TypeVar
 
@@ -11,8 +12,10 @@ from tqdm import tqdm
 
 from dmdbt.errors import DmdbtError, ParameterError, SurroundingsError
 
-Item = TypeVar("Item")
+Argument = TypeVar("Argument")
 Result = TypeVar("Result")
+
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 # A second thread in a busy worker costs up to nine times more CPU than it saves.
 _ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
@@ -34,13 +37,13 @@ def worker_count() -> int:
 
 
 def map_cases(
-    function: Callable[[Item], Result],
-    items: Sequence[Item],
+    function: Callable[[Argument], Result],
+    items: Sequence[Argument],
     *,
     description: str,
-    name: Callable[[Item], str] = str,
+    name: Callable[[Argument], str] = str,
     preload: Sequence[str] = (),
-    on_result: Callable[[Item, Result], None] | None = None,
+    on_result: Callable[[Argument, Result], None] | None = None,
 ) -> list[Result]:
     """Call a function on every item, in worker processes with one thread each.
 
@@ -57,7 +60,7 @@ def map_cases(
     preload
         Modules to import once, before the workers fork.
     on_result
-        Called here, in the order of `items`, as soon as an item and all before it are done.
+        Called here as soon as an item is done, in whatever order that happens.
 
     Returns
     -------
@@ -70,32 +73,52 @@ def map_cases(
         The first failure among the items, in their order, after every item was tried; how many failed in all is
         added as a note.
     SurroundingsError
-        A worker died.
+        A worker died, or the disk is full. What had not begun is not tried.
     """
     workers = min(worker_count(), len(items))
     os.environ.update({key: os.environ.get(key, value) for key, value in _ONE_THREAD.items()})
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(list(preload))
-    results: list[Result] = []
-    failures: list[DmdbtError] = []
+    results: dict[int, Result] = {}
+    failures: dict[int, DmdbtError] = {}
     with ProcessPoolExecutor(workers or 1, mp_context=context) as pool:
-        futures = [pool.submit(function, item) for item in items]
-        for item, future in zip(tqdm(items, desc=description, unit="case", disable=None), futures, strict=True):
+        position = {pool.submit(function, item): number for number, item in enumerate(items)}
+        bar = tqdm(as_completed(position), desc=description, total=len(items), unit="case", disable=None)
+        for future in bar:
+            number = position[future]
             try:
-                results.append(future.result())
+                results[number] = future.result()
                 if on_result:
-                    on_result(item, results[-1])
+                    on_result(items[number], results[number])
             except DmdbtError as exc:
-                failures.append(exc)
-            except BrokenProcessPool as exc:
-                raise SurroundingsError(
-                    f"{name(item)}: expected its worker to finish, but a worker process was killed. "
-                    "Free memory or set DMDBT_WORKERS=1, then run the command again."
-                ) from exc
+                failures[number] = exc
+            except (BrokenProcessPool, OSError) as exc:
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise _lost(name(items[number]), exc) from exc
     if failures:
-        if len(failures) > 1:
-            failures[0].add_note(f"{len(failures)} of {len(items)} cases failed:")
-            for other in failures[1:]:
-                failures[0].add_note(str(other))
-        raise failures[0]
-    return results
+        raise _first([failures[number] for number in sorted(failures)], len(items))
+    return [results[number] for number in range(len(items))]
+
+
+def _lost(name: str, error: BrokenProcessPool | OSError) -> Exception:
+    """What a failure of the machine is called; any other error stays what it is."""
+    if isinstance(error, BrokenProcessPool):
+        return SurroundingsError(
+            f"{name}: expected its worker to finish, but a worker process was killed. "
+            "Free memory or set DMDBT_WORKERS=1, then run the command again."
+        )
+    if error.errno in DISK_FULL:
+        return SurroundingsError(
+            f"{name}: expected room for its output, got: {error.strerror}. Free disk space, then run the command "
+            "again: what is finished is kept."
+        )
+    return error
+
+
+def _first(failures: Sequence[DmdbtError], n_items: int) -> DmdbtError:
+    """The first failure, with a note of the others."""
+    if len(failures) > 1:
+        failures[0].add_note(f"{len(failures)} of {n_items} cases failed:")
+        for other in failures[1:]:
+            failures[0].add_note(str(other))
+    return failures[0]
