@@ -18,8 +18,8 @@ import torch
 
 from dmdbt.cohort import Case
 from dmdbt.cohort.checks import check_case
-from dmdbt.features import Origin, extract, pretrain, read_features, write_features
-from dmdbt.features.backbones import create_classifier, feature_extractor
+from dmdbt.features import Origin, architecture, extract, pretrain, read_features, write_features
+from dmdbt.features.backbones import create_classifier, feature_extractor, last_layer
 from dmdbt.heads import HeadSettings, build_head
 from dmdbt.params import Rankpool
 from dmdbt.rankpool import pool_slices, rank_pool, to_uint8
@@ -42,6 +42,7 @@ Timed = Callable[[Subject], float]  # does its work and returns the seconds that
 TIMED_TEXT = "a pair per worker and two steps of every head, timed just now"
 
 MOST_PARAMETERS = 100_000_000  # of a head that is timed; a larger one is timed on fewer rows
+_NO_DIGEST = "0" * 64  # of weights and images that are no part of a cohort
 _STEPS = 2
 _PRETRAINING_STEPS = 8
 _QUICK = 1.0  # seconds; what takes less is done again, for the first time may be slow
@@ -136,7 +137,15 @@ def features(case: Case, *, folder: Path, backbone: Backbone) -> float:
     """Seconds of the stage features for one pair, after `mammogram` and `pool`, of whose images it writes the maps."""
     network = feature_extractor(create_classifier(backbone.name, backbone.resnet_depth)).requires_grad_(False).eval()
     extract(network, np.zeros((backbone.size, backbone.size), np.float32), ("original",))  # the first call is slow
-    origin = Origin(backbone.name, "random", "", backbone.size, "breast", backbone.copies)
+    origin = Origin(
+        backbone=architecture(backbone.name, backbone.resnet_depth),
+        layer=last_layer(network),
+        weights_sha256=_NO_DIGEST,
+        input_sha256=_NO_DIGEST,
+        size=backbone.size,
+        crop="breast" if backbone.crop else "none",
+        copies=backbone.copies,
+    )
     start = time.perf_counter()
     for modality in Modality:
         image = read_gray(folder / modality / f"{case.case_id}.png")
@@ -146,11 +155,11 @@ def features(case: Case, *, folder: Path, backbone: Backbone) -> float:
     return time.perf_counter() - start
 
 
-def loading(case: Case, *, folder: Path) -> float:
-    """Seconds to read the features of one pair, after `features`."""
+def loading(case: Case, *, folder: Path, copies: Sequence[int] | None) -> float:
+    """Seconds to read the features of some copies, or all, of one pair, after `features`."""
     start = time.perf_counter()
     for modality in Modality:
-        read_features(folder / modality / f"{case.case_id}.h5")
+        read_features(folder / modality / f"{case.case_id}.h5", copies)
     return time.perf_counter() - start
 
 
