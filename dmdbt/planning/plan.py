@@ -52,7 +52,7 @@ class Settings:
 
 @dataclass(frozen=True)
 class Line:
-    """What one stage costs: items, bytes of output, seconds of all workers together, bytes of memory at one time."""
+    """What one stage costs: items, bytes of output, seconds from start to end, bytes of memory at one time."""
 
     stage: str
     items: int
