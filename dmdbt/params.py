@@ -210,7 +210,7 @@ _Loader.add_implicit_resolver(
 )
 
 
-def read(section: type[Section], path: Path = DEFAULT_PATH) -> Section:
+def read(section: type[Section], path: Path = DEFAULT_PATH, setting: Path | None = None) -> Section:
     """Read and check one section.
 
     Parameters
@@ -219,6 +219,8 @@ def read(section: type[Section], path: Path = DEFAULT_PATH) -> Section:
         One of the classes of this module; its name in lower case is the key in the file.
     path
         The file.
+    setting
+        A file that holds part of another ``params.yaml``, which takes precedence; see `overrides`.
 
     Raises
     ------
@@ -228,6 +230,8 @@ def read(section: type[Section], path: Path = DEFAULT_PATH) -> Section:
     """
     key = section.__name__.lower()
     content = _load(path)
+    if setting is not None:
+        content = _merged(content, _load(setting))
     if key not in content:
         raise ParameterError(key, expected=f"a section in {path.name}", found=None, remedy="Add the section.")
     return _section(section, content[key], key)
@@ -242,9 +246,24 @@ def for_backbone(values: dict[str, int], backbone: str, *, key: str) -> int:
     return values[backbone]
 
 
+def cohort_folder(path: Path = DEFAULT_PATH) -> Path:
+    """Read where the cohort is; ParameterError if the file does not say."""
+    found = _load(path).get("cohort")
+    if not isinstance(found, str):
+        raise ParameterError("cohort", expected="the path of a folder", found=found, remedy="Add the key.")
+    return Path(found)
+
+
 def overrides(path: Path) -> list[str]:
     """Flatten a file that holds part of ``params.yaml`` to items ``section.key=value``, as ``dvc exp run -S`` takes."""
     return _flatten(_load(path), "")
+
+
+def _merged(content: Any, changes: Any) -> Any:
+    """`content` with the leaves of `changes` in the place of its own."""
+    if not isinstance(content, dict) or not isinstance(changes, dict):
+        return changes
+    return content | {name: _merged(content.get(name), value) for name, value in changes.items()}
 
 
 def _flatten(content: Any, key: str) -> list[str]:

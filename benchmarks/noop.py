@@ -1,0 +1,125 @@
+"""Time a ``dvc repro`` that finds nothing to do, in a large cohort of tiny files.
+
+``python -m benchmarks.noop --pairs 1400 --slices 82``. In a temporary folder, a copy of this repository's files gets a
+cohort and all outputs of ``dvc.yaml``, under the names that the stages give them but with a few bytes in each;
+``dvc commit`` records them, and ``dvc repro`` is timed. DVC looks at names, sizes and times of unchanged files, so that
+their content does not matter.
+"""
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import yaml
+
+from dmdbt.cohort import TABLE_NAME, Case, write_table
+from dmdbt.params import Backbones, Split, read
+from dmdbt.terms import Head, Label, Laterality, Modality, View
+
+ROOT = Path(__file__).parents[1]
+_COHORT = "data/own"
+_ROUNDS = 2
+
+
+def main() -> None:
+    """Print the seconds of each round."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--pairs", type=int, default=1400)
+    parser.add_argument("--slices", type=int, default=82, help="per volume")
+    chosen = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name) / "project"
+        names = _pairs(chosen.pairs)
+        _copy_project(folder)
+        _fill(folder, names, chosen.slices)
+        n_files = sum(1 for path in (folder / "data").rglob("*") if path.is_file())
+        seconds = _timed(folder, "dvc", "commit", "--quiet", "--force", "dvc.yaml")[0]
+        print(f"{len(names)} pairs, {chosen.slices} slices: {n_files} files; dvc commit {seconds:.1f} s", flush=True)
+        for _ in range(_ROUNDS):
+            seconds, output = _timed(folder, "dvc", "repro")
+            if "Running stage" in output or "up to date" not in output:
+                raise SystemExit(f"dvc repro: expected nothing to run, got\n{output}")
+            print(f"dvc repro with nothing to do: {seconds:.1f} s", flush=True)
+
+
+def _pairs(n_pairs: int) -> list[Case]:
+    labels = list(Label)
+    return [
+        Case(f"P{n:05d}-L-CC", f"P{n:05d}", Laterality.LEFT, View.CC, labels[n % 2], f"dm/{n}.dcm", f"dbt/{n}.avi")
+        for n in range(n_pairs)
+    ]
+
+
+def _copy_project(folder: Path) -> None:
+    """What git lists, but for results; its cohort is no simulated one."""
+    listed = ("git", "ls-files", "-z", "--cached", "--others", "--exclude-standard")
+    for name in subprocess.run(listed, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split("\0"):
+        if (ROOT / name).is_file() and not name.startswith("metrics/") and not name.endswith("dvc.lock"):
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(ROOT / name, folder / name)
+    params = yaml.safe_load((folder / "params.yaml").read_text(encoding="utf-8"))
+    (folder / "params.yaml").write_text(yaml.safe_dump(params | {"cohort": _COHORT}), encoding="utf-8")
+    subprocess.run(("git", "init", "--quiet"), cwd=folder, check=True)
+
+
+def _fill(folder: Path, cases: list[Case], n_slices: int) -> None:
+    """Write the cohort, and every output of dvc.yaml: `dvc commit` stops at one that is missing."""
+    write_table(folder / _COHORT / TABLE_NAME, cases)
+    write_table(folder / "data/cases.csv", cases)
+    backbones = read(Backbones, folder / "params.yaml").names
+    folds = read(Split, folder / "params.yaml").test_folds
+    names = [
+        *(f"{_COHORT}/{file}" for case in cases for file in (case.dm, case.dbt)),
+        *(name for case in cases for name in _of_case(case.case_id, n_slices, backbones)),
+        *(name for backbone in backbones for name in _of_backbone(backbone, folds)),
+        *(f"data/{name}/manifest.json" for name in ("mammograms", "slices", "dynamic")),
+        *(f"metrics/plots/{name}.csv" for name in ("roc", "pr", "confusion")),
+        *(f"metrics/{name}.json" for name in ("cohort", "rankpool", "summary")),
+        "data/split.csv",
+        "metrics/summary.txt",
+    ]
+    for name in names:
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("{}" if path.suffix == ".json" else name, encoding="utf-8")
+
+
+def _of_case(case_id: str, n_slices: int, backbones: list[str]) -> Iterator[str]:
+    yield f"data/mammograms/{case_id}.png"
+    yield f"data/slices/{case_id}/manifest.json"
+    yield from (f"data/slices/{case_id}/{number:04d}.jpg" for number in range(1, n_slices + 1))
+    yield from (f"data/dynamic/{case_id}.{kind}" for kind in ("png", "json"))
+    yield from (f"data/features/{b}/{modality}/{case_id}.h5" for b in backbones for modality in Modality)
+
+
+def _of_backbone(backbone: str, folds: list[int]) -> Iterator[str]:
+    yield from (f"data/weights/{backbone}.{kind}" for kind in ("safetensors", "json"))
+    yield f"data/features/{backbone}/manifest.json"
+    for fold in folds:
+        for head in Head:
+            yield from (f"data/models/{backbone}/fold{fold}/{head}.{kind}" for kind in ("safetensors", "json"))
+    yield from (f"data/{kind}/{backbone}.csv" for kind in ("probabilities", "predictions"))
+    yield f"metrics/plots/learning/{backbone}.csv"
+    yield f"metrics/{backbone}.json"
+
+
+def _timed(folder: Path, *command: str) -> tuple[float, str]:
+    """Seconds, and what the command printed."""
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    start = time.monotonic()
+    done = subprocess.run(
+        command, cwd=folder, env=os.environ | {"PATH": path}, capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        raise SystemExit(f"{' '.join(command)}: expected exit 0, got {done.returncode}\n{done.stdout}{done.stderr}")
+    return time.monotonic() - start, done.stdout + done.stderr
+
+
+if __name__ == "__main__":
+    main()

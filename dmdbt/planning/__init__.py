@@ -1,0 +1,15 @@
+"""What the work costs, before it starts."""
+
+from dmdbt.planning.machine import physical_memory
+from dmdbt.planning.plan import Line, Plan, Settings, check_room, make_plan, plan_text, read_settings
+
+__all__ = [
+    "Line",
+    "Plan",
+    "Settings",
+    "check_room",
+    "make_plan",
+    "physical_memory",
+    "plan_text",
+    "read_settings",
+]

@@ -1,0 +1,64 @@
+"""What this machine has and can do, as far as a plan needs to know."""
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from dmdbt.errors import ParameterError
+
+_PROBE = 64 * 2**20  # bytes
+_ROOT = Path(__file__).parents[2]
+_KEY = "DMDBT_MEMORY_GIB"
+
+
+def physical_memory() -> int:
+    """Bytes of memory in this machine."""
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+
+
+def feature_budget() -> int:
+    """Bytes of feature maps that training holds in memory: ``DMDBT_MEMORY_GIB``, or half of the machine's memory."""
+    text = os.environ.get(_KEY, "")
+    try:
+        return int(float(text) * 2**30) if text else physical_memory() // 2
+    except ValueError as exc:
+        remedy = "Unset it to use half of the memory."
+        raise ParameterError(_KEY, expected="a number of GiB", found=text, remedy=remedy) from exc
+
+
+def starting() -> float:
+    """Seconds that a stage needs before it begins: Python and its imports."""
+    start = time.perf_counter()
+    subprocess.run([sys.executable, "-c", "import dmdbt.heads"], cwd=_ROOT, check=True)
+    return time.perf_counter() - start
+
+
+def recording(folder: Path) -> float:
+    """Seconds per byte that DVC needs to hash an output and copy it into its cache."""
+    with tempfile.TemporaryDirectory(dir=folder) as name:
+        original = Path(name, "original")
+        original.write_bytes(b"\1" * _PROBE)
+        start = time.perf_counter()
+        with original.open("rb") as file:
+            hashlib.file_digest(file, "md5")
+        shutil.copyfile(original, Path(name, "copy"))
+        return (time.perf_counter() - start) / _PROBE
+
+
+def reflinks(folder: Path) -> bool:
+    """Whether two files of a folder can share their content: DVC's cache then takes no space of its own."""
+    from dvc_objects.fs.system import reflink
+
+    with tempfile.TemporaryDirectory(dir=folder) as name:
+        original = Path(name, "original")
+        original.write_bytes(b"\1" * 4096)
+        try:
+            reflink(str(original), str(Path(name, "copy")))  # type: ignore[no-untyped-call]
+        except OSError:
+            return False
+    return True

@@ -1,0 +1,315 @@
+"""What a ``dvc repro`` from nothing costs: bytes by shapes, hours by timing, and whether this machine has enough."""
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from tqdm import tqdm
+
+from dmdbt import params
+from dmdbt.cohort import TABLE_NAME, Case, read_table
+from dmdbt.errors import SurroundingsError, TableError, located
+from dmdbt.heads import HeadSettings
+from dmdbt.planning import costs, sizes
+from dmdbt.planning.machine import feature_budget, recording, reflinks, starting
+from dmdbt.readers import open_volume
+from dmdbt.running import worker_count
+from dmdbt.terms import Head
+
+_STAGES_PER_BACKBONE = 4
+_OTHER_STAGES = 6  # ingest, split, mammogram, decode, rankpool, summary
+_JPEG_MARGIN = 1.5  # of the size of the slices of cases that were not decoded
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The sections of ``params.yaml`` that decide what the work costs."""
+
+    split: params.Split
+    mammogram: params.Mammogram
+    decode: params.Decode
+    rankpool: params.Rankpool
+    backbones: params.Backbones
+    weights: params.Weights
+    features: params.Features
+    heads: params.Heads
+    train: params.Train
+
+    @property
+    def head_settings(self) -> HeadSettings:
+        """As training takes them."""
+        filters = None if self.heads.filters == "backbone" else self.heads.filters
+        return HeadSettings(filters, tuple(self.heads.hidden), self.heads.dropout)
+
+    def backbone(self, name: str) -> costs.Backbone:
+        """As the stage features builds it."""
+        size = params.for_backbone(self.features.size, name, key="features.size")
+        crop, copies = self.features.crop == "breast", tuple(self.features.copies)
+        return costs.Backbone(name, self.backbones.resnet_depth, size, crop, copies)
+
+
+@dataclass(frozen=True)
+class Line:
+    """What one stage costs: items, bytes of output, seconds from start to end, bytes of memory at one time."""
+
+    stage: str
+    items: int
+    output: int
+    seconds: float
+    memory: int
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What all stages cost.
+
+    Attributes
+    ----------
+    copies
+        How often a cached output lies on the disk: 2, or 1 where DVC's cache shares its content.
+    notes
+        How the numbers were found, where a line cannot tell.
+    """
+
+    n_pairs: int
+    n_patients: int
+    lines: tuple[Line, ...]
+    copies: int
+    notes: tuple[str, ...] = ()
+
+    @property
+    def disk(self) -> int:
+        """Bytes that all outputs take, DVC's cache included."""
+        return self.copies * sum(line.output for line in self.lines)
+
+    @property
+    def seconds(self) -> float:
+        """Of the whole run: DVC runs one stage at a time."""
+        return sum(line.seconds for line in self.lines)
+
+    @property
+    def largest(self) -> Line:
+        """The stage that needs the most memory."""
+        return max(self.lines, key=lambda line: line.memory)
+
+
+def read_settings(path: Path, setting: Path | None = None) -> Settings:
+    """Read ``params.yaml``, changed by a file of ``settings/``."""
+    sections = {name: params.SECTIONS[name] for name in Settings.__annotations__}
+    return Settings(**{name: params.read(section, path, setting) for name, section in sections.items()})
+
+
+def make_plan(cohort: Path, settings: Settings, folder: Path) -> Plan:
+    """Time the work on as many pairs of a cohort as there are workers, and work out what all pairs cost.
+
+    Parameters
+    ----------
+    cohort
+        Nothing but its files is needed: no stage need have run.
+    settings
+        See `read_settings`.
+    folder
+        On the disk that will hold the outputs. It is left as it was.
+
+    Raises
+    ------
+    DmdbtError
+        The table or a file that is timed is not what it should be.
+    """
+    try:
+        cases = read_table(cohort / TABLE_NAME)
+    except TableError as exc:
+        exc.add_note("The simulated cohort is made by: dvc repro data/phantom/dvc.yaml")
+        raise
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".plan.tmp") as name:
+        planner = _Planner(cohort, cases, settings, Path(name))
+        lines = [*planner.case_stages()]
+        for backbone in settings.backbones.names:
+            lines += planner.backbone_stages(backbone)
+        lines.append(planner.dvc(lines))
+    copies = 1 if reflinks(folder) else 2
+    notes = tuple(f"{stage}: {note}" for stage, note in planner.notes.items())
+    return Plan(len(cases), len({case.patient_id for case in cases}), tuple(lines), copies, notes)
+
+
+def check_room(plan: Plan, *, free: int, memory: int) -> None:
+    """Refuse a plan for which the disk or the memory does not suffice.
+
+    Parameters
+    ----------
+    plan
+        Of `make_plan`.
+    free, memory
+        Bytes free on the disk, and in the machine.
+
+    Raises
+    ------
+    SurroundingsError
+        With what is needed and what there is.
+    """
+    faults = []
+    if plan.disk > free:
+        copy = "" if plan.copies == 1 else ", or use a file system with reflinks, where DVC's cache needs no space"
+        faults.append(f"disk: expected {size_text(plan.disk)} free, found {size_text(free)}. Free space{copy}.")
+    if plan.largest.memory > memory:
+        faults.append(
+            f"memory: expected {size_text(plan.largest.memory)} for {plan.largest.stage}, found {size_text(memory)}. "
+            "Set DMDBT_WORKERS to a smaller number, or lower DMDBT_MEMORY_GIB or train.batch_size."
+        )
+    if faults:
+        raise SurroundingsError("\n".join(faults))
+
+
+def size_text(n_bytes: float) -> str:
+    """Return bytes in GiB or MiB."""
+    return f"{n_bytes / 2**30:.1f} GiB" if n_bytes >= 2**30 else f"{n_bytes / 2**20:.1f} MiB"
+
+
+def time_text(seconds: float) -> str:
+    """Return seconds in hours, minutes or seconds."""
+    if seconds >= 3600:
+        return f"{seconds / 3600:.1f} h"
+    return f"{seconds / 60:.1f} min" if seconds >= 60 else f"{seconds:.1f} s"
+
+
+def plan_text(plan: Plan, *, free: int, memory: int) -> str:
+    """Return a plan as a table and what it means for the disk and the memory of this machine."""
+    header = f"{plan.n_pairs} pairs of {plan.n_patients} patients, {worker_count()} worker processes"
+    lines = [header, f"{'stage':<20}{'items':>8}{'output':>12}{'time':>12}{'memory':>12}"]
+    for line in plan.lines:
+        numbers = f"{size_text(line.output):>12}{time_text(line.seconds):>12}{size_text(line.memory):>12}"
+        lines.append(f"{line.stage:<20}{line.items:>8}{numbers}")
+    output = plan.disk // plan.copies
+    kept = "DVC's cache shares their space (reflinks)" if plan.copies == 1 else "DVC's cache holds a second copy"
+    disk, largest = f"{size_text(plan.disk)} of disk, {size_text(free)} free", plan.largest
+    peak = f"{size_text(largest.memory)} in {largest.stage}, {size_text(memory)} in this machine"
+    lines += [
+        f"time: {time_text(plan.seconds)} from nothing, by {costs.TIMED_TEXT}",
+        f"disk: outputs {size_text(output)}, {kept}: {disk}: {_verdict(plan.disk, free)}",
+        f"memory: {peak}: {_verdict(largest.memory, memory)}",
+        *plan.notes,
+    ]
+    return "\n".join(lines)
+
+
+def _verdict(needed: int, there: int) -> str:
+    return "fits" if needed <= there else f"{size_text(needed - there)} are missing"
+
+
+class _Planner:
+    """The lines of a plan, from the timed pairs, whose outputs lie in `folder` from stage to stage."""
+
+    def __init__(self, cohort: Path, cases: Sequence[Case], settings: Settings, folder: Path) -> None:
+        self.cohort, self.cases, self.settings, self.folder = cohort, cases, settings, folder
+        self.workers = worker_count()
+        self.timed = cases[:: max(1, len(cases) // self.workers)][: self.workers]
+        self.base = costs.own_peak()
+        self.shapes = list(_volume_shapes(cohort, cases))
+        self.notes: dict[str, str] = {}
+
+    def case_stages(self) -> Iterator[Line]:
+        """Ingest to rankpool."""
+        s = self.settings
+        yield self._line("ingest", partial(costs.check, cohort=self.cohort), 0)
+        mammogram = partial(costs.mammogram, cohort=self.cohort, folder=self.folder, size=s.mammogram.size)
+        yield self._line("mammogram", mammogram, len(self.cases) * sizes.mammogram_bytes(s.mammogram.size))
+        to_slices = partial(costs.decode, cohort=self.cohort, folder=self.folder, quality=s.decode.quality)
+        decode = self._line("decode", to_slices, 0)
+        density = self._density()
+        slices = sum(sizes.slices_bytes(*shape, bytes_per_pixel=density) for shape in self.shapes)
+        yield Line("decode", decode.items, slices, decode.seconds, decode.memory)
+        pool = partial(costs.pool, folder=self.folder, settings=s.rankpool)
+        yield self._line("rankpool", pool, sum(sizes.dynamic_bytes(*shape) for shape in self.shapes))
+
+    def backbone_stages(self, name: str) -> Iterator[Line]:
+        """Weights, features and training of one backbone."""
+        s, backbone = self.settings, self.settings.backbone(name)
+        shape, weights = sizes.backbone_sizes(name, backbone.resnet_depth, backbone.size)
+        seconds = self._pretraining(backbone)
+        yield Line(f"weights@{name}", 1, weights, seconds, (costs.own_peak() if seconds else self.base) + weights)
+        n_bytes = sizes.features_bytes(shape, len(backbone.copies)) * len(self.cases)
+        features = partial(costs.features, folder=self.folder, backbone=backbone)
+        yield self._line(f"features@{name}", features, n_bytes)
+        folds = min(len(s.split.test_folds), self.workers)
+        held = n_bytes * folds <= feature_budget()
+        models = len(s.split.test_folds) * sizes.models_bytes(shape, s.head_settings)
+        fold = sizes.training_bytes(shape, s.head_settings, s.train.batch_size) + (n_bytes if held else 0)
+        yield Line(
+            f"train@{name}",
+            len(s.split.test_folds),
+            models + sizes.tables_bytes(len(self.cases)),
+            self._training(name, shape, held=held),
+            folds * (fold + self.base) + 2 * self.base,
+        )
+
+    def dvc(self, lines: Sequence[Line]) -> Line:
+        """What DVC adds: the start of every stage, and the hash and the copy of every output."""
+        n_stages = _OTHER_STAGES + _STAGES_PER_BACKBONE * len(self.settings.backbones.names)
+        output = sum(line.output for line in lines)
+        return Line("dvc", n_stages, 0, n_stages * starting() + output * recording(self.folder), self.base)
+
+    def _line(self, stage: str, function: costs.Timed[Case], output: int) -> Line:
+        """A stage that works case by case in all workers."""
+        cost = costs.measure(function, self.timed, description=stage, name=lambda case: case.case_id)
+        rounds = -(-len(self.cases) // self.workers)
+        # The stage itself and the server that forks the workers hold the same imports as a worker.
+        memory = min(self.workers, len(self.cases)) * cost.memory + 2 * self.base
+        return Line(stage, len(self.cases), output, rounds * cost.seconds, memory)
+
+    def _density(self) -> float:
+        """Bytes per pixel of the JPEG slices, with a margin."""
+        shapes = dict(zip((case.case_id for case in self.cases), self.shapes, strict=True))
+        found = []
+        for case in self.timed:
+            n_slices, rows, columns = shapes[case.case_id]
+            files = (self.folder / "slices" / case.case_id).glob("*.jpg")
+            found.append(sum(file.stat().st_size for file in files) / (n_slices * rows * columns))
+        return _JPEG_MARGIN * max(found)
+
+    def _pretraining(self, backbone: costs.Backbone) -> float:
+        """Seconds; weights that come from a file cost none worth a line."""
+        if self.settings.backbones.weights != "procedural":
+            return 0.0
+        w = self.settings.weights
+        steps = params.for_backbone(w.steps, backbone.name, key="weights.steps")
+        return steps * costs.pretraining_step(backbone, batch_size=w.batch_size, image_size=w.image_size)
+
+    def _training(self, name: str, shape: tuple[int, int, int], *, held: bool) -> float:
+        """Seconds of all folds."""
+        s = self.settings
+        n_copies, n_folds = len(s.features.copies), len(s.split.test_folds)
+        targets = [case.label.target for case in self.cases]
+        steps = s.train.epochs * sizes.training_steps(
+            targets, n_folds=s.split.folds, n_copies=n_copies, batch_size=s.train.batch_size
+        )
+        loading = partial(costs.loading, folder=self.folder, copies=None if held else (0,))
+        read = costs.measure(loading, self.timed, description=f"loading {name}", name=lambda case: case.case_id)
+        # Held, every pair is read once per fold; streamed, one copy of a pair is read for every sample.
+        reading = read.seconds * (len(self.cases) if held else steps * s.train.batch_size)
+        fold = steps * sum(self._head_step(name, head, shape) for head in Head) + reading
+        return -(-n_folds // min(n_folds, self.workers)) * fold
+
+    def _head_step(self, name: str, head: Head, shape: tuple[int, int, int]) -> float:
+        s, (channels, rows, columns) = self.settings, shape
+        parameters = sizes.head_parameters(head, shape, s.head_settings)
+        fewer = costs.rows_to_time(shape, parameters)
+        if fewer < rows:
+            self.notes[f"train@{name}"] = f"timed on {fewer} of {rows} rows of the feature maps and multiplied"
+        step = partial(
+            costs.training_step,
+            head=head,
+            shape=(channels, fewer, columns),
+            settings=s.head_settings,
+            batch_size=s.train.batch_size,
+        )
+        cost = costs.measure(step, s.split.test_folds, description=f"{head} head of {name}", name=str)
+        return cost.seconds * (rows - 1) / (fewer - 1)
+
+
+def _volume_shapes(cohort: Path, cases: Sequence[Case]) -> Iterator[tuple[int, int, int]]:
+    """(T, H, W) of every volume, by its header."""
+    for case in tqdm(cases, desc="headers", unit="case", disable=None):
+        with located(case=case.case_id, file=case.dbt), open_volume(cohort / case.dbt) as volume:
+            yield volume.n_slices, volume.rows, volume.columns
