@@ -38,12 +38,12 @@ def _settings(chosen: argparse.Namespace) -> None:
 
 
 def _plan(chosen: argparse.Namespace) -> None:
-    from dmdbt import planning  # here, for it imports torch
+    from dmdbt import planning, running  # here, for they import torch
 
     setting = SETTINGS / f"{chosen.setting}.yaml" if chosen.setting else None
     cohort = chosen.cohort or params.cohort_folder(chosen.params)
     plan = planning.make_plan(cohort, planning.read_settings(chosen.params, setting), Path.cwd())
-    room = {"free": shutil.disk_usage(Path.cwd()).free, "memory": planning.physical_memory()}
+    room = {"free": shutil.disk_usage(Path.cwd()).free, "memory": running.free_memory()}
     print(planning.plan_text(plan, **room))
     planning.check_room(plan, **room)
 

@@ -33,19 +33,14 @@ from dmdbt.running import (
     compute_device,
     digest,
     feature_memory,
-    free_memory,
     map_cases,
     recipe,
-    worker_count,
+    training_width,
 )
 from dmdbt.terms import Head, Label, Modality
 from stages._entry import run
 
 Row = dict[str, str | int | float]
-
-# Heads that train in less memory than this are trained on one thread: more would cost more than they save, and
-# would make the last bits of the demo's results depend on the number of cores.
-_SMALL = 2**30
 
 
 @dataclass(frozen=True)
@@ -85,9 +80,9 @@ def main(
         None if heads.filters == "backbone" else heads.filters, tuple(heads.hidden), heads.dropout
     )
     _, shape = read_origin(features / Modality.DM / f"{table[0].case_id}.h5")
-    needed = training_bytes(shape, **vars(head_settings))
     device = compute_device()
-    workers = _folds_at_once(len(folds.test_folds), needed, device)
+    needed = training_bytes(shape, **vars(head_settings))
+    at_once, threads = training_width(len(folds.test_folds), needed, device)
     with whole_folder(models) as folder:
         job = _Job(
             backbone=backbone,
@@ -101,8 +96,8 @@ def main(
             checkpoints=checkpoint_folder(),
             checkpoint_minutes=checkpoint_minutes(),
             device=device,
-            memory=feature_memory() / workers,
-            threads=max(1, worker_count() // workers) if needed > _SMALL else 1,
+            memory=feature_memory() / at_once,
+            threads=threads,
         )
         results = map_cases(
             partial(_train_fold, job=job),
@@ -110,19 +105,13 @@ def main(
             description=f"train {backbone}",
             name=lambda fold: f"fold {fold}",
             preload=["dmdbt.heads"],
-            workers=workers,
+            workers=at_once,
         )
         for fold in folds.test_folds:
             _checkpoint(fold, job).remove()
     tested = [row for rows, _ in results for row in rows]
     write_text(probabilities, _csv(sorted(tested, key=lambda row: row["case_id"])))
     write_text(history, _csv([row for _, rows in results for row in rows]))
-
-
-def _folds_at_once(n_folds: int, needed: int, device: str) -> int:
-    """So many as there are processes and memory for; a GPU trains one at a time."""
-    room = 1 if device == "cuda" else free_memory() // needed
-    return max(1, min(n_folds, worker_count(), room))
 
 
 def _key(files: Sequence[Path], heads: params.Heads, settings: params.Train, device: str) -> str:

@@ -15,7 +15,6 @@ from dmdbt.heads import HeadSettings
 from dmdbt.params import read
 from dmdbt.planning import Line, Plan, check_room, make_plan, plan_text, read_settings
 from dmdbt.planning.costs import MOST_PARAMETERS, rows_to_time
-from dmdbt.planning.machine import feature_budget, physical_memory
 from dmdbt.planning.sizes import backbone_sizes, head_parameters, training_steps
 from dmdbt.terms import Head, Label, Laterality, View
 from stages import decode, features, mammogram, rankpool, split, train, weights
@@ -169,16 +168,6 @@ def test_a_large_head_is_timed_on_fewer_rows_and_a_small_one_whole():
 def test_an_epoch_draws_every_copy_of_the_larger_class_once():
     # 8 of 10 malignant pairs, of which 4 in 5 are trained on: 32 samples, 4 of each class in a batch.
     assert training_steps([1] * 8 + [0] * 2, n_folds=5, n_copies=5, batch_size=8) == 8
-
-
-def test_a_budget_of_memory_that_is_no_number_is_refused(monkeypatch):
-    monkeypatch.setenv("DMDBT_MEMORY_GIB", "1.5")
-    assert feature_budget() == 1.5 * GIB
-    monkeypatch.setenv("DMDBT_MEMORY_GIB", "much")
-    with pytest.raises(params.ParameterError, match="DMDBT_MEMORY_GIB: expected a number of GiB, got 'much'"):
-        feature_budget()
-    monkeypatch.delenv("DMDBT_MEMORY_GIB")
-    assert 0 < feature_budget() < physical_memory()
 
 
 def test_a_setting_takes_precedence_key_by_key():

@@ -1,6 +1,5 @@
 """What the work costs, before it starts."""
 
-from dmdbt.planning.machine import physical_memory
 from dmdbt.planning.plan import Line, Plan, Settings, check_room, make_plan, plan_text, read_settings
 
 __all__ = [
@@ -9,7 +8,6 @@ __all__ = [
     "Settings",
     "check_room",
     "make_plan",
-    "physical_memory",
     "plan_text",
     "read_settings",
 ]

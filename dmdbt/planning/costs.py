@@ -173,19 +173,21 @@ def rows_to_time(shape: tuple[int, int, int], parameters: int) -> int:
 
 
 def training_step(
-    fold: int, *, head: Head, shape: tuple[int, int, int], settings: HeadSettings, batch_size: int
+    fold: int, *, head: Head, shape: tuple[int, int, int], settings: HeadSettings, batch_size: int, threads: int
 ) -> float:
     """Seconds of one step of one head on random feature maps (C, H, W): forward, backward, Adam."""
+    torch.set_num_threads(threads)
     generator = torch.Generator().manual_seed(fold)
     n_images = len(head.modalities)
-    maps = torch.rand((batch_size, n_images, *shape), generator=generator).to(torch.float16)
+    channels, rows, columns = shape
+    maps = torch.rand((n_images, batch_size, rows, columns, channels), generator=generator).to(torch.float16)
     network = build_head(head, shape, **vars(settings))
     optimizer = torch.optim.Adam(network.parameters(), fused=True)
     targets = torch.arange(batch_size) % 2
     for step in range(_STEPS + 1):
         if step == 1:  # the first one is slow
             start = time.perf_counter()
-        images = maps.float().movedim(1, -1)
+        images = maps.float().permute(1, 4, 2, 3, 0)
         loss = torch.nn.functional.cross_entropy(network(images if n_images > 1 else images[..., 0]), targets)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]

@@ -1,7 +1,6 @@
 """What this machine has and can do, as far as a plan needs to know."""
 
 import hashlib
-import os
 import shutil
 import subprocess
 import sys
@@ -9,26 +8,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from dmdbt.errors import ParameterError
-
 _PROBE = 64 * 2**20  # bytes
 _ROOT = Path(__file__).parents[2]
-_KEY = "DMDBT_MEMORY_GIB"
-
-
-def physical_memory() -> int:
-    """Bytes of memory in this machine."""
-    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-
-
-def feature_budget() -> int:
-    """Bytes of feature maps that training holds in memory: ``DMDBT_MEMORY_GIB``, or half of the machine's memory."""
-    text = os.environ.get(_KEY, "")
-    try:
-        return int(float(text) * 2**30) if text else physical_memory() // 2
-    except ValueError as exc:
-        remedy = "Unset it to use half of the memory."
-        raise ParameterError(_KEY, expected="a number of GiB", found=text, remedy=remedy) from exc
 
 
 def starting() -> float:

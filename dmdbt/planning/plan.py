@@ -11,11 +11,11 @@ from tqdm import tqdm
 from dmdbt import params
 from dmdbt.cohort import TABLE_NAME, Case, read_table
 from dmdbt.errors import SurroundingsError, TableError, located
-from dmdbt.heads import HeadSettings
+from dmdbt.heads import HeadSettings, training_bytes
 from dmdbt.planning import costs, sizes
-from dmdbt.planning.machine import feature_budget, recording, reflinks, starting
+from dmdbt.planning.machine import recording, reflinks, starting
 from dmdbt.readers import open_volume
-from dmdbt.running import worker_count
+from dmdbt.running import feature_memory, training_width, worker_count
 from dmdbt.terms import Head
 
 _STAGES_PER_BACKBONE = 4
@@ -232,16 +232,17 @@ class _Planner:
         n_bytes = sizes.features_bytes(shape, len(backbone.copies)) * len(self.cases)
         features = partial(costs.features, folder=self.folder, backbone=backbone)
         yield self._line(f"features@{name}", features, n_bytes)
-        folds = min(len(s.split.test_folds), self.workers)
-        held = n_bytes * folds <= feature_budget()
+        of_heads = training_bytes(shape, **vars(s.head_settings))
+        at_once, threads = training_width(len(s.split.test_folds), of_heads, "cpu")
+        held = n_bytes * at_once <= feature_memory()
         models = len(s.split.test_folds) * sizes.models_bytes(shape, s.head_settings)
-        fold = sizes.training_bytes(shape, s.head_settings, s.train.batch_size) + (n_bytes if held else 0)
+        fold = of_heads + sizes.batch_bytes(shape, s.head_settings, s.train.batch_size) + (n_bytes if held else 0)
         yield Line(
             f"train@{name}",
             len(s.split.test_folds),
             models + sizes.tables_bytes(len(self.cases)),
-            self._training(name, shape, held=held),
-            folds * (fold + self.base) + 2 * self.base,
+            self._training(name, shape, at_once=at_once, threads=threads, held=held),
+            at_once * (fold + self.base) + 2 * self.base,
         )
 
     def dvc(self, lines: Sequence[Line]) -> Line:
@@ -276,7 +277,7 @@ class _Planner:
         steps = params.for_backbone(w.steps, backbone.name, key="weights.steps")
         return steps * costs.pretraining_step(backbone, batch_size=w.batch_size, image_size=w.image_size)
 
-    def _training(self, name: str, shape: tuple[int, int, int], *, held: bool) -> float:
+    def _training(self, name: str, shape: tuple[int, int, int], *, at_once: int, threads: int, held: bool) -> float:
         """Seconds of all folds."""
         s = self.settings
         n_copies, n_folds = len(s.features.copies), len(s.split.test_folds)
@@ -288,10 +289,10 @@ class _Planner:
         read = costs.measure(loading, self.timed, description=f"loading {name}", name=lambda case: case.case_id)
         # Held, every pair is read once per fold; streamed, one copy of a pair is read for every sample.
         reading = read.seconds * (len(self.cases) if held else steps * s.train.batch_size)
-        fold = steps * sum(self._head_step(name, head, shape) for head in Head) + reading
-        return -(-n_folds // min(n_folds, self.workers)) * fold
+        fold = steps * sum(self._head_step(name, head, shape, at_once=at_once, threads=threads) for head in Head)
+        return -(-n_folds // at_once) * (fold + reading)
 
-    def _head_step(self, name: str, head: Head, shape: tuple[int, int, int]) -> float:
+    def _head_step(self, name: str, head: Head, shape: tuple[int, int, int], *, at_once: int, threads: int) -> float:
         s, (channels, rows, columns) = self.settings, shape
         parameters = sizes.head_parameters(head, shape, s.head_settings)
         fewer = costs.rows_to_time(shape, parameters)
@@ -303,8 +304,9 @@ class _Planner:
             shape=(channels, fewer, columns),
             settings=s.head_settings,
             batch_size=s.train.batch_size,
+            threads=threads,
         )
-        cost = costs.measure(step, s.split.test_folds, description=f"{head} head of {name}", name=str)
+        cost = costs.measure(step, s.split.test_folds[:at_once], description=f"{head} head of {name}", name=str)
         return cost.seconds * (rows - 1) / (fewer - 1)
 
 

@@ -11,9 +11,8 @@ from dmdbt.heads import HeadSettings, build_head
 from dmdbt.terms import Head, Modality
 
 FLOAT16, FLOAT32 = 2, 4
-ADAM_COPIES = 4  # of every parameter: weight, gradient, and two moments
-# Of one modality, in training the joint head: both images as read and once more with channels last; output of the
-# convolution and of its batch norm; maximum and its 64-bit index; three gradients.
+# Of one modality, in training the joint head: both images; outputs of both convolutions and their sum, and of the
+# batch norm; maximum and its 64-bit index; three gradients.
 _MAPS_IN_TRAINING = 12
 _PNG, _HDF5, _JSON = 1024, 16_384, 4096  # bytes of a file that are not its pixels or maps
 _SAFETENSORS = 65_536
@@ -65,12 +64,11 @@ def models_bytes(shape: tuple[int, int, int], settings: HeadSettings) -> int:
     return sum(FLOAT32 * head_parameters(head, shape, settings) + _SAFETENSORS for head in Head)
 
 
-def training_bytes(shape: tuple[int, int, int], settings: HeadSettings, batch_size: int) -> int:
-    """Memory of one fold's training beside the features: the heads, their gradients and moments, and one batch."""
-    heads = sum(head_parameters(head, shape, settings) for head in Head)
+def batch_bytes(shape: tuple[int, int, int], settings: HeadSettings, batch_size: int) -> int:
+    """Memory that a batch of feature maps (C, H, W) and what is made of it take in training."""
     channels, rows, columns = shape
     widest = max(channels, settings.filters or channels)
-    return FLOAT32 * (ADAM_COPIES * heads + _MAPS_IN_TRAINING * batch_size * widest * rows * columns)
+    return FLOAT32 * _MAPS_IN_TRAINING * batch_size * widest * rows * columns
 
 
 def training_steps(targets: Sequence[int], *, n_folds: int, n_copies: int, batch_size: int) -> int:

@@ -6,6 +6,7 @@ from dmdbt.running.environment import (
     compute_device,
     feature_memory,
     free_memory,
+    training_width,
     worker_count,
 )
 from dmdbt.running.items import Account, Item, make_items
@@ -24,5 +25,6 @@ __all__ = [
     "make_items",
     "map_cases",
     "recipe",
+    "training_width",
     "worker_count",
 ]

@@ -21,6 +21,9 @@ import psutil
 
 from dmdbt.errors import ParameterError
 
+# A fold that trains in less memory than this trains on one thread: more would cost more than they save, and would make
+# the last bits of the demo's results depend on the number of cores.
+_SMALL = 2**30
 _CGROUP = Path("/sys/fs/cgroup")  # version 2: the limits of a container
 
 
@@ -58,6 +61,23 @@ def free_memory() -> int:
     if limit == "max":
         return free
     return min(free, max(0, int(limit) - int(used) + int(counts["inactive_file"])))  # cached files can be dropped
+
+
+def training_width(n_folds: int, needed: int, device: str) -> tuple[int, int]:
+    """Return how many folds are trained at once, and on how many threads each.
+
+    Parameters
+    ----------
+    n_folds
+        In all.
+    needed
+        Bytes that the training of a fold takes beside the features.
+    device
+        A GPU trains one at a time.
+    """
+    room = 1 if device == "cuda" else free_memory() // needed
+    at_once = max(1, min(n_folds, worker_count(), room))
+    return at_once, worker_count() // at_once if needed > _SMALL else 1
 
 
 def feature_memory() -> float:
