@@ -75,6 +75,23 @@ def test_the_books_do_not_depend_on_the_order_of_the_items_or_on_what_went_befor
     assert contents(tmp_path / "one") == contents(tmp_path / "two")
 
 
+def copy_together(paths, folder):
+    """A function that makes several items at once."""
+    for path in paths:
+        with whole_file(folder / f"{path.stem}.txt") as temporary:
+            temporary.write_text(" ".join(path.stem for path in paths))
+
+
+@pytest.mark.parametrize(("at_once", "groups"), [(1, ["a", "b", "c", "d"]), (3, ["a b c"] * 3 + ["d"])])
+def test_items_that_are_made_together_have_records_of_their_own(tmp_path, sources, at_once, groups):
+    items = [Item(p.stem, p, inputs=(p,), outputs=(f"{p.stem}.txt",)) for p in sorted(sources.iterdir())]
+    options = {"recipe": "1", "description": "toy", "at_once": at_once}
+    assert make_items(tmp_path / "out", items, copy_together, **options).computed == 4
+    assert [(tmp_path / "out" / f"{name}.txt").read_text() for name in "abcd"] == groups
+    (tmp_path / "out" / "b.txt").unlink()
+    assert make_items(tmp_path / "out", items, copy_together, **options).computed == 1
+
+
 def test_an_item_whose_input_changes_is_computed_again(tmp_path, sources):
     make(tmp_path / "out", sources)
     write(sources / "b.txt", "other text")

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from tqdm import tqdm
 
@@ -23,6 +23,7 @@ from dmdbt.running.books import (
     MANIFEST,
     Journal,
     Record,
+    Size,
     close_books,
     is_intact,
     measure,
@@ -72,12 +73,13 @@ class Account:
 def make_items(
     folder: Path,
     items: Sequence[Item[Subject]],
-    function: Callable[[Subject, Path], None],
+    function: Callable[[Any, Path], None],
     *,
     recipe: str,
     description: str,
     size: Callable[[Subject], int] = lambda _: 0,
     preload: Sequence[str] = (),
+    at_once: int | None = None,
 ) -> Account:
     """Bring an output folder up to date: compute what is neither there nor in DVC's cache, remove what is foreign.
 
@@ -98,6 +100,9 @@ def make_items(
         Upper bound of the bytes that an item's outputs take.
     preload
         See `map_cases`.
+    at_once
+        Call `function` with a list of at most so many subjects instead, for work that is faster together. Where it
+        fails, none of these items counts as finished.
 
     Raises
     ------
@@ -124,15 +129,21 @@ def make_items(
         n_restored = len(records) - n_kept
         todo = [item for item in items if item.name not in records]
         _check_disk(folder, [size(item.subject) for item in todo], description)
-        computed = map_cases(
-            partial(_compute, function=function, folder=folder, keys=keys),
-            todo,
+        groups = [todo[start : start + (at_once or 1)] for start in range(0, len(todo), at_once or 1)]
+
+        def enter(group: Sequence[Item[Subject]], outputs: Sequence[dict[str, Size]]) -> None:
+            for item, sizes in zip(group, outputs, strict=True):
+                records[item.name] = Record(keys[item.name], sizes)
+                journal.enter(item.name, records[item.name])
+
+        map_cases(
+            partial(_compute, function=function, folder=folder, listed=at_once is not None),
+            groups,
             description=description,
-            name=lambda item: item.name,
+            name=lambda group: ", ".join(item.name for item in group),
             preload=preload,
-            on_result=lambda item, record: journal.enter(item.name, record),
+            on_result=enter,
         )
-        records |= {item.name: record for item, record in zip(todo, computed, strict=True)}
     removed = _prune(folder, items)
     close_books(folder, records)
     account = Account(computed=len(todo), restored=n_restored, kept=n_kept, removed=removed)
@@ -175,10 +186,12 @@ def _kept(folder: Path, keys: Mapping[str, str]) -> dict[str, Record]:
 
 
 def _compute(
-    item: Item[Subject], *, function: Callable[[Subject, Path], None], folder: Path, keys: dict[str, str]
-) -> Record:
-    function(item.subject, folder)
-    return Record(keys[item.name], {output: measure(folder / output) for output in item.outputs})
+    items: Sequence[Item[Subject]], *, function: Callable[[Any, Path], None], folder: Path, listed: bool
+) -> list[dict[str, Size]]:
+    """What the outputs of each item are, after one call for all of them."""
+    subjects = [item.subject for item in items]
+    function(subjects if listed else subjects[0], folder)
+    return [{output: measure(folder / output) for output in item.outputs} for item in items]
 
 
 def _restored(folder: Path, wanted: Mapping[str, str]) -> Iterator[tuple[str, Record]]:

@@ -20,6 +20,9 @@ DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 # A second thread in a busy worker costs up to nine times more CPU than it saves.
 _ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+# What one image freed serves the next. By default glibc gives the memory of large arrays back, and the kernel clears it
+# anew each time: up to a quarter of the time of extracting features. Other C libraries look at neither.
+_KEEP_MEMORY = {"MALLOC_TRIM_THRESHOLD_": str(2**29), "MALLOC_MMAP_THRESHOLD_": str(2**25)}
 
 
 def map_cases(
@@ -65,7 +68,7 @@ def map_cases(
         A worker died, or the disk is full. What had not begun is not tried.
     """
     workers = min(workers or worker_count(), len(items))
-    os.environ.update({key: os.environ.get(key, value) for key, value in _ONE_THREAD.items()})
+    os.environ.update({key: os.environ.get(key, value) for key, value in (_ONE_THREAD | _KEEP_MEMORY).items()})
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(list(preload))
     results: dict[int, Result] = {}
