@@ -1,5 +1,6 @@
 """Cache the feature maps of every image under one frozen backbone: the expensive stage."""
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import cache, partial
 from pathlib import Path
@@ -10,10 +11,10 @@ from torch import nn
 from dmdbt import params
 from dmdbt.cohort import Case, read_table
 from dmdbt.errors import InputDataError, located
-from dmdbt.features import Origin, architecture, build_backbone, extract, last_layer, write_features
+from dmdbt.features import Origin, architecture, batch_images, build_backbone, extract, last_layer, write_features
 from dmdbt.files import sha256
 from dmdbt.readers import breast_box, read_gray, resize
-from dmdbt.running import Item, make_items, recipe
+from dmdbt.running import Item, compute_device, make_items, recipe
 from dmdbt.terms import Modality
 from stages._entry import run
 
@@ -24,6 +25,7 @@ class _Job:
 
     backbone: str
     resnet_depth: int
+    architecture: str
     weights: Path
     weights_sha256: str
     size: int
@@ -45,6 +47,7 @@ def main(
     job = _Job(
         backbone=backbone,
         resnet_depth=backbones.resnet_depth,
+        architecture=architecture(backbone, backbones.resnet_depth),
         weights=weights,
         weights_sha256=sha256(weights),
         size=params.for_backbone(settings.size, backbone, key="features.size"),
@@ -70,40 +73,50 @@ def main(
         recipe=recipe(["dmdbt.features", "dmdbt.readers", "stages.features"], parameters),
         description=f"features {backbone}",
         preload=["dmdbt.features"],
+        at_once=batch_images(compute_device(), job.size, len(job.copies)),
     )
 
 
-def _cache_features(subject: tuple[Case, Modality], folder: Path, *, job: _Job, images: dict[Modality, Path]) -> None:
-    case, modality = subject
-    path = images[modality] / f"{case.case_id}.png"
-    with located(case=case.case_id, file=case.file(modality)):
-        maps = _extract(read_gray(path), job)
-    origin = Origin(
-        backbone=architecture(job.backbone, job.resnet_depth),
-        layer=last_layer(_backbone(job)),
-        weights_sha256=job.weights_sha256,
-        input_sha256=sha256(path),
-        size=job.size,
-        crop="breast" if job.crop else "none",
-        copies=job.copies,
-    )
-    write_features(folder / modality / f"{case.case_id}.h5", maps, origin)
+def _cache_features(
+    subjects: Sequence[tuple[Case, Modality]], folder: Path, *, job: _Job, images: dict[Modality, Path]
+) -> None:
+    """Several images on a GPU, one on a CPU; the next ones are decoded by the other workers meanwhile."""
+    files, grays = [], []
+    for case, modality in subjects:
+        files.append(images[modality] / f"{case.case_id}.png")
+        with located(case=case.case_id, file=case.file(modality)):
+            grays.append(_framed(read_gray(files[-1]), job))
+    cases = [case.case_id for case, _ in subjects]
+    for (case, modality), file, maps in zip(subjects, files, _extract(grays, cases, job), strict=True):
+        origin = Origin(
+            backbone=job.architecture,
+            layer=last_layer(_backbone(job)),
+            weights_sha256=job.weights_sha256,
+            input_sha256=sha256(file),
+            size=job.size,
+            crop="breast" if job.crop else "none",
+            copies=job.copies,
+        )
+        write_features(folder / modality / f"{case.case_id}.h5", maps, origin)
 
 
-def _extract(image: np.ndarray, job: _Job) -> np.ndarray:
+def _framed(image: np.ndarray, job: _Job) -> np.ndarray:
     framed = image[breast_box(image)] if job.crop else image
-    gray = resize(framed, job.size, job.size) / np.iinfo(image.dtype).max
+    return resize(framed, job.size, job.size) / np.iinfo(image.dtype).max
+
+
+def _extract(grays: Sequence[np.ndarray], cases: Sequence[str], job: _Job) -> list[np.ndarray]:
     try:
-        return extract(_backbone(job), gray, job.copies)
+        return extract(_backbone(job), grays, job.copies)
     except ValueError as exc:
         remedy = "Check the image and the weights of the backbone."
-        raise InputDataError("FEATURES-NOT-FINITE", cause=str(exc), remedy=remedy) from exc
+        raise InputDataError("FEATURES-NOT-FINITE", case=", ".join(cases), cause=str(exc), remedy=remedy) from exc
 
 
 @cache
 def _backbone(job: _Job) -> nn.Module:
     """Once per worker."""
-    return build_backbone(job.backbone, job.weights, resnet_depth=job.resnet_depth)
+    return build_backbone(job.backbone, job.weights, resnet_depth=job.resnet_depth).to(compute_device())
 
 
 if __name__ == "__main__":

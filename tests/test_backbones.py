@@ -119,7 +119,8 @@ def test_a_backbone_is_frozen_and_in_eval_mode(squeezenet_file: Path) -> None:
 def test_a_backbone_has_the_weights_of_its_file(squeezenet_file: Path) -> None:
     images = torch.rand(1, 3, 64, 64)
     expected = feature_extractor(create_classifier("squeezenet", seed=3)).eval()(images)
-    assert torch.equal(build_backbone("squeezenet", squeezenet_file)(images), expected)
+    # Another memory format: float32 sums in another order.
+    torch.testing.assert_close(build_backbone("squeezenet", squeezenet_file)(images), expected)
 
 
 def test_weights_of_another_architecture_are_refused(squeezenet_file: Path) -> None:

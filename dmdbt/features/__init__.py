@@ -2,7 +2,7 @@
 
 from dmdbt.features.augment import COPIES, augmented
 from dmdbt.features.backbones import architecture, build_backbone, feature_shape, last_layer, normalize
-from dmdbt.features.extraction import extract
+from dmdbt.features.extraction import batch_images, extract
 from dmdbt.features.procedural import pretrain
 from dmdbt.features.store import Origin, read_copy, read_features, read_origin, write_features
 from dmdbt.features.weights import Weights, imagenet_weights, local_weights, write_weights
@@ -13,6 +13,7 @@ __all__ = [
     "Weights",
     "architecture",
     "augmented",
+    "batch_images",
     "build_backbone",
     "extract",
     "feature_shape",

@@ -1,5 +1,6 @@
-"""Feature maps of one image and its augmented copies."""
+"""Feature maps of images and their augmented copies, on a CPU or a GPU."""
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -9,34 +10,49 @@ from torch import nn
 from dmdbt.features.augment import augmented
 from dmdbt.features.backbones import normalize
 
+_BATCH_PIXELS = 2**24  # of the input of one forward pass on a GPU; ResNet-50 then takes about 3 GB
+
+
+def batch_images(device: str, size: int, n_copies: int) -> int:
+    """How many images share a forward pass: one on a CPU, on a GPU as many as fill it.
+
+    On a CPU a batch never mixes images, so that the features of one do not depend, even by a rounding, on the rest of
+    the cohort; nor would it be faster.
+    """
+    return 1 if device == "cpu" else max(1, _BATCH_PIXELS // (n_copies * size**2))
+
 
 @torch.inference_mode()
-def extract(backbone: nn.Module, image: np.ndarray, copies: Sequence[str]) -> np.ndarray:
-    """Run a frozen backbone over the copies of one image, as one batch.
+def extract(backbone: nn.Module, images: Sequence[np.ndarray], copies: Sequence[str]) -> list[np.ndarray]:
+    """Run a frozen backbone over the copies of images, as one batch, where the backbone is.
 
-    A batch never mixes cases, so that the features of a case do not depend on the rest of the cohort.
+    On a GPU convolutions are in float16.
 
     Parameters
     ----------
     backbone
         Result of `build_backbone`.
-    image
-        Gray levels from 0 to 1, shape (H, W) with H = W.
+    images
+        Gray levels from 0 to 1, each of shape (H, W) with H = W.
     copies
         Names out of `dmdbt.features.augment.COPIES`.
 
     Returns
     -------
-    ndarray of float16, shape (N, C, h, w)
-        One feature map per copy.
+    list of ndarray of float16, shape (N, C, h, w)
+        Of each image one feature map per copy.
 
     Raises
     ------
     ValueError
         A feature is not finite in float16.
     """
-    batch = augmented(torch.from_numpy(image.astype(np.float32)), copies)
-    maps = backbone(normalize(batch.unsqueeze(1))).to(torch.float16).numpy()
-    if not np.isfinite(maps).all():
+    device = next(backbone.parameters()).device
+    stack = torch.from_numpy(np.stack(images).astype(np.float32, copy=False)).to(device)
+    batch = torch.cat([augmented(image, copies) for image in stack])
+    with torch.autocast(device.type, dtype=torch.float16, enabled=device.type != "cpu"):
+        features = backbone(normalize(batch.unsqueeze(1)))
+    maps = features.to(torch.float16).contiguous()
+    if not math.isfinite(maps.sum(dtype=torch.float32)):  # it cannot overflow, and one map is enough to spoil it
         raise ValueError("extract: expected finite features below 65504, got infinite or undefined ones")
-    return maps
+    return list(maps.cpu().unflatten(0, (len(images), len(copies))).numpy())
