@@ -1,5 +1,6 @@
 """Cache the feature maps of every image under one frozen backbone: the expensive stage."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import cache, partial
@@ -11,7 +12,16 @@ from torch import nn
 from dmdbt import params
 from dmdbt.cohort import Case, read_table
 from dmdbt.errors import InputDataError, located
-from dmdbt.features import Origin, architecture, batch_images, build_backbone, extract, last_layer, write_features
+from dmdbt.features import (
+    Origin,
+    architecture,
+    batch_images,
+    build_backbone,
+    extract,
+    feature_shape,
+    last_layer,
+    write_features,
+)
 from dmdbt.files import sha256
 from dmdbt.readers import breast_box, read_gray, resize
 from dmdbt.running import Item, compute_device, make_items, recipe
@@ -31,6 +41,7 @@ class _Job:
     size: int
     crop: bool
     copies: tuple[str, ...]
+    device: str
 
 
 def main(
@@ -53,6 +64,7 @@ def main(
         size=params.for_backbone(settings.size, backbone, key="features.size"),
         crop=settings.crop == "breast",
         copies=tuple(settings.copies),
+        device=compute_device(),
     )
     images = {Modality.DM: mammograms, Modality.DBT: dynamic}
     items = [
@@ -65,7 +77,7 @@ def main(
         for case in read_table(cases)
         for modality in Modality
     ]
-    parameters = asdict(job) | {"weights": None}  # the file counts, not where it lies
+    parameters = asdict(job) | {"weights": None, "device": None}  # what the file is counts, not where it or the work is
     make_items(
         output,
         items,
@@ -73,7 +85,8 @@ def main(
         recipe=recipe(["dmdbt.features", "dmdbt.readers", "stages.features"], parameters),
         description=f"features {backbone}",
         preload=["dmdbt.features"],
-        at_once=batch_images(compute_device(), job.size, len(job.copies)),
+        size=lambda _: _size(job),
+        at_once=batch_images(job.device, job.size, len(job.copies)),
     )
 
 
@@ -116,7 +129,13 @@ def _extract(grays: Sequence[np.ndarray], cases: Sequence[str], job: _Job) -> li
 @cache
 def _backbone(job: _Job) -> nn.Module:
     """Once per worker."""
-    return build_backbone(job.backbone, job.weights, resnet_depth=job.resnet_depth).to(compute_device())
+    return build_backbone(job.backbone, job.weights, resnet_depth=job.resnet_depth).to(job.device)
+
+
+@cache
+def _size(job: _Job) -> int:
+    """Bytes of the feature maps of one image, before they are compressed."""
+    return math.prod(feature_shape(_backbone(job), job.size)) * len(job.copies) * np.dtype(np.float16).itemsize
 
 
 if __name__ == "__main__":

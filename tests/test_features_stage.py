@@ -60,6 +60,7 @@ class Clinic:
             size=64,
             crop=True,
             copies=tuple(SETTINGS.copies),
+            device="cpu",
         )
 
     def compute(self, output, *groups):

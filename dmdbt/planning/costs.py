@@ -15,6 +15,7 @@ from typing import TypeVar
 
 import numpy as np
 import torch
+from torch import nn
 
 from dmdbt.cohort import Case
 from dmdbt.cohort.checks import check_case
@@ -136,7 +137,8 @@ def pool(case: Case, *, folder: Path, settings: Rankpool) -> float:
 def features(case: Case, *, folder: Path, backbone: Backbone) -> float:
     """Seconds of the stage features for one pair, after `mammogram` and `pool`, of whose images it writes the maps."""
     network = feature_extractor(create_classifier(backbone.name, backbone.resnet_depth)).requires_grad_(False).eval()
-    extract(network, np.zeros((backbone.size, backbone.size), np.float32), ("original",))  # the first call is slow
+    network = nn.utils.convert_conv2d_weight_memory_format(network, torch.channels_last)  # as in the stage
+    extract(network, [np.zeros((backbone.size, backbone.size), np.float32)], ("original",))  # the first call is slow
     origin = Origin(
         backbone=architecture(backbone.name, backbone.resnet_depth),
         layer=last_layer(network),
@@ -151,7 +153,8 @@ def features(case: Case, *, folder: Path, backbone: Backbone) -> float:
         image = read_gray(folder / modality / f"{case.case_id}.png")
         framed = image[breast_box(image)] if backbone.crop else image
         gray = resize(framed, backbone.size, backbone.size) / np.iinfo(image.dtype).max
-        write_features(folder / modality / f"{case.case_id}.h5", extract(network, gray, backbone.copies), origin)
+        (maps,) = extract(network, [gray], backbone.copies)
+        write_features(folder / modality / f"{case.case_id}.h5", maps, origin)
     return time.perf_counter() - start
 
 
@@ -188,7 +191,7 @@ def training_step(
         if step == 1:  # the first one is slow
             start = time.perf_counter()
         images = maps.float().permute(1, 4, 2, 3, 0)
-        loss = torch.nn.functional.cross_entropy(network(images if n_images > 1 else images[..., 0]), targets)
+        loss = nn.functional.cross_entropy(network(images if n_images > 1 else images[..., 0]), targets)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
