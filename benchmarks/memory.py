@@ -25,7 +25,7 @@ _PATIENTS = 6
 _BACKBONE = "alexnet"
 _INTERVAL = 0.05  # seconds; only what a process takes in its last interval escapes
 # In the order of the pipeline; what is not measured makes what others read.
-_STAGES = {
+STAGES = {
     "split": "--cases {0}/cases.csv --output {0}/split.csv",
     "mammogram": "--cohort {cohort} --cases {0}/cases.csv --output {0}/mammograms",
     "decode": "--cohort {cohort} --cases {0}/cases.csv --output {0}/slices",
@@ -60,9 +60,9 @@ def _prepare(folder: Path) -> None:
     params["weights"]["steps"][_BACKBONE] = 1
     params["train"]["epochs"] = 1
     (folder / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
-    _run(folder, "phantom", f"--output {folder}/cohort")
+    run_stage(folder, "phantom", f"--output {folder}/cohort")
     provenance = f"--provenance {folder}/weights.json"
-    _run(folder, "weights", f"--backbone {_BACKBONE} --output {folder}/weights.safetensors {provenance}")
+    run_stage(folder, "weights", f"--backbone {_BACKBONE} --output {folder}/weights.safetensors {provenance}")
 
 
 def _peaks(folder: Path, n_pairs: int) -> dict[str, int]:
@@ -72,15 +72,16 @@ def _peaks(folder: Path, n_pairs: int) -> dict[str, int]:
     own = folder / str(n_pairs)
     write_table(own / "cases.csv", named)
     names = {"cohort": folder / "cohort", "backbone": _BACKBONE, "weights": folder / "weights.safetensors"}
-    return {stage: _run(folder, stage, options.format(own, **names)) for stage, options in _STAGES.items()}
+    return {stage: run_stage(folder, stage, options.format(own, **names))[1] for stage, options in STAGES.items()}
 
 
-def _run(folder: Path, stage: str, options: str) -> int:
-    """Run a stage and return its peak memory in bytes."""
+def run_stage(folder: Path, stage: str, options: str, *, memory_gib: str = "0") -> tuple[float, int]:
+    """Run a stage with the parameters of a folder; return its seconds and its peak memory in bytes."""
     command = [sys.executable, "-m", f"stages.{stage}", *options.split(), "--params", str(folder / "params.yaml")]
+    start = time.monotonic()
     with (folder / f"{stage}.log").open("w+", encoding="utf-8") as log:
         process = subprocess.Popen(
-            command, cwd=ROOT, env=os.environ | {"DMDBT_MEMORY_GIB": "0"}, stdout=log, stderr=subprocess.STDOUT
+            command, cwd=ROOT, env=os.environ | {"DMDBT_MEMORY_GIB": memory_gib}, stdout=log, stderr=subprocess.STDOUT
         )
         peak = 0
         while process.poll() is None:
@@ -89,7 +90,7 @@ def _run(folder: Path, stage: str, options: str) -> int:
         log.seek(0)
         if process.returncode:
             raise SystemExit(f"stages.{stage}: expected exit 0, got {process.returncode}\n{log.read()}")
-    return peak
+    return time.monotonic() - start, peak
 
 
 def _tree_peak(pid: int) -> int:

@@ -1,0 +1,141 @@
+"""Run the paper's full size on a few simulated pairs, and work out what large cohorts cost.
+
+``python -m benchmarks.scaling`` prints the tables of docs/scaling.md. It simulates eight pairs of 3328 x 4096 and
+1024 x 1024 x about 100 (four minutes; or takes ``--cohort``), and runs every stage by its own command line with
+settings/paper.yaml, AlexNet and ResNet-50, two epochs, and weights of one step of pre-training, which cost what others
+do. Memory as in benchmarks/memory.py. What is said of larger machines is computed.
+"""
+
+import argparse
+import math
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+import yaml
+from torch.utils.flop_counter import FlopCounterMode
+
+from benchmarks.memory import ROOT, STAGES, run_stage
+from dmdbt.cohort import read_table
+from dmdbt.features.backbones import create_classifier, feature_extractor, feature_shape
+from dmdbt.heads import training_bytes
+from dmdbt.running import worker_count
+
+BACKBONES = ("alexnet", "resnet")
+COPIES, SIZE, DEPTH, EPOCHS, PAPER_EPOCHS, BATCH = 5, 832, 50, 2, 100, 32
+MALIGNANT, TRAINED = 709 / 1124, 0.8  # of the paper's pairs; of a 4:1 split
+COHORTS = (1400, 100_000)
+# Assumed of an H200 in long runs: products in 16 bits, memory; and cores beside it, which decode and pool.
+GPU_FLOPS, GPU_BYTES, GPU_CORES = 150e12, 2.5e12, 16
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One stage over the small cohort."""
+
+    stage: str
+    unit: str
+    units: int
+    seconds: float
+    peak: int
+
+    @property
+    def each(self) -> float:
+        """Seconds per unit on this machine, start of the stage included."""
+        return self.seconds / self.units
+
+
+def main() -> None:
+    """Print what was measured, then what is computed from it."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--cohort", type=Path, help="a folder with cases.csv, in place of the simulated one")
+    cohort = parser.parse_args().cohort
+    with tempfile.TemporaryDirectory() as name:
+        measured = measure(Path(name), cohort)
+    print("\n| stage | units | seconds a unit | seconds | peak GiB |\n| --- | ---: | ---: | ---: | ---: |")
+    for m in measured:
+        print(f"| {m.stage} | {m.units} {m.unit} | {m.each:.2f} | {m.seconds:.0f} | {m.peak / 2**30:.1f} |")
+    print(
+        "\n| hours | " + " | ".join(f"{n:,} pairs, {m}" for n in COHORTS for m in ("here", "16 cores", "H200")) + " |"
+    )
+    print("| --- |" + " ---: |" * 3 * len(COHORTS))
+    for m in measured:
+        cells = [hours(m, n, machine) / 3600 for n in COHORTS for machine in ("here", "16 cores", "H200")]
+        print(f"| {m.stage} | " + " | ".join(f"{cell:.2f}" for cell in cells) + " |")
+
+
+def measure(folder: Path, cohort: Path | None) -> list[Measured]:
+    """Run all stages."""
+    content = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    for section, changes in yaml.safe_load((ROOT / "settings/paper.yaml").read_text(encoding="utf-8")).items():
+        content[section] |= changes
+    content["phantom"] |= {"patients": 8, "views_per_patient": 1.0, "dm_rows": 4096, "dm_columns": 3328}
+    content["phantom"] |= {"dbt_size": 1024, "slice_spacing_mm": 0.62}
+    content["split"] |= {"folds": 3}
+    content["backbones"] |= {"weights": "procedural"}
+    content["weights"] |= {"batch_size": 8, "steps": dict.fromkeys(BACKBONES, 1)}
+    content["train"] |= {"epochs": EPOCHS}
+    (folder / "params.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
+    if cohort is None:
+        cohort = folder / "cohort"
+        run_stage(folder, "phantom", f"--output {cohort}")
+    cases = len(read_table(cohort / "cases.csv"))
+    found = [
+        _stage(
+            folder,
+            "ingest",
+            "pairs",
+            cases,
+            cohort,
+            options=f"--cohort {cohort} --cases {folder}/cases.csv --metrics {folder}/cohort.json",
+        )
+    ]
+    run_stage(folder, "split", STAGES["split"].format(folder))
+    found += [_stage(folder, stage, "pairs", cases, cohort) for stage in ("mammogram", "decode", "rankpool")]
+    for backbone in BACKBONES:
+        weights = folder / "weights.safetensors"
+        run_stage(folder, "weights", f"--backbone {backbone} --output {weights} --provenance {folder}/weights.json")
+        found.append(_stage(folder, "features", "pairs", cases, cohort, backbone))
+        steps = EPOCHS * epoch_steps(cases, 2 / 3)
+        found.append(_stage(folder, "train", "steps", steps, cohort, backbone))
+    return found
+
+
+def _stage(
+    folder: Path, stage: str, unit: str, units: int, cohort: Path, backbone: str = "", options: str = ""
+) -> Measured:
+    names = {"cohort": cohort, "backbone": backbone, "weights": folder / "weights.safetensors"}
+    text = options or STAGES[stage].format(folder, **names)
+    seconds, peak = run_stage(folder, stage, text, memory_gib="")
+    name = f"{stage}@{backbone}" if backbone else stage
+    print(f"{name}: {seconds:.0f} s, {peak / 2**30:.1f} GiB", flush=True)
+    return Measured(name, unit, units, seconds, peak)
+
+
+def epoch_steps(n_pairs: int, trained: float) -> int:
+    """Batches of one epoch: all copies of the malignant pairs, half of a batch each."""
+    return math.ceil(n_pairs * max(MALIGNANT, 1 - MALIGNANT) * trained * COPIES / (BATCH // 2))
+
+
+def hours(measured: Measured, n_pairs: int, machine: str) -> float:
+    """Seconds of a stage of a large cohort: in proportion to units and cores; on an H200 by products and bytes."""
+    stage, _, backbone = measured.stage.partition("@")
+    units = PAPER_EPOCHS * epoch_steps(n_pairs, TRAINED) if stage == "train" else n_pairs
+    here = units * measured.each
+    if machine == "here":
+        return here
+    if machine == "16 cores" or not backbone:
+        return here * worker_count() / GPU_CORES
+    network = feature_extractor(create_classifier(backbone, DEPTH)).to("meta").eval()
+    if stage == "features":
+        with FlopCounterMode(display=False) as counter, torch.inference_mode():
+            network(torch.empty(1, 3, SIZE, SIZE, device="meta"))
+        return units * 2 * COPIES * counter.get_total_flops() / GPU_FLOPS
+    parameters = training_bytes(feature_shape(network, SIZE), filters=None, hidden=(256, 128), dropout=0.5) / 40
+    # Forward, backward and Adam read or write each of the three heads' weights, gradients and moments some 11 times.
+    return units * 3 * parameters * 11 * 4 / GPU_BYTES
+
+
+if __name__ == "__main__":
+    main()
