@@ -60,9 +60,8 @@ def main() -> None:
     print("\n| stage | units | start s | seconds a unit | seconds | peak GiB |")
     print("| --- | ---: | ---: | ---: | ---: | ---: |")
     for m in measured:
-        print(
-            f"| {m.stage} | {m.units} {m.unit} | {m.start:.0f} | {m.each:.2f} | {m.seconds:.0f} | {m.peak / 2**30:.1f} |"
-        )
+        numbers = f"{m.start:.0f} | {m.each:.2f} | {m.seconds:.0f} | {m.peak / 2**30:.1f}"
+        print(f"| {m.stage} | {m.units} {m.unit} | {numbers} |")
     columns = [(n_pairs, machine) for n_pairs in COHORTS for machine in ("here", "16 cores", "H200")]
     print("\n| hours | " + " | ".join(f"{n_pairs:,} pairs, {machine}" for n_pairs, machine in columns) + " |")
     print("| --- |" + " ---: |" * len(columns))
