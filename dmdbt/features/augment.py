@@ -14,19 +14,24 @@ COPIES: dict[str, Callable[[Tensor], Tensor]] = {
 }
 
 
-def augmented(image: Tensor, copies: Sequence[str]) -> Tensor:
-    """Stack copies of a square image.
+def augmented(images: Tensor, copies: Sequence[str]) -> Tensor:
+    """Stack copies of square images.
 
     Parameters
     ----------
-    image
-        shape (H, W) with H = W.
+    images
+        shape (N, C, H, W) with H = W.
     copies
-        Names out of `COPIES`; rotations are counterclockwise.
+        A names out of `COPIES`; rotations are counterclockwise.
 
     Returns
     -------
-    Tensor, shape (N, H, W)
-        One copy per name, in their order.
+    Tensor, shape (N * A, C, H, W)
+        All copies of the first image, in the order of their names, then those of the next; in memory the channels come
+        last, as convolutions want them.
     """
-    return torch.stack([COPIES[name](image) for name in copies])
+    shape = (len(images) * len(copies), *images.shape[1:])
+    stack = torch.empty(shape, dtype=images.dtype, device=images.device, memory_format=torch.channels_last)
+    for index, name in enumerate(copies):
+        stack[index :: len(copies)] = COPIES[name](images)
+    return stack

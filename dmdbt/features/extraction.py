@@ -48,10 +48,9 @@ def extract(backbone: nn.Module, images: Sequence[np.ndarray], copies: Sequence[
         A feature is not finite in float16.
     """
     device = next(backbone.parameters()).device
-    stack = torch.from_numpy(np.stack(images).astype(np.float32, copy=False)).to(device)
-    batch = torch.cat([augmented(image, copies) for image in stack])
+    grays = torch.from_numpy(np.stack(images).astype(np.float32, copy=False)).to(device).unsqueeze(1)
     with torch.autocast(device.type, dtype=torch.float16, enabled=device.type != "cpu"):
-        features = backbone(normalize(batch.unsqueeze(1)))
+        features = backbone(augmented(normalize(grays), copies))
     maps = features.to(torch.float16).contiguous()
     if not math.isfinite(maps.sum(dtype=torch.float32)):  # it cannot overflow, and one map is enough to spoil it
         raise ValueError("extract: expected finite features below 65504, got infinite or undefined ones")
