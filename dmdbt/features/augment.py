@@ -22,7 +22,7 @@ def augmented(images: Tensor, copies: Sequence[str]) -> Tensor:
     images
         shape (N, C, H, W) with H = W.
     copies
-        A names out of `COPIES`; rotations are counterclockwise.
+        Names out of `COPIES`, A of them; rotations are counterclockwise.
 
     Returns
     -------
