@@ -36,6 +36,8 @@ class SingleModalityHead(nn.Module):
         Rate, before every fully connected layer but the first.
     """
 
+    n_modalities = 1
+
     def __init__(
         self,
         channels: int,
@@ -47,7 +49,7 @@ class SingleModalityHead(nn.Module):
         dropout: float = 0.5,
     ) -> None:
         super().__init__()
-        self.convolution = _convolution(channels, filters or channels)
+        self.convolution = _convolution(self.n_modalities * channels, filters or channels)
         self.classifier = _classifier((filters or channels) * (rows - 1) * (columns - 1), hidden, dropout)
 
     def forward(self, maps: Tensor) -> Tensor:
@@ -65,17 +67,7 @@ class JointHead(SingleModalityHead):
     of one modality.
     """
 
-    def __init__(
-        self,
-        channels: int,
-        rows: int,
-        columns: int,
-        *,
-        filters: int | None = None,
-        hidden: Sequence[int] = (256, 128),
-        dropout: float = 0.5,
-    ) -> None:
-        super().__init__(2 * channels, rows, columns, filters=filters or channels, hidden=hidden, dropout=dropout)
+    n_modalities = 2
 
     def forward(self, maps: Tensor) -> Tensor:
         """Return logits (N, K) of feature maps (N, C, H, W, M = 2)."""

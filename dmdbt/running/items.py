@@ -129,7 +129,6 @@ def make_items(
         n_restored = len(records) - n_kept
         todo = [item for item in items if item.name not in records]
         _check_disk(folder, [size(item.subject) for item in todo], description)
-        groups = [todo[start : start + (at_once or 1)] for start in range(0, len(todo), at_once or 1)]
 
         def enter(group: Sequence[Item[Subject]], outputs: Sequence[dict[str, Size]]) -> None:
             for item, sizes in zip(group, outputs, strict=True):
@@ -138,7 +137,7 @@ def make_items(
 
         map_cases(
             partial(_compute, function=function, folder=folder, listed=at_once is not None),
-            groups,
+            _grouped(todo, at_once or 1),
             description=description,
             name=lambda group: ", ".join(item.name for item in group),
             preload=preload,
@@ -155,6 +154,10 @@ def _check(items: Sequence[Item[Subject]]) -> None:
     outputs = [output for item in items for output in item.outputs]
     if not items or len({item.name for item in items}) < len(items) or len(set(outputs)) < len(outputs):
         raise ValueError(f"make_items: expected items with names and outputs of their own, got {len(items)} items")
+
+
+def _grouped(items: Sequence[Item[Subject]], at_once: int) -> list[Sequence[Item[Subject]]]:
+    return [items[start : start + at_once] for start in range(0, len(items), at_once)]
 
 
 def _check_disk(folder: Path, sizes: Sequence[int], description: str) -> None:
