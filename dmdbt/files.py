@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -32,8 +33,8 @@ def whole_file(path: Path) -> Iterator[Path]:
 @contextmanager
 def whole_folder(path: Path) -> Iterator[Path]:
     """Yield a new temporary folder beside `path`; on success it takes the place of `path`."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}{TEMPORARY}")
-    shutil.rmtree(temporary, ignore_errors=True)
+    temporary = path.with_name(f".{path.stem}.{os.getpid()}{TEMPORARY}{path.suffix}")
+    remove_unfinished(path)
     temporary.mkdir(parents=True)
     try:
         yield temporary
@@ -41,6 +42,18 @@ def whole_folder(path: Path) -> Iterator[Path]:
         temporary.replace(path)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def remove_unfinished(path: Path) -> None:
+    """Remove what processes that were killed while they wrote the file or folder `path` left beside it."""
+    name = re.compile(rf"\.{re.escape(path.stem)}\.\d+{re.escape(TEMPORARY + path.suffix)}")
+    for left in path.parent.iterdir() if path.parent.is_dir() else ():
+        if not name.fullmatch(left.name):
+            continue
+        if left.is_dir():
+            shutil.rmtree(left)
+        else:
+            left.unlink(missing_ok=True)
 
 
 def write_text(path: Path, text: str) -> None:

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dmdbt.errors import InputDataError, IntegrityError, ParameterError, located
-from dmdbt.files import sha256, whole_file, whole_folder, write_json
+from dmdbt.files import remove_unfinished, sha256, whole_file, whole_folder, write_json
 
 
 def test_a_file_that_fails_halfway_leaves_the_old_one(tmp_path):
@@ -34,6 +34,16 @@ def test_a_whole_folder_replaces_the_old_one(tmp_path):
         with whole_folder(tmp_path / "cases") as temporary:
             (temporary / name).touch()
     assert [entry.name for entry in (tmp_path / "cases").iterdir()] == ["2"]
+
+
+def test_what_killed_writers_left_is_removed_and_nothing_else(tmp_path):
+    others = {".model.x.7.tmp.pt", ".models.7.tmp", "models", ".model.7.tmp"}
+    for name in {".model.7.tmp.pt", ".model.8.tmp.pt", *others}:
+        (tmp_path / name).mkdir()
+    remove_unfinished(tmp_path / "model.pt")
+    assert {path.name for path in tmp_path.iterdir()} == others
+    with whole_folder(tmp_path / "models"):
+        assert not (tmp_path / ".models.7.tmp").exists()
 
 
 @given(st.dictionaries(st.text(), st.integers() | st.floats(allow_nan=False, allow_infinity=False)))

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from dmdbt.files import whole_file
+from dmdbt.files import remove_unfinished, whole_file
 
 _FORMAT, _VERSION = "dmdbt checkpoint", 1
 
@@ -35,6 +35,7 @@ class Checkpoint:
 
     def load(self) -> dict[str, Any] | None:
         """Return the last state of this training; None if there is none."""
+        remove_unfinished(self.path)
         if not self.path.is_file():
             return None
         try:
