@@ -31,9 +31,9 @@ def _decode(case: Case, folder: Path, *, cohort: Path, quality: int) -> None:
 
 
 def _size(case: Case, *, cohort: Path) -> int:
-    """Bytes that the slices take at most: a byte per pixel."""
+    """Bytes that the slices take, about: a quarter of a byte per pixel of a breast and the air beside it."""
     with located(case=case.case_id, file=case.dbt), open_volume(cohort / case.dbt) as volume:
-        return volume.n_slices * volume.rows * volume.columns
+        return volume.n_slices * volume.rows * volume.columns // 4
 
 
 if __name__ == "__main__":

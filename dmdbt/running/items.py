@@ -97,7 +97,7 @@ def make_items(
     description
         Of the progress bar and of the printed account.
     size
-        Upper bound of the bytes that an item's outputs take.
+        About how many bytes an item's outputs take.
     preload
         See `map_cases`.
     at_once
@@ -164,7 +164,7 @@ def _check_disk(folder: Path, sizes: Sequence[int], description: str) -> None:
     needed, free = sum(sizes), shutil.disk_usage(folder).free
     if needed > free:
         raise SurroundingsError(
-            f"{description}: expected {needed / 1e9:.2f} GB of free disk for {len(sizes)} items at most, got "
+            f"{description}: expected about {needed / 1e9:.2f} GB of free disk for {len(sizes)} items, got "
             f"{free / 1e9:.2f} GB. Free disk space (DVC's cache takes as much again), then run the command again: "
             "what is finished is kept."
         )
