@@ -143,6 +143,7 @@ def hours(measured: Measured, n_pairs: int, machine: str) -> float:
         with FlopCounterMode(display=False) as counter, torch.inference_mode():
             network(torch.empty(1, 3, SIZE, SIZE, device="meta"))
         return units * 2 * COPIES * counter.get_total_flops() / GPU_FLOPS
+    # Ten times four bytes per weight of a head: three heads of weights and two moments, and one of gradients.
     parameters = training_bytes(feature_shape(network, SIZE), filters=None, hidden=(256, 128), dropout=0.5) / 40
     # Forward, backward and Adam read or write each of the three heads' weights, gradients and moments some 11 times.
     return units * 3 * parameters * 11 * 4 / GPU_BYTES

@@ -19,7 +19,7 @@ from torch import nn
 
 from dmdbt.cohort import Case
 from dmdbt.cohort.checks import check_case
-from dmdbt.features import Origin, architecture, extract, pretrain, read_features, write_features
+from dmdbt.features import Origin, architecture, extract, pretrain, read_copy, read_features, write_features
 from dmdbt.features.backbones import create_classifier, feature_extractor, last_layer
 from dmdbt.heads import HeadSettings, build_head
 from dmdbt.params import Rankpool
@@ -158,11 +158,15 @@ def features(case: Case, *, folder: Path, backbone: Backbone) -> float:
     return time.perf_counter() - start
 
 
-def loading(case: Case, *, folder: Path, copies: Sequence[int] | None) -> float:
-    """Seconds to read the features of some copies, or all, of one pair, after `features`."""
+def loading(case: Case, *, folder: Path, held: bool) -> float:
+    """Seconds to read the features of one pair as training does: all copies if they are held, or else one."""
     start = time.perf_counter()
     for modality in Modality:
-        read_features(folder / modality / f"{case.case_id}.h5", copies)
+        path = folder / modality / f"{case.case_id}.h5"
+        if held:
+            read_features(path)
+        else:
+            read_copy(path, 0)
     return time.perf_counter() - start
 
 

@@ -285,7 +285,7 @@ class _Planner:
         steps = s.train.epochs * sizes.training_steps(
             targets, n_folds=s.split.folds, n_copies=n_copies, batch_size=s.train.batch_size
         )
-        loading = partial(costs.loading, folder=self.folder, copies=None if held else (0,))
+        loading = partial(costs.loading, folder=self.folder, held=held)
         read = costs.measure(loading, self.timed, description=f"loading {name}", name=lambda case: case.case_id)
         # Held, every pair is read once per fold; streamed, one copy of a pair is read for every sample.
         reading = read.seconds * (len(self.cases) if held else steps * s.train.batch_size)
