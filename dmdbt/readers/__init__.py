@@ -2,11 +2,14 @@
 
 from dmdbt.readers.breast import breast_box
 from dmdbt.readers.images import read_gray, resize, write_gray
+from dmdbt.readers.limits import EmptyFrames, Limits
 from dmdbt.readers.mammogram import Mammogram, read_mammogram
 from dmdbt.readers.slices import read_slices, slices_shape, write_slices
 from dmdbt.readers.volume import Volume, open_volume
 
 __all__ = [
+    "EmptyFrames",
+    "Limits",
     "Mammogram",
     "Volume",
     "breast_box",

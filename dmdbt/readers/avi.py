@@ -13,6 +13,7 @@ from av.video.reformatter import ColorRange
 from av.video.stream import VideoStream
 
 from dmdbt.errors import InputDataError
+from dmdbt.readers.limits import Limits
 
 _REMEDY = "Export the volume again as an uncompressed, MJPEG or FFV1 AVI."
 _STRICT = {"err_detect": "crccheck+bitstream+buffer+careful+explode"}
@@ -30,8 +31,9 @@ class AviVolume:
         frame, a frame that is not gray or of another size, a number of frames other than the header's.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, limits: Limits) -> None:
         self._file = path.name
+        self._limits = limits
         self._check_riff(path)
         try:
             self._container = av.open(path, format="avi")
@@ -45,6 +47,7 @@ class AviVolume:
         self.n_slices = stream.frames
         self.rows, self.columns = stream.height, stream.width
         self.provenance: dict[str, str | int] = {"container": "avi", "codec": stream.codec_context.name}
+        self.flags: list[str] = []
 
     def __enter__(self) -> "AviVolume":
         return self

@@ -10,10 +10,12 @@ from pydicom.errors import InvalidDicomError
 from pydicom.pixels.processing import apply_voi
 
 from dmdbt.errors import InputDataError
+from dmdbt.readers.limits import Limits
 
 _FOR_PRESENTATION = "1.2.840.10008.5.1.4.1.1.1.2"
 _FOR_PROCESSING = "1.2.840.10008.5.1.4.1.1.1.2.1"
 _WHITE = 65535
+_DEFAULT = Limits()
 _REQUIRED = ("Rows", "Columns", "BitsStored", "PhotometricInterpretation", "PixelData")
 
 
@@ -27,13 +29,16 @@ class Mammogram:
         uint16, shape (H, W): 0 is black, 65535 white.
     provenance
         How the pixels were made: transfer syntax, stored bits, photometric interpretation, VOI. No identifier.
+    flags
+        What is unusual but no fault, as short slugs.
     """
 
     pixels: np.ndarray
     provenance: dict[str, str | int]
+    flags: tuple[str, ...] = ()
 
 
-def read_mammogram(path: Path) -> Mammogram:
+def read_mammogram(path: Path, limits: Limits = _DEFAULT) -> Mammogram:
     """Read a Digital Mammography X-Ray Image - For Presentation.
 
     The order is that of PS3.3 C.11: padding is set aside, modality rescale, VOI table or window, inversion of

@@ -9,8 +9,10 @@ import numpy as np
 
 from dmdbt.errors import InputDataError
 from dmdbt.readers.avi import AviVolume
+from dmdbt.readers.limits import Limits
 
 MIN_SLICES = 2
+_DEFAULT = Limits()
 
 
 class Volume(Protocol):
@@ -21,25 +23,30 @@ class Volume(Protocol):
     n_slices, rows, columns
         T, H, W.
     provenance
-        How the slices are stored. No identifier.
+        How the slices are stored: ``container``, ``codec``, ``slice_order`` and more. No identifier.
+    flags
+        What is unusual but no fault, as short slugs; complete after the last slice.
     """
 
     n_slices: int
     rows: int
     columns: int
     provenance: dict[str, str | int]
+    flags: list[str]
 
     def __iter__(self) -> Iterator[np.ndarray]:
         """Yield uint8 slices of shape (H, W) in their stored order: all of them, or raise."""
 
 
-def open_volume(path: Path) -> AbstractContextManager[Volume]:
+def open_volume(path: Path, limits: Limits = _DEFAULT) -> AbstractContextManager[Volume]:
     """Open a tomosynthesis volume.
 
     Parameters
     ----------
     path
         An AVI file.
+    limits
+        What is too large, and what an empty frame is.
 
     Raises
     ------
@@ -52,7 +59,7 @@ def open_volume(path: Path) -> AbstractContextManager[Volume]:
     if path.suffix.lower() != ".avi":
         cause = f"expected an .avi file, found {path.suffix or 'no suffix'}"
         raise InputDataError("DBT-KIND", file=path.name, cause=cause, remedy="Export the volume as AVI.")
-    volume = AviVolume(path)
+    volume = AviVolume(path, limits)
     if volume.n_slices < MIN_SLICES:
         volume.close()
         cause = f"expected at least {MIN_SLICES} slices, found {volume.n_slices}"

@@ -1,0 +1,68 @@
+"""How large a file may be before it is refused: headers are not to be trusted with the memory of a machine."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from dmdbt.errors import InputDataError
+
+EmptyFrames = Literal["error", "repeat", "skip"]
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a reader accepts; the section ``reading`` of ``params.yaml`` has the same fields.
+
+    Attributes
+    ----------
+    empty_frames
+        What an AVI's empty frame is: damage, a repetition of the one before it, or nothing.
+    dm_megapixels, slice_megapixels
+        Most pixels of a mammogram and of a slice, in millions.
+    slices
+        Most slices of a volume.
+    volume_gigapixels
+        Most pixels of a volume, in thousands of millions.
+    file_gib
+        Largest file or folder of a volume.
+    seconds
+        That the reading of a case may take.
+    memory_gib
+        Address space of the process that reads a case.
+    """
+
+    empty_frames: EmptyFrames = "error"
+    dm_megapixels: float = 64
+    slice_megapixels: float = 33.5
+    slices: int = 1000
+    volume_gigapixels: float = 4
+    file_gib: float = 8
+    seconds: float = 120
+    memory_gib: float = 4
+
+
+def check_limit(name: str, value: float, limits: Limits, *, what: str, file: str) -> None:
+    """Refuse what exceeds a limit.
+
+    Parameters
+    ----------
+    name
+        Of a field of `Limits`.
+    value
+        In the unit of that field.
+    limits
+        See there.
+    what
+        What is too much, such as ``pixels per slice``.
+    file
+        Name of the file.
+
+    Raises
+    ------
+    InputDataError
+        Names the value, the limit and the parameter.
+    """
+    limit = getattr(limits, name)
+    if value > limit:
+        cause = f"expected {what} up to {limit:g} ({name}), found {value:.6g}"
+        remedy = f"Check the file; if it is right, raise reading.{name} in params.yaml."
+        raise InputDataError("TOO-LARGE", file=file, cause=cause, remedy=remedy)
