@@ -26,6 +26,8 @@ FLOORS = {
     "dmdbt/running": 2,
     "dmdbt/cohort": 3,
     "dmdbt/heads": 3,
+    "dmdbt/doctor": 4,
+    "dmdbt/importers": 4,
     "dmdbt/planning": 4,
     "stages": 4,
     "dmdbt/__main__.py": 5,

@@ -1,24 +1,33 @@
 """Read what a clinic exports. Every reader is strict: it returns the whole content of a file, or raises."""
 
 from dmdbt.readers.breast import breast_box
+from dmdbt.readers.containers import Container, container, visible_entries
 from dmdbt.readers.images import read_gray, resize, write_gray
 from dmdbt.readers.limits import EmptyFrames, Limits
 from dmdbt.readers.mammogram import Mammogram, read_mammogram
+from dmdbt.readers.metaimage import QUARTER_TURNS, metaimage_data, metaimage_fields
 from dmdbt.readers.slices import read_slices, slices_shape, write_slices
-from dmdbt.readers.volume import Volume, open_volume
+from dmdbt.readers.volume import Volume, open_volume, volume_files
 
 __all__ = [
+    "QUARTER_TURNS",
+    "Container",
     "EmptyFrames",
     "Limits",
     "Mammogram",
     "Volume",
     "breast_box",
+    "container",
+    "metaimage_data",
+    "metaimage_fields",
     "open_volume",
     "read_gray",
     "read_mammogram",
     "read_slices",
     "resize",
     "slices_shape",
+    "visible_entries",
+    "volume_files",
     "write_gray",
     "write_slices",
 ]

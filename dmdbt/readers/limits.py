@@ -66,3 +66,11 @@ def check_limit(name: str, value: float, limits: Limits, *, what: str, file: str
         cause = f"expected {what} up to {limit:g} ({name}), found {value:.6g}"
         remedy = f"Check the file; if it is right, raise reading.{name} in params.yaml."
         raise InputDataError("TOO-LARGE", file=file, cause=cause, remedy=remedy)
+
+
+def check_volume(n_slices: int, rows: int, columns: int, limits: Limits, *, file: str) -> None:
+    """Refuse a volume of too many slices or pixels, by its header; see `check_limit`."""
+    pixels = rows * columns
+    check_limit("slices", n_slices, limits, what="slices", file=file)
+    check_limit("slice_megapixels", pixels / 1e6, limits, what="megapixels per slice", file=file)
+    check_limit("volume_gigapixels", n_slices * pixels / 1e9, limits, what="gigapixels", file=file)

@@ -1,0 +1,156 @@
+"""Tomosynthesis volumes stored as a folder of slice images, ordered by the number in their names."""
+
+import re
+import warnings
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+from PIL import Image
+
+from dmdbt.errors import InputDataError
+from dmdbt.readers.limits import Limits, check_limit, check_volume
+
+_FORMATS = ("JPEG", "PNG", "TIFF")
+_REMEDY = "Export the slices again, one 8-bit gray JPEG, PNG or TIFF each."
+_NAMES_REMEDY = "Name the slices alike but for one number that counts without a gap, such as 001.png, 002.png."
+_ORIENTATION = 0x0112  # the tag of EXIF and TIFF
+
+
+class ImageFolderVolume:
+    """A folder of slice images as a `dmdbt.readers.Volume`, and a context manager; holds one slice at a time.
+
+    The slices are ordered by number, not by text: 2 comes before 10, with or without leading zeros. The names differ
+    in one number only, and it counts without a gap, so that a lost slice is noticed.
+
+    A JPEG file that is damaged in its middle is not noticed where its marker codes are intact: JPEG has no checksum.
+
+    Flags: ``starts-late``, the first number is neither 0 nor 1; ``orientation-tag``, a viewer would turn the image,
+    which is not done here.
+
+    Parameters
+    ----------
+    folder
+        Names the volume in errors.
+    files
+        The slices, in any order.
+    limits
+        What is too large.
+
+    Raises
+    ------
+    InputDataError
+        At opening: the names give no order, or the volume is too large. While iterating: a slice is damaged, has
+        colors or more than 8 bits, or another size than the first.
+    """
+
+    def __init__(self, folder: Path, files: Sequence[Path], limits: Limits) -> None:
+        numbers = _slice_numbers(folder, files)
+        self._files = [path for _, path in sorted(zip(numbers, files, strict=True))]
+        size = sum(path.stat().st_size for path in files) / 2**30
+        check_limit("file_gib", size, limits, what="GiB", file=folder.name)
+        self.n_slices = len(self._files)
+        with _opened(self._files[0]) as first:
+            self.rows, self.columns = first.height, first.width
+            codec = str(first.format).lower()
+        check_volume(self.n_slices, self.rows, self.columns, limits, file=folder.name)
+        self.provenance: dict[str, str | int] = {
+            "container": "folder of images",
+            "codec": codec,
+            "slice_order": "number in the file name",
+        }
+        self.flags: list[str] = ["starts-late"] if min(numbers) > 1 else []
+
+    def __enter__(self) -> "ImageFolderVolume":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """No file stays open between two slices."""
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        """Yield uint8 slices of shape (H, W), by ascending number."""
+        for path in self._files:
+            image, turned = _read_slice(path, (self.rows, self.columns))
+            if turned and "orientation-tag" not in self.flags:
+                self.flags.append("orientation-tag")
+            yield image
+
+
+def _slice_numbers(folder: Path, files: Sequence[Path]) -> list[int]:
+    """Return the number of every slice: the only part in which the names differ."""
+    parts = [re.split(r"(\d+)", path.name) for path in files]  # text and digits in turn
+    if len({tuple(part[::2]) for part in parts}) > 1:
+        raise _order_error(folder, "expected names that differ in one number, found other differences")
+    columns = [column for column in list(zip(*parts, strict=True))[1::2] if len(set(column)) > 1]
+    if len(files) == 1:
+        return [1]
+    if len(columns) != 1:
+        raise _order_error(folder, f"expected names that differ in one number, found {len(columns)} that differ")
+    numbers = [int(text) for text in columns[0]]
+    expected = set(range(min(numbers), min(numbers) + len(numbers)))
+    if set(numbers) != expected:
+        lost = min(expected - set(numbers))
+        raise _order_error(folder, f"expected slices numbered without a gap, found none with number {lost}")
+    return numbers
+
+
+def _order_error(folder: Path, cause: str) -> InputDataError:
+    return InputDataError("FOLDER-ORDER", file=folder.name, cause=cause, remedy=_NAMES_REMEDY)
+
+
+def _opened(path: Path) -> Image.Image:
+    """Open an image, of which nothing but the header is read."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            return Image.open(path, formats=_FORMATS)
+    except (OSError, SyntaxError, ValueError, Warning, Image.DecompressionBombError) as exc:
+        raise _unreadable(path, exc) from exc
+
+
+def _read_slice(path: Path, shape: tuple[int, int]) -> tuple[np.ndarray, bool]:
+    """Return the pixels and whether a tag asks to turn them."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            with Image.open(path, formats=_FORMATS) as image:
+                image.verify()  # the checksums of a PNG, which are not looked at when it is decoded
+            with Image.open(path, formats=_FORMATS) as image:
+                _check_header(path, image, shape)
+                image.load()
+                return _gray(path, image), image.getexif().get(_ORIENTATION, 1) != 1
+    except (OSError, SyntaxError, ValueError, EOFError, Warning, Image.DecompressionBombError) as exc:
+        raise _unreadable(path, exc) from exc
+
+
+def _unreadable(path: Path, exc: BaseException) -> InputDataError:
+    cause = f"expected a whole JPEG, PNG or TIFF image, found a damaged one ({type(exc).__name__})"
+    return InputDataError("SLICE-UNREADABLE", file=path.name, cause=cause, remedy=_REMEDY)
+
+
+def _check_header(path: Path, image: Image.Image, shape: tuple[int, int]) -> None:
+    found = image.height, image.width
+    if found != shape:
+        cause = f"expected {shape[0]} x {shape[1]} pixels as in the first slice, found {found[0]} x {found[1]}"
+        raise InputDataError("SLICE-SIZE", file=path.name, cause=cause, remedy=_REMEDY)
+    if (frames := getattr(image, "n_frames", 1)) != 1:
+        cause = f"expected one image per file, found {frames}"
+        raise InputDataError("SLICE-FRAMES", file=path.name, cause=cause, remedy=_REMEDY)
+    if image.mode.startswith(("I", "F")):
+        cause = f"expected 8 bits per pixel, found mode {image.mode}, whose mapping to gray levels nobody knows"
+        raise InputDataError("SLICE-BITS", file=path.name, cause=cause, remedy=_REMEDY)
+
+
+def _gray(path: Path, image: Image.Image) -> np.ndarray:
+    """Gray levels as they are; of a color image too, where red, green and blue are equal everywhere."""
+    if image.mode == "L":
+        return np.array(image)
+    if image.mode in ("RGB", "P") and "transparency" not in image.info:
+        color = np.array(image.convert("RGB"))
+        if (color == color[..., :1]).all():
+            return np.ascontiguousarray(color[..., 0])
+    cause = f"expected gray pixels, found mode {image.mode} with colors or transparency"
+    raise InputDataError("SLICE-COLOR", file=path.name, cause=cause, remedy=_REMEDY)
