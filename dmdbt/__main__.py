@@ -7,6 +7,7 @@ from pathlib import Path
 
 from dmdbt import params
 from dmdbt.errors import DmdbtError
+from dmdbt.terms import Label
 
 SETTINGS = Path(__file__).parents[1] / "settings"
 
@@ -24,13 +25,14 @@ def main(arguments: list[str] | None = None) -> int:
     plan.add_argument("--params", type=Path, default=params.DEFAULT_PATH)
     plan.add_argument("--setting", choices=names, help="a file of settings/ that changes the parameters")
     plan.set_defaults(run=_plan)
+    _add_import(commands)
+    _add_doctor(commands)
     chosen = parser.parse_args(arguments)
     try:
-        chosen.run(chosen)
+        return chosen.run(chosen) or 0
     except DmdbtError as error:
         print("\n".join([str(error), *getattr(error, "__notes__", [])]), file=sys.stderr)
         return error.exit_code
-    return 0
 
 
 def _settings(chosen: argparse.Namespace) -> None:
@@ -46,6 +48,64 @@ def _plan(chosen: argparse.Namespace) -> None:
     room = {"free": shutil.disk_usage(Path.cwd()).free, "memory": running.free_memory()}
     print(planning.plan_text(plan, **room))
     planning.check_room(plan, **room)
+
+
+def _add_import(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add ``import``: one subcommand per data set."""
+    sets = commands.add_parser("import", help="make a cohort of a public data set").add_subparsers(required=True)
+    helps = {
+        "tsynth": "T-SYNTH volumes with M-SYNTH mammograms (simulated)",
+        "victre": "the VICTRE trial of The Cancer Imaging Archive (simulated)",
+        "bcs-dbt": "BCS-DBT of Duke University: tomosynthesis without mammograms",
+    }
+    for name, text in helps.items():
+        parser = sets.add_parser(name, help=text)
+        parser.add_argument("source", type=Path, metavar="SOURCE", help="folder with the download")
+        parser.add_argument("target", type=Path, metavar="TARGET", help="folder of the cohort to make or to go on with")
+        parser.add_argument("--copy", action="store_true", help="copy files instead of hard links")
+        parser.add_argument("--incomplete", action="store_true", help="import the rest where something is wrong")
+        if name == "bcs-dbt":
+            for category in ("normal", "actionable"):
+                parser.add_argument(
+                    f"--{category}-as", choices=[label.value for label in Label], help="label of such views"
+                )
+        else:
+            parser.add_argument("--unpaired", action="store_true", help="keep what has one of the two images")
+        parser.set_defaults(run=_import, set=name)
+
+
+def _import(chosen: argparse.Namespace) -> None:
+    from dmdbt import importers
+    from dmdbt.importers import bcs_dbt, tsynth, victre
+
+    importers.check_folders(chosen.source, chosen.target)
+    if chosen.set == "bcs-dbt":
+        about = bcs_dbt.ABOUT
+        labels = {
+            f"{name}_as": Label(value) for name in ("normal", "actionable") if (value := vars(chosen)[f"{name}_as"])
+        }
+        findings = bcs_dbt.find_pairs(chosen.source, **labels)
+    else:
+        module = tsynth if chosen.set == "tsynth" else victre
+        about = module.ABOUT
+        findings = module.find_pairs(chosen.source, unpaired=chosen.unpaired)
+    options = {"copy": chosen.copy, "incomplete": chosen.incomplete}
+    print(importers.build_cohort(chosen.target, findings, **options, about=about), about, sep="\n\n")
+
+
+def _add_doctor(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    doctor = commands.add_parser("doctor", help="tell what this machine can do, and what a cohort needs of it")
+    doctor.add_argument("cohort", type=Path, nargs="?", metavar="COHORT", help="folder with cases.csv")
+    doctor.add_argument("--params", type=Path, default=params.DEFAULT_PATH)
+    doctor.set_defaults(run=_doctor)
+
+
+def _doctor(chosen: argparse.Namespace) -> int:
+    from dmdbt import doctor
+
+    report = doctor.examine(chosen.params, chosen.cohort)
+    print(doctor.report_text(report))
+    return report.exit_code
 
 
 if __name__ == "__main__":

@@ -31,10 +31,8 @@ class ImageFolderVolume:
 
     Parameters
     ----------
-    folder
-        Names the volume in errors.
     files
-        The slices, in any order.
+        The slices of one folder, in any order, at least one; the folder names the volume in errors.
     limits
         What is too large.
 
@@ -45,7 +43,8 @@ class ImageFolderVolume:
         colors or more than 8 bits, or another size than the first.
     """
 
-    def __init__(self, folder: Path, files: Sequence[Path], limits: Limits) -> None:
+    def __init__(self, files: Sequence[Path], limits: Limits) -> None:
+        folder = files[0].parent
         numbers = _slice_numbers(folder, files)
         self._files = [path for _, path in sorted(zip(numbers, files, strict=True))]
         size = sum(path.stat().st_size for path in files) / 2**30

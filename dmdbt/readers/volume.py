@@ -46,7 +46,7 @@ _FILES: dict[str, Callable[[Path, Limits], AbstractContextManager[Volume]]] = {
     "avi": AviVolume,
     "metaimage": MetaImageVolume,
 }
-_FOLDERS: dict[str, Callable[[Path, Sequence[Path], Limits], AbstractContextManager[Volume]]] = {
+_FOLDERS: dict[str, Callable[[Sequence[Path], Limits], AbstractContextManager[Volume]]] = {
     "image": ImageFolderVolume,
 }
 _KINDS = "an AVI, MetaImage or DICOM file, or a folder of slices"
@@ -123,4 +123,4 @@ def _open_folder(folder: Path, limits: Limits) -> AbstractContextManager[Volume]
     if len(found := sorted(set(kinds.values()))) > 1:
         cause = f"expected slices of one kind, found {' and '.join(found)}"
         raise InputDataError("FOLDER-MIXED", file=folder.name, cause=cause, remedy=_FOLDER_REMEDY)
-    return _FOLDERS[found[0]](folder, entries, limits)
+    return _FOLDERS[found[0]](entries, limits)

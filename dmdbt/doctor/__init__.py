@@ -1,0 +1,23 @@
+"""What this machine can do, and what a cohort needs of it."""
+
+from pathlib import Path
+
+from dmdbt.doctor.files import cohort_files
+from dmdbt.doctor.machine import decoders, hardware, software, weights
+from dmdbt.doctor.report import Report, Section, report_text
+
+__all__ = ["Report", "Section", "examine", "report_text"]
+
+
+def examine(params_path: Path, cohort: Path | None) -> Report:
+    """Examine the machine and, where one is given, a cohort; nothing is decoded, written or downloaded.
+
+    Raises
+    ------
+    ParameterError
+        The parameters are malformed.
+    TableError
+        The cohort's table is.
+    """
+    sections = [software(), hardware(Path.cwd()), decoders(), weights(params_path)]
+    return Report((*sections, *([cohort_files(cohort)] if cohort is not None else [])))

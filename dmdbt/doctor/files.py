@@ -1,0 +1,102 @@
+"""What the files of a cohort need of this machine, by their headers alone."""
+
+import warnings
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+import av
+import pydicom
+from PIL import Image
+from pydicom.errors import InvalidDicomError
+from tqdm import tqdm
+
+from dmdbt.cohort import TABLE_NAME, read_table
+from dmdbt.doctor.decoders import AVI_CODECS, SYNTAXES, codec_available, is_available
+from dmdbt.doctor.report import Section
+from dmdbt.errors import InputDataError
+from dmdbt.readers import container, metaimage_fields, volume_files
+from dmdbt.terms import Modality
+
+_MANY = 100  # cases, from which on a bar shows the progress
+
+
+@dataclass(frozen=True)
+class _Kind:
+    """How the pixels of a file are stored; at most one of `missing` and `fault` says why it cannot be read."""
+
+    name: str
+    missing: str = ""
+    fault: str = ""
+
+
+def cohort_files(cohort: Path) -> Section:
+    """Count containers, codecs and transfer syntaxes of a cohort's files, and tell which cannot be read here.
+
+    Raises
+    ------
+    TableError
+        The table is missing or malformed.
+    """
+    counts: Counter[tuple[str, str]] = Counter()
+    missing: Counter[str] = Counter()
+    faults: list[str] = []
+    cases = read_table(cohort / TABLE_NAME)
+    for case in tqdm(cases, desc="doctor", unit="case", disable=len(cases) < _MANY):
+        for modality in Modality:
+            name = case.file(modality)
+            for kind in _kinds(cohort / name) if name else ():
+                counts[modality.value, kind.name] += 1
+                missing.update([kind.missing] if kind.missing else [])
+                faults += [f"case={case.case_id} file={name}: {kind.fault}"] if kind.fault else []
+    lines = [f"{modality}: {count} x {kind}" for (modality, kind), count in sorted(counts.items())]
+    needed = [f"{what} ({count} files of the cohort)" for what, count in sorted(missing.items())]
+    return Section("Cohort", tuple(lines), missing=tuple(needed), faults=tuple(faults))
+
+
+def _kinds(path: Path) -> list[_Kind]:
+    """Return the different kinds of files that an image or volume consists of."""
+    if not path.exists():
+        return [_Kind("missing", fault="expected a file or folder, found none; correct the path in cases.csv")]
+    files = volume_files(path) if path.is_dir() else [path]
+    if not files:
+        return [_Kind("empty folder", fault="expected slices, found none; export the volume again")]
+    return sorted({_kind(file) for file in files}, key=lambda kind: kind.name)
+
+
+def _kind(path: Path) -> _Kind:
+    found = container(path)
+    try:
+        with warnings.catch_warnings(record=True):  # they may quote the path
+            if found == "avi":
+                return _avi(path)
+            if found == "dicom":
+                return _dicom(path)
+            if found == "metaimage":
+                return _Kind(f"MetaImage {metaimage_fields(path).get('ElementType', 'without ElementType')}")
+            if found == "image":
+                with Image.open(path) as image:
+                    return _Kind(f"{image.format} image")
+    except (OSError, ValueError, InvalidDicomError, InputDataError, SyntaxError, AttributeError, KeyError) as exc:
+        return _Kind(f"damaged {found} file", fault=f"expected a readable header, found damage ({type(exc).__name__})")
+    return _Kind("unknown", fault="expected AVI, DICOM, MetaImage or an image, found none of these; export it again")
+
+
+def _avi(path: Path) -> _Kind:
+    with av.open(path, format="avi") as file:
+        codecs = [stream.codec_context.name for stream in file.streams.video if stream.codec_context is not None]
+    if len(codecs) != 1:
+        return _Kind("AVI", fault=f"expected one video of a known codec, found {len(codecs)}; export it again as MJPEG")
+    name = f"AVI {codecs[0]}"
+    if codecs[0] not in AVI_CODECS:
+        return _Kind(name, fault="expected a codec that is read, found another; export it as uncompressed or MJPEG")
+    return _Kind(name, missing="" if codec_available(codecs[0]) else f"{name}: pip install --force-reinstall av")
+
+
+def _dicom(path: Path) -> _Kind:
+    uid = str(pydicom.filereader.read_file_meta_info(path).TransferSyntaxUID)
+    syntax = SYNTAXES.get(uid)
+    if syntax is None:
+        return _Kind(f"DICOM {uid}", fault="expected a transfer syntax that is read; export it as JPEG 2000 Lossless")
+    name = f"DICOM {syntax.name}"
+    return _Kind(name, missing="" if is_available(syntax) else f"{name}: pip install {' '.join(syntax.packages)}")

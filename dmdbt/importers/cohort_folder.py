@@ -1,0 +1,209 @@
+"""What every importer does: build a cohort's folder from files elsewhere, so that an interrupted import goes on."""
+
+import csv
+import errno
+import io
+import os
+import shutil
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tqdm import tqdm
+
+from dmdbt.cohort import TABLE_NAME, Case
+from dmdbt.errors import DmdbtError, InputDataError, ParameterError, SurroundingsError
+from dmdbt.files import remove_unfinished, whole_file, write_text
+
+README_NAME = "README.txt"
+_DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
+
+Make = Callable[[Path, Path], None]
+
+
+@dataclass(frozen=True)
+class Transfer:
+    """A file of the cohort.
+
+    Attributes
+    ----------
+    source
+        What it is made of.
+    target
+        Its path, relative to the cohort's folder, with forward slashes.
+    make
+        Writes the target (second argument) from the source (first); None links or copies.
+    """
+
+    source: Path
+    target: str
+    make: Make | None = None
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A row of the table: the case, the files it needs, and columns beyond those of a cohort."""
+
+    case: Case
+    transfers: tuple[Transfer, ...]
+    columns: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass
+class Findings:
+    """What an importer found in the source.
+
+    Attributes
+    ----------
+    pairs
+        What becomes a row.
+    left_out
+        How many of each kind were left out, by rule.
+    noted
+        How many have something that is unusual but no fault.
+    problems
+        What should not be so, each with the file's path relative to the source.
+    """
+
+    pairs: list[Pair] = field(default_factory=list)
+    left_out: Counter[str] = field(default_factory=Counter)
+    noted: Counter[str] = field(default_factory=Counter)
+    problems: list[str] = field(default_factory=list)
+
+    def leave_out(self, reason: str) -> None:
+        """Count one more that was left out."""
+        self.left_out[reason] += 1
+
+    def note(self, what: str) -> None:
+        """Count one more that is unusual."""
+        self.noted[what] += 1
+
+
+def check_folders(source: Path, target: Path) -> None:
+    """Refuse a source that is no folder, and a target inside it: the next import would find its own output."""
+    if not source.is_dir():
+        raise ParameterError("SOURCE", expected="a folder", found=str(source), remedy="Correct the path.")
+    if target.resolve().is_relative_to(source.resolve()):
+        expected = "a folder outside SOURCE"
+        raise ParameterError("TARGET", expected=expected, found=str(target), remedy="Choose another folder.")
+
+
+def build_cohort(target: Path, findings: Findings, *, copy: bool, incomplete: bool, about: str) -> str:
+    """Bring every file into the cohort's folder, then write its table and ``README.txt``.
+
+    A file appears whole or not at all and carries the modification time of its source, by which a second import knows
+    that it is finished. The table is written last, so a folder with a table is complete.
+
+    Parameters
+    ----------
+    target
+        The cohort's folder; made if it does not exist.
+    findings
+        What to import.
+    copy
+        Copy files that could be hard links, which share their content with the source.
+    incomplete
+        Import the rest where something is wrong.
+    about
+        Label rule and everything else to know about the set; goes into ``README.txt``.
+
+    Returns
+    -------
+    str
+        What was done, for the user.
+
+    Raises
+    ------
+    InputDataError
+        Something is wrong with the source and `incomplete` is not set, or nothing is left; each problem is a note.
+    SurroundingsError
+        The disk is full.
+    """
+    problems = list(findings.problems)
+    finished = []
+    for pair in tqdm(findings.pairs, desc="import", unit="pair", disable=len(findings.pairs) < 2):
+        if (problem := _bring(target, pair, copy=copy)) is None:
+            finished.append(pair)
+        else:
+            problems.append(problem)
+    if not finished or (problems and not incomplete):
+        raise _import_error(problems, len(finished))
+    summary = _summary(finished, findings, problems)
+    write_text(target / README_NAME, f"{about.strip()}\n\n{summary}\n")
+    write_text(target / TABLE_NAME, _table(finished))
+    return summary
+
+
+def _bring(target: Path, pair: Pair, *, copy: bool) -> str | None:
+    """Bring the files of a pair; return what went wrong."""
+    for transfer in pair.transfers:
+        try:
+            _transfer(transfer, target / transfer.target, copy=copy)
+        except OSError as exc:
+            if exc.errno in _DISK_FULL:
+                raise SurroundingsError(
+                    f"TARGET: expected room for {transfer.target}, found a full disk. Make room and import again; "
+                    "what is finished stays."
+                ) from exc
+            return f"{pair.case.case_id}: {transfer.source.name}: {exc.strerror or type(exc).__name__}"
+        except DmdbtError as exc:
+            return f"{pair.case.case_id}: {exc}"
+    return None
+
+
+def _transfer(transfer: Transfer, path: Path, *, copy: bool) -> None:
+    source = transfer.source.resolve()  # a link would lead out of the cohort's folder
+    status = source.stat()
+    if path.is_file() and path.stat().st_mtime_ns == status.st_mtime_ns:
+        same_size = path.stat().st_size == status.st_size
+        if transfer.make is not None or (same_size and not (copy and path.samefile(source))):
+            return
+    remove_unfinished(path)
+    with whole_file(path) as temporary:
+        if transfer.make is not None:
+            transfer.make(source, temporary)
+        elif copy or not _link(source, temporary):
+            shutil.copyfile(source, temporary)
+        os.utime(temporary, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+
+def _link(source: Path, path: Path) -> bool:
+    """Make a hard link where the file system can."""
+    try:
+        path.hardlink_to(source)
+    except OSError:
+        return False
+    return True
+
+
+def _import_error(problems: Sequence[str], finished: int) -> InputDataError:
+    cause = f"expected a complete set, found {len(problems)} problems and {finished} usable pairs"
+    remedy = "Complete SOURCE and import again, or import what there is with --incomplete."
+    error = InputDataError("IMPORT", cause=cause, remedy=remedy)
+    for problem in problems:
+        error.add_note(problem)
+    return error
+
+
+def _summary(pairs: Sequence[Pair], findings: Findings, problems: Sequence[str]) -> str:
+    labels = [pair.case.label.value for pair in pairs]
+    counts = ", ".join(f"{labels.count(label)} {label}" for label in sorted(set(labels)))
+    patients = len({pair.case.patient_id for pair in pairs})
+    lines = [f"Imported: {len(pairs)} rows ({counts}) of {patients} patients."]
+    lines += [f"Left out: {count} ({reason})." for reason, count in sorted(findings.left_out.items())]
+    lines += [f"Noted: {count} ({what})." for what, count in sorted(findings.noted.items())]
+    lines += [f"Problem: {problem}" for problem in problems]
+    return "\n".join(lines)
+
+
+def _table(pairs: Sequence[Pair]) -> str:
+    """The cohort's table with its further columns, sorted by case."""
+    further = sorted({column for pair in pairs for column in pair.columns})
+    known = ("case_id", "patient_id", "laterality", "view", "label", "dm", "dbt")
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow([*known, *further])
+    for pair in sorted(pairs, key=lambda pair: pair.case.case_id):
+        writer.writerow([getattr(pair.case, name) for name in known] + [pair.columns.get(name, "") for name in further])
+    return text.getvalue()
