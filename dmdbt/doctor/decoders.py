@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from av.codec import Codec
 from av.codec.codec import UnknownCodecError
-from pydicom.pixels.decoders import get_decoder
+from pydicom.pixels.decoders.base import get_decoder
 from pydicom.uid import UID
 
 AVI_CODECS = (
