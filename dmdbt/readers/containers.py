@@ -8,7 +8,7 @@ Container = Literal["avi", "dicom", "metaimage", "image", "unknown"]
 
 _HEAD = 4096  # bytes, more than any signature reaches
 _IMAGES = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"II*\0", b"MM\0*")  # JPEG, PNG, TIFF of either byte order
-_METAIMAGE = re.compile(rb"\A\s*[A-Za-z]\w*[ \t]*=(?s:.*)\bNDims[ \t]*=")
+_METAIMAGE = re.compile(rb"\A\s*(?=[A-Za-z]\w*[ \t]*=)(?s:.*)\bNDims[ \t]*=")
 
 
 def container(path: Path) -> Container:
