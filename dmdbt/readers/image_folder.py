@@ -106,7 +106,9 @@ def _opened(path: Path) -> Image.Image:
         with warnings.catch_warnings():
             warnings.simplefilter("error")
             return Image.open(path, formats=_FORMATS)
-    except (OSError, SyntaxError, ValueError, Warning, Image.DecompressionBombError) as exc:
+    except MemoryError:
+        raise
+    except Exception as exc:  # a damaged file makes Pillow raise whatever it likes
         raise _unreadable(path, exc) from exc
 
 
@@ -121,7 +123,9 @@ def _read_slice(path: Path, shape: tuple[int, int]) -> tuple[np.ndarray, bool]:
                 _check_header(path, image, shape)
                 image.load()
                 return _gray(path, image), image.getexif().get(_ORIENTATION, 1) != 1
-    except (OSError, SyntaxError, ValueError, EOFError, Warning, Image.DecompressionBombError) as exc:
+    except (InputDataError, MemoryError):
+        raise
+    except Exception as exc:  # see above
         raise _unreadable(path, exc) from exc
 
 
