@@ -10,6 +10,7 @@ from dmdbt.errors import DmdbtError
 from dmdbt.terms import Label
 
 SETTINGS = Path(__file__).parents[1] / "settings"
+_INTERRUPTED = 130
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -33,6 +34,8 @@ def main(arguments: list[str] | None = None) -> int:
     except DmdbtError as error:
         print("\n".join([str(error), *getattr(error, "__notes__", [])]), file=sys.stderr)
         return error.exit_code
+    except KeyboardInterrupt:
+        return _INTERRUPTED
 
 
 def _settings(chosen: argparse.Namespace) -> None:

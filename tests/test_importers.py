@@ -1,6 +1,7 @@
 """Small folders in exactly the published layouts, imported and read again. All images are made here."""
 
 import csv
+import os
 import re
 
 import numpy as np
@@ -152,6 +153,10 @@ def test_an_interrupted_import_goes_on_and_links_stay_in_the_folder(tmp_path):
     assert {path: path.stat().st_ino for path in target.rglob("dbt.mhd")} == kept
     assert {path: path.read_bytes() for path in target.rglob("*.*") if path.is_file()} == content
 
+    (target / ".dmdbt-import").write_text("of another version")
+    (folder / "dm.png").write_bytes(b"made otherwise")
+    status = next(source.rglob("projection_DM1.raw")).stat()
+    os.utime(folder / "dm.png", ns=(status.st_atime_ns, status.st_mtime_ns))
     assert main(["import", "tsynth", str(source), str(target), "--copy"]) == 0
     assert not (folder / "dbt.raw").samefile(dbt / "reconstruction1.raw")
     assert {path: path.read_bytes() for path in target.rglob("*.*") if path.is_file()} == content
@@ -200,7 +205,21 @@ def test_more_attenuation_is_brighter_by_either_mapping():
 def write_victre(source, patient, signal, *, slices=4, **changes):
     """One patient as in the archive: a folder per series, one file per image; counts are fewer behind tissue."""
     state = {"SA": "Signal absent", "SP": "Signal present"}[signal]
-    shared = {"PatientID": patient, "PatientState": state, "ImageLaterality": "R", "Modality": "MG"}
+    shared = {
+        "PatientID": patient,
+        "PatientName": patient,
+        "PatientState": state,
+        "ImageLaterality": "R",
+        "Modality": "MG",
+        "ImageType": ["ORIGINAL", "PRIMARY"],
+        "PatientOrientation": ["P", "H"],
+        "PresentationIntentType": "FOR PROCESSING",  # of slices and projections too
+        "PresentationLUTShape": "IDENTITY",
+        "PixelIntensityRelationship": "LIN",
+        "BurnedInAnnotation": "NO",
+        "LossyImageCompression": "00",
+        "ConversionType": "SYN",
+    }
     counts = np.rint(50000 * np.exp(-ATTENUATION.T)).astype(np.uint16)
     study = source / "VICTRE" / patient / "01-06-2018-NA-41"
     comments = "85 x 85 micron pixel size; 5:1 antiscatter grid used; float 32 to uint16 bit conversion"

@@ -17,6 +17,8 @@ from dmdbt.errors import DmdbtError, InputDataError, ParameterError, Surrounding
 from dmdbt.files import remove_unfinished, whole_file, write_text
 
 README_NAME = "README.txt"
+_STAMP_NAME = ".dmdbt-import"
+_STAMP = "dmdbt import, version 1\n"  # raise it when a file is made in another way
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 Make = Callable[[Path, Path], None]
@@ -122,6 +124,7 @@ def build_cohort(target: Path, findings: Findings, *, copy: bool, incomplete: bo
     """
     problems = list(findings.problems)
     finished = []
+    _remove_other_versions(target, findings.pairs)
     for pair in tqdm(findings.pairs, desc="import", unit="pair", disable=len(findings.pairs) < 2):
         if (problem := _bring(target, pair, copy=copy)) is None:
             finished.append(pair)
@@ -133,6 +136,16 @@ def build_cohort(target: Path, findings: Findings, *, copy: bool, incomplete: bo
     write_text(target / README_NAME, f"{about.strip()}\n\n{summary}\n")
     write_text(target / TABLE_NAME, _table(finished))
     return summary
+
+
+def _remove_other_versions(target: Path, pairs: Sequence[Pair]) -> None:
+    """Remove files that another version of the importers made; links and copies stay."""
+    stamp = target / _STAMP_NAME
+    if stamp.is_file() and stamp.read_text(encoding="utf-8") == _STAMP:
+        return
+    for transfer in (transfer for pair in pairs for transfer in pair.transfers if transfer.make is not None):
+        (target / transfer.target).unlink(missing_ok=True)
+    write_text(stamp, _STAMP)
 
 
 def _bring(target: Path, pair: Pair, *, copy: bool) -> str | None:
