@@ -9,6 +9,7 @@ import pydicom
 import pytest
 from pydicom.dataset import Dataset
 
+from dmdbt import terms
 from dmdbt.__main__ import main
 from dmdbt.cohort import Case, read_table
 from dmdbt.errors import InputDataError, SurroundingsError
@@ -111,8 +112,41 @@ def test_a_cview_image_in_the_place_of_a_volume_is_a_problem(tmp_path, capsys):
     assert main(["import", "tsynth", str(source), str(target)]) == 3
     errors = capsys.readouterr().err
     assert "E-IMPORT" in errors
-    assert "E-MHD-LENGTH" in errors
+    assert "E-TSYNTH-LENGTH" in errors
+    assert "expected 13440 bytes for 5 images of 12 x 28, found 1344" in errors
     assert not (target / "cases.csv").exists()
+
+
+def test_keys_that_a_volume_has_from_its_phantom_are_corrected(tmp_path):
+    source, target = tmp_path / "source", tmp_path / "cohort"
+    dbt, _, volume = write_tsynth(source, 1)
+    write_mhd(dbt / "reconstruction1.mhd", volume, NDims="2", CompressedData="True")
+    assert main(["import", "tsynth", str(source), str(target)]) == 0
+    with open_volume(target / rows(target)[0]["dbt"]) as opened:
+        assert len(list(opened)) == len(volume)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            {"ElementType": "MET_DOUBLE"},
+            "E-TSYNTH-HEADER .*expected MET_FLOAT and a DimSize, found MET_DOUBLE and 24 10",
+        ),
+        ({"DimSize": "24"}, "E-TSYNTH-HEADER .*found MET_FLOAT and 24"),
+        ({"ElementDataFile": "other.raw"}, "E-TSYNTH-RAW .*expected a raw file beside the header"),
+        ({}, "E-TSYNTH-BLANK .*expected tissue in the image, found one gray level"),
+    ],
+)
+def test_a_mammogram_that_is_not_what_is_published_is_a_problem(tmp_path, capsys, change, message):
+    source = tmp_path / "source"
+    _, dm, _ = write_tsynth(source, 1)
+    air = np.ones((2, *ATTENUATION.shape), "<f4")
+    fields = {"element_type": "MET_FLOAT", "NDims": "2", "DimSize": "24 10"} | change
+    fields["element_type"] = fields.pop("ElementType", fields["element_type"])
+    write_mhd(dm / "projection_DM1.mhd", air, **fields)
+    assert main(["import", "tsynth", str(source), str(tmp_path / "cohort")]) == 3
+    assert re.search(message, capsys.readouterr().err)
 
 
 def test_every_problem_is_told_at_once_and_the_rest_is_imported_on_request(tmp_path, capsys):
@@ -127,8 +161,8 @@ def test_every_problem_is_told_at_once_and_the_rest_is_imported_on_request(tmp_p
     errors = capsys.readouterr().err
     assert "found 3 problems and 1 usable pairs" in errors
     assert "reconstruction2.mhd: expected no lesion (.loc), for its id is even" in errors or "projection_DM2" in errors
-    assert "expected 1920 bytes for two images of 10 x 24, found 5" in errors
-    assert "E-MHD-DATA-FILE" in errors
+    assert "expected 1920 bytes for 2 images of 10 x 24, found 5" in errors
+    assert "E-TSYNTH-RAW" in errors
     assert str(tmp_path) not in errors
     assert main(["import", "tsynth", str(source), str(target), "--incomplete"]) == 0
     assert len(rows(target)) == 1
@@ -346,6 +380,41 @@ def test_images_without_a_signal_are_a_problem(tmp_path, capsys):
 # BCS-DBT
 
 
+def write_tomosynthesis(path, level, laterality):
+    """A multi-frame file with what is read of it in its functional groups: 3 slices, the breast on the left."""
+    frames = np.zeros((3, 6, 8), np.uint16)
+    frames[:, :, :4] = 100 * (1 + np.arange(3))[:, None, None] + level
+    anatomy, voi, transformation, shared = Dataset(), Dataset(), Dataset(), Dataset()
+    anatomy.FrameLaterality = laterality
+    voi.WindowCenter, voi.WindowWidth, voi.VOILUTFunction = 512, 1024, "LINEAR"
+    transformation.RescaleIntercept, transformation.RescaleSlope, transformation.RescaleType = 0, 1, "US"
+    if laterality:
+        shared.FrameAnatomySequence = [anatomy]
+    shared.FrameVOILUTSequence = [voi]
+    shared.PixelValueTransformationSequence = [transformation]
+    write_dicom(
+        path,
+        frames[0],
+        bits=10,
+        SOPClassUID=BTO,
+        Modality="MG",
+        ImageType=["DERIVED", "PRIMARY", "TOMOSYNTHESIS", "NONE"],
+        VolumetricProperties="VOLUME",
+        NumberOfFrames=3,
+        PixelData=frames.tobytes(),
+        BurnedInAnnotation="NO",
+        SharedFunctionalGroupsSequence=[shared],
+        PerFrameFunctionalGroupsSequence=[frame_group(number) for number in (1, 2, 3)],
+    )
+
+
+def frame_group(number):
+    content, group = Dataset(), Dataset()
+    content.StackID, content.InStackPositionNumber, content.DimensionIndexValues = "1", number, [1, number]
+    group.FrameContentSequence = [content]
+    return group
+
+
 def write_bcs_dbt(source, views, *, part="train-v2", root="manifest-1617905855234"):
     """Tables and images; `views` holds patient, study, view, category and the header's laterality."""
     source.mkdir(exist_ok=True)
@@ -354,15 +423,7 @@ def write_bcs_dbt(source, views, *, part="train-v2", root="manifest-161790585523
     for number, (patient, study, view, category, laterality) in enumerate(views):
         top = f"Breast-Cancer-Screening-DBT/{patient}"
         described = f"{top}/01-01-2000-{study}-MAMMO screening digital bilateral-33603/{number}.000000-NA-92351/1-1.dcm"
-        frame, shared = Dataset(), Dataset()
-        frame.FrameLaterality = laterality
-        shared.FrameAnatomySequence = [frame]
-        write_dicom(
-            source / root / described,
-            np.full((6, 8), number, np.uint16),
-            SOPClassUID=BTO,
-            SharedFunctionalGroupsSequence=[shared] if laterality else None,
-        )
+        write_tomosynthesis(source / root / described, number, laterality)
         paths.append(f"{patient},{study},{view},{described},{top}/1.2.{number}/1.3.{number}/1-1.dcm")
         flags = [str(int(category == name)) for name in ("Normal", "Actionable", "Benign", "Cancer")]
         labels.append(",".join([patient, study, view, *flags]))
@@ -400,7 +461,18 @@ def test_bcs_dbt_keeps_the_views_with_a_biopsy(tmp_path, capsys):
     ]
     assert [row["header_laterality"] for row in table] == ["R", "R"]
     assert [row["dm"] for row in table] == ["", ""]
-    assert int(pydicom.dcmread(target / table[0]["dbt"]).pixel_array[0, 0]) == 0
+    assert pydicom.dcmread(target / table[0]["dbt"]).pixel_array[:, 0, 0].tolist() == [100, 200, 300]
+
+
+@pytest.mark.skipif(not hasattr(terms, "Pairs"), reason="a table without mammograms cannot be read yet")
+def test_a_cohort_without_mammograms_is_read_where_that_is_allowed(tmp_path):
+    source, target = tmp_path / "source", tmp_path / "cohort"
+    write_bcs_dbt(source, VIEWS)
+    assert main(["import", "bcs-dbt", str(source), str(target)]) == 0
+    cases = read_table(target / "cases.csv", pairs=terms.Pairs.ALLOW)
+    assert [case.dm for case in cases] == ["", ""]
+    with open_volume(target / cases[0].dbt) as volume:
+        assert [int(image[0, 0]) for image in volume] == [25, 50, 75]
 
 
 def test_bcs_dbt_labels_other_views_on_request(tmp_path):

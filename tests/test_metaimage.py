@@ -1,8 +1,10 @@
+import json
+
 import numpy as np
 import pytest
 
 from dmdbt.errors import InputDataError
-from dmdbt.readers import Limits, metaimage_fields, open_volume, volume_files
+from dmdbt.readers import Limits, metaimage_fields, open_volume, volume_files, write_slices
 
 VALUES = np.random.default_rng(0).normal(5, 2, (6, 12, 16))
 
@@ -56,6 +58,18 @@ def test_values_are_mapped_by_the_full_range_of_the_volume(tmp_path, element_typ
     assert (pixels.min(), pixels.max(), pixels.dtype) == (0, 255, np.uint8)
     assert volume.provenance["range"] == f"{wide.min():.6g} to {wide.max():.6g}"
     assert volume.provenance["codec"] == np.dtype(dtype).name
+
+
+def test_the_manifest_of_decoded_slices_holds_the_range(tmp_path):
+    with open_volume(write_mhd(tmp_path / "a.mhd", VALUES)) as volume:
+        write_slices(volume, tmp_path / "slices", quality=95)
+    provenance = json.loads((tmp_path / "slices" / "manifest.json").read_text())["provenance"]
+    assert provenance == {
+        "container": "metaimage",
+        "codec": "float64",
+        "slice_order": "stored order",
+        "range": f"{VALUES.min():.6g} to {VALUES.max():.6g}",
+    }
 
 
 def test_eight_bits_stay_as_they_are(tmp_path):

@@ -13,7 +13,8 @@ parts it. Folders named ``*cview*`` hold C-View images, which are no volumes.
 
 Both images are stored with the chest wall in the first row, and are turned a quarter counter-clockwise here, as the
 curators' code does (``rot90`` by -90 degrees, over the axes in reverse order): the chest wall is on the left. A volume
-is linked as it is; its new header holds the key ``QuarterTurns``. A mammogram is written as PNG with 16 bits: the file
+is linked as it is; its new header holds the key ``QuarterTurns``, and corrects keys that the published one has from its
+phantom. A mammogram is written as PNG with 16 bits: the file
 holds two images, of which the first is the mammogram; its values are flat field over projection, bright where tissue
 is (see `dmdbt.importers.gray.gray_of_ratio`). The simulated breast is one side in one view; it is written as L and CC.
 """
@@ -26,13 +27,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from tqdm import tqdm
 
 from dmdbt.cohort import Case
 from dmdbt.errors import InputDataError
 from dmdbt.files import write_text
 from dmdbt.importers.cohort_folder import Findings, Pair, Transfer
 from dmdbt.importers.gray import gray_of_ratio
-from dmdbt.readers import QUARTER_TURNS, metaimage_data, metaimage_fields, open_volume, write_gray
+from dmdbt.readers import QUARTER_TURNS, metaimage_data, metaimage_fields, write_gray
 from dmdbt.terms import Label, Laterality, View
 
 ABOUT = """Imported from T-SYNTH and M-SYNTH, simulated images of the FDA (CC0).
@@ -49,6 +51,7 @@ _LAYOUT = re.compile(
 )
 _DM, _DBT = "projection_DM", "reconstruction"
 _DM_FRAMES = 2
+_BYTES = {"MET_FLOAT": 4, "MET_DOUBLE": 8}
 _TURNS = 1  # quarters, counter-clockwise
 _REMEDY = "Download the file again."
 
@@ -93,7 +96,7 @@ def find_pairs(source: Path, *, unpaired: bool = False) -> Findings:
         headers[match["kind"]] = max(
             _Header(float(match["dose"] or 0), path), headers.get(match["kind"], _Header(-1, path))
         )
-    for key, headers in sorted(found.items()):
+    for key, headers in tqdm(sorted(found.items()), desc="headers", unit="pair", disable=len(found) < 100):
         if len(headers) < 2 and not unpaired:
             findings.leave_out(f"{'mammogram' if _DM in headers else 'volume'} without its counterpart")
             continue
@@ -130,12 +133,12 @@ def _add_pair(findings: Findings, key: _Key, headers: dict[str, _Header], source
 def _transfers(case_id: str, headers: dict[str, _Header]) -> Iterator[Transfer]:
     if _DM in headers:
         header = headers[_DM].path
-        make = partial(_write_mammogram, shape=_mammogram_shape(header), file=header.name)
+        _, rows, columns = _stored_shape(header, "MET_FLOAT", frames=_DM_FRAMES)
+        make = partial(_write_mammogram, shape=(rows, columns), file=header.name)
         yield Transfer(_raw(header), f"{case_id}/dm.png", make)
     if _DBT in headers:
         header = headers[_DBT].path
-        with open_volume(header):  # its length is that of its header: a C-View image under the same name has another
-            pass
+        _stored_shape(header, "MET_DOUBLE", frames=None)
         yield Transfer(_raw(header), f"{case_id}/dbt.raw")
         yield Transfer(header, f"{case_id}/dbt.mhd", _write_header)
 
@@ -148,19 +151,25 @@ def _raw(header: Path) -> Path:
     return data
 
 
-def _mammogram_shape(header: Path) -> tuple[int, int]:
-    """Rows and columns as stored; refuses what is not two images of float32."""
+def _stored_shape(header: Path, kind: str, *, frames: int | None) -> tuple[int, int, int]:
+    """Images, rows and columns as stored; refuses a raw file of another length.
+
+    `frames` replaces the third number of ``DimSize``. ``NDims`` and ``CompressedData`` are not looked at: the program
+    that wrote the sets copies them from the header of the phantom, which may be compressed. The length tells.
+    """
     fields = metaimage_fields(header)
     sizes = fields.get("DimSize", "").split()
-    if fields.get("ElementType") != "MET_FLOAT" or len(sizes) < 2 or not all(size.isdecimal() for size in sizes):
-        cause = f"expected MET_FLOAT and DimSize, found {fields.get('ElementType')} and {' '.join(sizes)}"
-        raise InputDataError("TSYNTH-DM", file=header.name, cause=cause, remedy=_REMEDY)
+    needed_sizes = 2 if frames else 3
+    if fields.get("ElementType") != kind or len(sizes) < needed_sizes or not all(size.isdecimal() for size in sizes):
+        cause = f"expected {kind} and a DimSize, found {fields.get('ElementType')} and {' '.join(sizes)}"
+        raise InputDataError("TSYNTH-HEADER", file=header.name, cause=cause, remedy=_REMEDY)
     columns, rows = int(sizes[0]), int(sizes[1])
-    needed, found = _DM_FRAMES * rows * columns * 4, _raw(header).stat().st_size
+    images = frames or int(sizes[2])
+    needed, found = images * rows * columns * _BYTES[kind], _raw(header).stat().st_size
     if found != needed:
-        cause = f"expected {needed} bytes for two images of {rows} x {columns}, found {found}"
-        raise InputDataError("TSYNTH-DM", file=header.name, cause=cause, remedy=_REMEDY)
-    return rows, columns
+        cause = f"expected {needed} bytes for {images} images of {rows} x {columns}, found {found}"
+        raise InputDataError("TSYNTH-LENGTH", file=header.name, cause=cause, remedy=_REMEDY)
+    return images, rows, columns
 
 
 def _write_mammogram(source: Path, target: Path, *, shape: tuple[int, int], file: str) -> None:
@@ -168,14 +177,14 @@ def _write_mammogram(source: Path, target: Path, *, shape: tuple[int, int], file
     try:
         gray = gray_of_ratio(stored)
     except ValueError as exc:
-        raise InputDataError("TSYNTH-DM", file=file, cause=str(exc), remedy=_REMEDY) from exc
+        raise InputDataError("TSYNTH-BLANK", file=file, cause=str(exc), remedy=_REMEDY) from exc
     write_gray(target, np.ascontiguousarray(np.rot90(gray, _TURNS)))
 
 
 def _write_header(source: Path, target: Path) -> None:
     """Write the header of a volume beside its link, with the turn that brings it upright."""
-    fields = metaimage_fields(source)
+    corrected = {"NDims": "3", "CompressedData": "False", QUARTER_TURNS: str(_TURNS)}  # see `_stored_shape`
+    fields = metaimage_fields(source) | corrected
     del fields["ElementDataFile"]
-    lines = [f"{key} = {value}" for key, value in fields.items()]
-    lines += [f"{QUARTER_TURNS} = {_TURNS}", "ElementDataFile = dbt.raw"]
+    lines = [f"{key} = {value}" for key, value in (fields | {"ElementDataFile": "dbt.raw"}).items()]
     write_text(target, "\n".join(lines) + "\n")
