@@ -1,5 +1,6 @@
 import re
 
+import av
 import numpy as np
 import pydicom
 import pytest
@@ -36,6 +37,14 @@ def write_syntax(path, uid):
     dataset["PixelData"].VR = "OB"
     pydicom.dcmwrite(path, dataset)
     return path
+
+
+def write_sound(path):
+    with av.open(path, "w", format="avi") as container:
+        stream = container.add_stream("pcm_s16le", rate=8000, layout="mono")
+        frame = av.AudioFrame.from_ndarray(np.zeros((1, 800), np.int16), layout="mono")
+        frame.sample_rate = 8000
+        container.mux(stream.encode(frame))
 
 
 @pytest.fixture
@@ -96,6 +105,7 @@ def test_a_healthy_cohort_ends_with_exit_code_0_and_no_path(cohort, capsys):
             lambda path: write_avi(path, SLICES, codec="flv", pixel_format="yuv420p"),
             "expected a codec that is read",
         ),
+        (lambda path: write_sound(path), "expected one video of a known codec, found 0"),
         (lambda path: write_syntax(path, "1.2.840.10008.1.2.4.203"), "expected a transfer syntax that is read"),
     ],
 )
@@ -141,7 +151,11 @@ def test_weights_are_looked_for_where_the_parameters_say(tmp_path, capsys):
     assert "MISSING weights of resnet: correct backbones.weights in params.yaml" in output
     (tmp_path / "params.yaml").write_text(settings + "imagenet")
     assert main(["doctor", "--params", str(tmp_path / "params.yaml")]) == 0
+    text = (tmp_path / "params.yaml").read_text()
     assert re.search(r"resnet: resnet50-\w+\.pth (found|not found: the stage weights)", capsys.readouterr().out)
+    (tmp_path / "params.yaml").write_text(text.replace("alexnet", "alexandria"))
+    assert main(["doctor", "--params", str(tmp_path / "params.yaml")]) == 4
+    assert "MISSING weights of alexandria: correct backbones.names in params.yaml" in capsys.readouterr().out
 
 
 def test_what_is_missing_here_goes_before_faults_in_the_data():

@@ -3,13 +3,15 @@
 import csv
 import os
 import re
+import tempfile
+from pathlib import Path
 
 import numpy as np
 import pydicom
 import pytest
 from pydicom.dataset import Dataset
 
-from dmdbt import terms
+from dmdbt import importers, terms
 from dmdbt.__main__ import main
 from dmdbt.cohort import Case, read_table
 from dmdbt.errors import InputDataError, SurroundingsError
@@ -209,6 +211,37 @@ def test_a_full_disk_ends_the_import_and_says_so(tmp_path):
         build_cohort(tmp_path / "cohort", Findings(), copy=False, incomplete=True, about="")
 
 
+def test_a_file_that_cannot_be_written_is_a_problem(tmp_path, capsys):
+    source, target = tmp_path / "source", tmp_path / "cohort"
+    write_tsynth(source, 1)
+    (target / "tsynth-1.06-fatty-5.0-1" / "dbt.raw" / "in the way").mkdir(parents=True)
+    assert main(["import", "tsynth", str(source), str(target)]) == 3
+    assert "tsynth-1.06-fatty-5.0-1: reconstruction1.raw: " in (errors := capsys.readouterr().err)
+    assert str(tmp_path) not in errors
+
+
+SHARED_MEMORY = Path("/dev/shm")
+
+
+@pytest.mark.skipif(not SHARED_MEMORY.is_dir(), reason="there is no second file system")
+def test_files_of_another_file_system_are_copied(tmp_path):
+    with tempfile.TemporaryDirectory(dir=SHARED_MEMORY) as other:
+        source = Path(other) / "source"
+        write_tsynth(source, 1)
+        assert main(["import", "tsynth", str(source), str(tmp_path / "cohort")]) == 0
+        raw = next(source.rglob("reconstruction1.raw")).read_bytes()
+    assert next((tmp_path / "cohort").rglob("dbt.raw")).read_bytes() == raw
+
+
+def test_an_interrupt_ends_with_exit_code_130(tmp_path, monkeypatch):
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(importers, "build_cohort", interrupted)
+    write_tsynth(tmp_path / "source", 1)
+    assert main(["import", "tsynth", str(tmp_path / "source"), str(tmp_path / "cohort")]) == 130
+
+
 @pytest.mark.parametrize("inside", [".", "cohort"])
 def test_a_target_inside_the_source_is_refused(tmp_path, capsys, inside):
     assert main(["import", "victre", str(tmp_path), str(tmp_path / inside)]) == 2
@@ -336,6 +369,10 @@ def test_victre_pairs_are_joined_by_patient_and_signal(tmp_path, capsys):
         ),
         (lambda study: edit(next(study.glob("1*/*.dcm")), ImageLaterality="B"), "readable header, found ValueError"),
         (lambda study: edit(next(study.glob("1*/*.dcm")), PixelData=b"\0\0"), "E-VICTRE-DM .*decodable mammogram"),
+        (
+            lambda study: edit(next(study.glob("1*/*.dcm")), PixelRepresentation=1),
+            "VICTRE-DM .*unsigned counts, found int16",
+        ),
         (lambda study: copy(next(study.glob("1*/*.dcm"))), "victre-101-sa: expected one mammogram, found 2"),
     ],
 )
@@ -366,6 +403,16 @@ def test_a_mammogram_without_a_state_has_the_label_of_its_slices(tmp_path):
     edit(next(study.glob("1*/*.dcm")), PatientState=None)
     assert main(["import", "victre", str(source), str(target)]) == 0
     assert [row["label"] for row in rows(target)] == ["malignant"]
+
+
+def test_victre_keeps_what_has_no_counterpart_on_request(tmp_path, capsys):
+    source, target = tmp_path / "source", tmp_path / "cohort"
+    write_victre(source, "1", "SA")
+    next(write_victre(source, "2", "SA").glob("1*/*.dcm")).unlink()
+    assert main(["import", "victre", str(source), str(target)]) == 0
+    assert "Left out: 1 (volume without its mammogram)." in capsys.readouterr().out
+    assert main(["import", "victre", str(source), str(target), "--unpaired"]) == 0
+    assert [(row["dm"], row["dbt"]) for row in rows(target)][1] == ("", "victre-2-sa/dbt")
 
 
 def test_images_without_a_signal_are_a_problem(tmp_path, capsys):

@@ -146,6 +146,12 @@ def test_a_header_that_does_not_fit_is_refused(tmp_path, changes, message):
     assert path in volume_files(path)
 
 
+def test_empty_lines_and_keys_with_underscores_are_passed_over(tmp_path):
+    path = write_mhd(tmp_path / "a.mhd", VALUES)
+    path.write_text("ObjectType = Image\n\nITK_FileNotes =\n" + path.read_text())
+    assert len(read(path)[0]) == 6
+
+
 def test_a_key_may_stand_twice_but_with_one_value(tmp_path):
     path = write_mhd(tmp_path / "a.mhd", VALUES)
     text = path.read_text()

@@ -80,6 +80,14 @@ def test_a_folder_in_a_folder_is_refused(tmp_path):
         open_volume(folder)
 
 
+def test_a_link_to_nowhere_in_a_folder_is_refused(tmp_path):
+    folder = write_folder(tmp_path / "a", ["1.png", "2.png"])
+    (folder / "3.png").symlink_to("nowhere")
+    with pytest.raises(InputDataError, match="E-FOLDER-CONTENT .*3.png"):
+        open_volume(folder)
+    assert [path.name for path in volume_files(folder)] == ["1.png", "2.png"]
+
+
 def test_a_folder_of_images_and_dicom_slices_is_refused(tmp_path):
     folder = write_folder(tmp_path / "a", ["1.png", "2.png"])
     (folder / "3.dcm").write_bytes(bytes(128) + b"DICM" + bytes(8))
@@ -109,6 +117,13 @@ def test_a_slice_that_is_cut_off_is_refused(tmp_path, suffix, share):
     (folder / f"2.{suffix}").write_bytes(content[: int(len(content) * share)])
     with pytest.raises(InputDataError, match=rf"E-(SLICE-UNREADABLE .*file=2.{suffix}|FOLDER-CONTENT)"):
         read(folder)
+
+
+def test_a_first_slice_without_a_header_is_refused(tmp_path):
+    folder = write_folder(tmp_path / "a", ["1.png", "2.png"])
+    (folder / "1.png").write_bytes((folder / "1.png").read_bytes()[:12])
+    with pytest.raises(InputDataError, match="E-SLICE-UNREADABLE .*file=1.png"):
+        open_volume(folder)
 
 
 def test_a_changed_byte_in_a_png_is_noticed_by_its_checksum(tmp_path):
@@ -159,7 +174,7 @@ def test_a_tag_that_asks_to_turn_the_image_is_flagged(tmp_path):
     exif = Image.Exif()
     exif[0x0112] = 6
     Image.fromarray(SLICES[0]).save(folder / "2.jpg", exif=exif)
-    assert read(folder)[1].flags == ["orientation-tag"]
+    assert "orientation-tag" in read(folder)[1].flags
 
 
 @pytest.mark.parametrize(

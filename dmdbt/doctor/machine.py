@@ -59,32 +59,33 @@ def decoders() -> Section:
 
 def weights(path: Path) -> Section:
     """Where the weights of each backbone of a ``params.yaml`` are; nothing is downloaded."""
+    from dmdbt.features.backbones import architecture  # here, for it imports torch
+
     settings = params.read(params.Backbones, path)
     lines, missing = [], []
     for name in settings.names:
+        try:
+            full_name = architecture(name, settings.resnet_depth)
+        except ValueError:
+            missing.append(f"weights of {name}: correct backbones.names in params.yaml, there is no such backbone")
+            continue
         if settings.weights == "procedural":
             lines.append(f"{name}: made here by the stage weights")
         elif settings.weights == "imagenet":
-            lines.append(f"{name}: {_imagenet(name, settings.resnet_depth)}")
+            lines.append(f"{name}: {_imagenet(full_name)}")
         elif Path(settings.weights.replace("{backbone}", name)).is_file():
             lines.append(f"{name}: in the file of backbones.weights")
         else:
-            lines.append(f"{name}: no such file")
-            missing.append(f"weights of {name}: correct backbones.weights in params.yaml")
-    return Section(f"Weights ({settings.weights})", tuple(lines), missing=tuple(missing))
+            missing.append(f"weights of {name}: correct backbones.weights in params.yaml, there is no such file")
+    return Section("Weights", tuple(lines), missing=tuple(missing))
 
 
-def _imagenet(name: str, resnet_depth: int) -> str:
+def _imagenet(full_name: str) -> str:
     import torch
 
-    from dmdbt.features.backbones import architecture
     from dmdbt.features.torchvision_operators import models
 
-    try:
-        published = next(iter(models.get_model_weights(architecture(name, resnet_depth))))
-    except ValueError:
-        return "no backbone of this name"
-    file = published.url.rpartition("/")[2]
+    file = next(iter(models.get_model_weights(full_name))).url.rpartition("/")[2]
     found = (Path(torch.hub.get_dir()) / "checkpoints" / file).is_file()
     return f"{file} {'found' if found else 'not found: the stage weights downloads it'}"
 
