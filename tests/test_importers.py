@@ -3,7 +3,10 @@
 import csv
 import os
 import re
+import subprocess
+import sys
 import tempfile
+import time
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +25,7 @@ from dmdbt.terms import Label, Laterality, View
 from tests.clinic import write_dicom
 from tests.test_metaimage import write_mhd
 
+KILLS = int(os.environ.get("KILLS", "3"))
 FOR_PROCESSING, CT = "1.2.840.10008.5.1.4.1.1.1.2.1", "1.2.840.10008.5.1.4.1.1.2"
 BTO = "1.2.840.10008.5.1.4.1.1.13.1.3"
 
@@ -196,6 +200,29 @@ def test_an_interrupted_import_goes_on_and_links_stay_in_the_folder(tmp_path):
     assert main(["import", "tsynth", str(source), str(target), "--copy"]) == 0
     assert not (folder / "dbt.raw").samefile(dbt / "reconstruction1.raw")
     assert {path: path.read_bytes() for path in target.rglob("*.*") if path.is_file()} == content
+
+
+def test_an_import_that_is_killed_at_random_leaves_whole_files_and_goes_on(tmp_path):
+    source, target, other = tmp_path / "source", tmp_path / "cohort", tmp_path / "other"
+    for phantom in range(1, 9):
+        write_tsynth(source, phantom)
+    assert main(["import", "tsynth", str(source), str(other), "--copy"]) == 0
+    expected = {path.relative_to(other): path.read_bytes() for path in other.rglob("*.*") if path.is_file()}
+    rng = np.random.default_rng(0)
+    command = [sys.executable, "-m", "dmdbt", "import", "tsynth", str(source), str(target), "--copy"]
+    stamp = target / ".dmdbt-import"
+    for _ in range(KILLS):
+        stamp.unlink(missing_ok=True)  # what is made is made again
+        with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as running:
+            while running.poll() is None and not stamp.exists():
+                time.sleep(0.0005)
+            time.sleep(rng.uniform(0, 0.03))
+            running.kill()
+        found = {path.relative_to(target): path.read_bytes() for path in target.rglob("*.*") if path.is_file()}
+        whole = {path: content for path, content in found.items() if ".tmp" not in path.name}
+        assert whole == {path: expected[path] for path in whole}
+    assert main(["import", "tsynth", str(source), str(target), "--copy"]) == 0
+    assert {path.relative_to(target): path.read_bytes() for path in target.rglob("*.*") if path.is_file()} == expected
 
 
 def test_a_full_disk_ends_the_import_and_says_so(tmp_path):

@@ -35,7 +35,7 @@ class Transfer:
     target
         Its path, relative to the cohort's folder, with forward slashes.
     make
-        Writes the target (second argument) from the source (first); None links or copies.
+        Writes the target (second argument), whole or not at all, from the source (first); None links or copies.
     """
 
     source: Path
@@ -124,6 +124,8 @@ def build_cohort(target: Path, findings: Findings, *, copy: bool, incomplete: bo
     """
     problems = list(findings.problems)
     finished = []
+    for name in (_STAMP_NAME, README_NAME, TABLE_NAME):
+        remove_unfinished(target / name)
     _remove_other_versions(target, findings.pairs)
     for pair in tqdm(findings.pairs, desc="import", unit="pair", disable=len(findings.pairs) < 2):
         if (problem := _bring(target, pair, copy=copy)) is None:
@@ -173,12 +175,14 @@ def _transfer(transfer: Transfer, path: Path, *, copy: bool) -> None:
         if transfer.make is not None or (same_size and not (copy and path.samefile(source))):
             return
     remove_unfinished(path)
-    with whole_file(path) as temporary:
-        if transfer.make is not None:
-            transfer.make(source, temporary)
-        elif copy or not _link(source, temporary):
-            shutil.copyfile(source, temporary)
-        os.utime(temporary, ns=(status.st_atime_ns, status.st_mtime_ns))
+    if transfer.make is not None:
+        transfer.make(source, path)
+    else:
+        with whole_file(path) as temporary:
+            if copy or not _link(source, temporary):
+                shutil.copyfile(source, temporary)
+    if not path.samefile(source):  # a link has it already, and may belong to somebody else
+        os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))  # last: without it the file does not count
 
 
 def _link(source: Path, path: Path) -> bool:
