@@ -12,6 +12,7 @@ from dmdbt.readers.avi import AviVolume
 from dmdbt.readers.limits import Limits
 
 MIN_SLICES = 2
+_FEW, _MANY = 8, 200  # slices of a clinical volume: 25 to 90 of 1 mm, some of 0.5 mm
 _DEFAULT = Limits()
 
 
@@ -25,7 +26,8 @@ class Volume(Protocol):
     provenance
         How the slices are stored: ``container``, ``codec``, ``slice_order`` and more. No identifier.
     flags
-        What is unusual but no fault, as short slugs; complete after the last slice.
+        What is unusual but no fault, as short slugs; complete after the last slice. Of every container ``few-slices``
+        (below 8) and ``many-slices`` (above 200); others are documented by its class.
     """
 
     n_slices: int
@@ -64,4 +66,6 @@ def open_volume(path: Path, limits: Limits = _DEFAULT) -> AbstractContextManager
         volume.close()
         cause = f"expected at least {MIN_SLICES} slices, found {volume.n_slices}"
         raise InputDataError("DBT-FEW-SLICES", file=path.name, cause=cause, remedy="Export the whole volume.")
+    volume.flags += ["few-slices"] if volume.n_slices < _FEW else []
+    volume.flags += ["many-slices"] if volume.n_slices > _MANY else []
     return volume
