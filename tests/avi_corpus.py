@@ -1,4 +1,4 @@
-"""AVI files of every kind that programs write, and damaged ones: made here, by encoders or byte by byte."""
+"""What the AVI files of the tests are made of: encoders, a writer of RIFF byte by byte, damage."""
 
 import io
 import struct
@@ -134,7 +134,7 @@ def avi(
     total = b"" if odml is None else listed(b"odml", chunk(b"dmlh", struct.pack("<62I", odml, *[0] * 61)))
     avih = struct.pack("<14I", 100000, 0, 0, 0x10, len(frames), 0, 1, 0, 64, 48, 0, 0, 0, 0)
     headers = listed(b"hdrl", chunk(b"avih", avih), streams, total)
-    each = -(-len(frames) // segments)
+    each = max(1, -(-len(frames) // segments))
     parts = [frames[start : start + each] for start in range(0, len(frames), each)] or [[]]
     data = [b"".join(listed(b"rec ", chunk(kind, f)) if rec else chunk(kind, f) for f in part) for part in parts]
     riff = listed(b"AVI ", headers, before, listed(b"movi", data[0]), after, outer=b"RIFF")
@@ -177,6 +177,54 @@ def parts(path):
         frames.append(content[position + 8 : position + 8 + size])
         position += 8 + size + size % 2
     return frames, strf
+
+
+# Damage to the bytes of a frame or file
+
+
+def cut(frame):
+    return frame[: len(frame) // 2]
+
+
+def tail_lost(frame):
+    return frame[:-8]
+
+
+def zeroed(frame):
+    return bytes(len(frame))
+
+
+def hole(frame):
+    start = len(frame) // 2
+    length = min(40, start - 4)
+    return frame[:start] + bytes(length) + frame[start + length :]
+
+
+def one_byte(frame):
+    return frame[:1]
+
+
+def mutated(content, seed):
+    """One to four changes at random places: bits flipped, bytes inserted, removed, set to zero, doubled."""
+    rng, content = np.random.default_rng(seed), bytearray(content)
+    for _ in range(rng.integers(1, 5)):
+        # The headers are a small part of a file, and the more interesting one.
+        place = int(rng.integers(0, min(len(content), 400) if rng.random() < 0.4 else len(content)))
+        length = int(rng.choice([1, 2, 4, 16, 300]))
+        kind = rng.integers(0, 6)
+        if kind == 0:
+            content[place] ^= 1 << int(rng.integers(0, 8))
+        elif kind == 1:
+            content[place:place] = rng.bytes(length)
+        elif kind == 2:
+            del content[place : place + length]
+        elif kind == 3:
+            content[place : place + length] = bytes(min(length, len(content) - place))
+        elif kind == 4:
+            content[place : place + length] = rng.bytes(min(length, len(content) - place))
+        else:
+            content[place : place + 4] = rng.choice([0, 1, 0x7FFFFFFF, 0xFFFFFFFF, 0x10000]).astype("<u4").tobytes()
+    return bytes(content)
 
 
 LIMITED, FULL = ColorRange.MPEG, ColorRange.JPEG

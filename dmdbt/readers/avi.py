@@ -24,6 +24,7 @@ CODECS = (
 )  # names of libav's decoders
 _OWN_PALETTE = ("png",)
 _BLOCK = 64  # pixels to which a codec may round up the size of a frame, and that it may add on either side
+_DAMAGE = ("concealing", "no end-of-picture")  # what libav takes for less than an error
 
 
 class AviVolume:
@@ -84,7 +85,9 @@ class AviVolume:
         self._container.close()
 
     def __iter__(self) -> Iterator[np.ndarray]:
-        """Yield uint8 slices of shape (H, W) in the order of the file."""
+        """Yield uint8 slices of shape (H, W) in the order of the file; once, or ValueError."""
+        if self._decoded:
+            raise ValueError(f"{self._file}: expected a volume that was not read yet. Open it again.")
         packets = self._container.demux(self._stream)
         fed, image = 0, None
         for chunk in self._layout.chunks:
@@ -168,6 +171,8 @@ class AviVolume:
             packet = next((packet for packet in packets if packet.size or packet.dts is None), None)
         if packet is None or packet.is_corrupt or (packet.size and (packet.pos, packet.size)) != (chunk or 0):
             raise self._damage("libav found another frame than the file's structure tells")
+        if chunk and self._stream.codec_context.name != "rawvideo" and not np.frombuffer(packet, np.uint8).any():
+            raise self._damage("a frame of zeros")  # FFV1's checksum of which is right
         return packet
 
     def _decode(self, packet: "Packet[VideoStream]") -> list[VideoFrame]:
@@ -184,8 +189,9 @@ class AviVolume:
             if isinstance(exc, MemoryError):  # libav says so of absurd sizes in damaged data as well
                 np.empty(8 * self._most_pixels(), np.uint8)  # where it is true, this raises a MemoryError of its own
             raise self._damage(str(exc.strerror)) from exc
-        if messages:
-            raise self._damage(messages[0][2])
+        for level, _, message in messages:
+            if level <= av.logging.ERROR or any(word in message for word in _DAMAGE):
+                raise self._damage(message)
 
     def _image(self, frame: VideoFrame) -> np.ndarray:
         """Gray levels of the next frame."""
@@ -219,9 +225,9 @@ class AviVolume:
 
 @contextmanager
 def _logged() -> Iterator[list[tuple[int, str, str]]]:
-    """Capture libav's errors: all of them, also one that equals the last of the file before."""
+    """Capture what libav logs: all of it, also what equals the last of the file before."""
     level, skip = av.logging.get_level(), av.logging.get_skip_repeated()
-    av.logging.set_level(av.logging.ERROR)
+    av.logging.set_level(av.logging.INFO)
     av.logging.set_skip_repeated(False)
     try:
         with av.logging.Capture() as messages:
