@@ -124,21 +124,27 @@ def avi(
     rec=False,
     segments=1,
     odml=None,
+    size=None,
 ):
     """An AVI file: `frames` are the contents of its chunks, `strf` the header of the format.
 
     `extra` goes behind the strf, `before` and `after` around the list of frames; `segments` is the number of RIFF
-    chunks, `odml` the number of frames in OpenDML's header.
+    chunks, `odml` the number of frames in OpenDML's header, `size` columns and rows in the file's header.
     """
     streams = stream(frames, strf, length=length, extra=extra) if streams is None else streams
     total = b"" if odml is None else listed(b"odml", chunk(b"dmlh", struct.pack("<62I", odml, *[0] * 61)))
-    avih = struct.pack("<14I", 100000, 0, 0, 0x10, len(frames), 0, 1, 0, 64, 48, 0, 0, 0, 0)
+    avih = struct.pack("<14I", 100000, 0, 0, 0x10, len(frames), 0, 1, 0, *(size or main_size(strf)), 0, 0, 0, 0)
     headers = listed(b"hdrl", chunk(b"avih", avih), streams, total)
     each = max(1, -(-len(frames) // segments))
     parts = [frames[start : start + each] for start in range(0, len(frames), each)] or [[]]
     data = [b"".join(listed(b"rec ", chunk(kind, f)) if rec else chunk(kind, f) for f in part) for part in parts]
     riff = listed(b"AVI ", headers, before, listed(b"movi", data[0]), after, outer=b"RIFF")
     return riff + b"".join(listed(b"AVIX", listed(b"movi", more), outer=b"RIFF") for more in data[1:])
+
+
+def main_size(strf):
+    columns, rows = struct.unpack_from("<ii", strf, 4) if len(strf) >= 12 else (0, 0)
+    return max(columns, 0), abs(rows)
 
 
 def index(frames, kind=b"00dc"):
@@ -204,24 +210,37 @@ def one_byte(frame):
     return frame[:1]
 
 
-def mutated(content, seed):
-    """One to four changes at random places: bits flipped, bytes inserted, removed, set to zero, doubled."""
-    rng, content = np.random.default_rng(seed), bytearray(content)
+def mutated(frames, strf, seed, **options):
+    """An AVI file with one to four random changes: to its bytes, or to a frame of it while the structure stays right."""
+    rng = np.random.default_rng(seed)
+    if rng.random() < 0.5:
+        return changed(avi(frames, strf, **options), rng)
+    number = int(rng.integers(0, len(frames)))
+    if rng.random() < 0.1:
+        return avi(frames, changed(strf, rng), size=main_size(strf), **options)
+    return avi([*frames[:number], changed(frames[number], rng), *frames[number + 1 :]], strf, **options)
+
+
+def changed(content, rng):
+    """Flip bits, insert, remove, zero or replace bytes at random places."""
+    content = bytearray(content)
     for _ in range(rng.integers(1, 5)):
         # The headers are a small part of a file, and the more interesting one.
-        place = int(rng.integers(0, min(len(content), 400) if rng.random() < 0.4 else len(content)))
+        place = int(rng.integers(0, max(1, min(len(content), 400) if rng.random() < 0.4 else len(content))))
         length = int(rng.choice([1, 2, 4, 16, 300]))
         kind = rng.integers(0, 6)
         if kind == 0:
-            content[place] ^= 1 << int(rng.integers(0, 8))
+            content[place : place + 1] = bytes(
+                byte ^ 1 << int(rng.integers(0, 8)) for byte in content[place : place + 1]
+            )
         elif kind == 1:
             content[place:place] = rng.bytes(length)
         elif kind == 2:
             del content[place : place + length]
         elif kind == 3:
-            content[place : place + length] = bytes(min(length, len(content) - place))
+            content[place : place + length] = bytes(max(0, min(length, len(content) - place)))
         elif kind == 4:
-            content[place : place + length] = rng.bytes(min(length, len(content) - place))
+            content[place : place + length] = rng.bytes(max(0, min(length, len(content) - place)))
         else:
             content[place : place + 4] = rng.choice([0, 1, 0x7FFFFFFF, 0xFFFFFFFF, 0x10000]).astype("<u4").tobytes()
     return bytes(content)

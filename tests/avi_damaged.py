@@ -101,6 +101,8 @@ def headers():
     yield "no-columns", avi(JPEGS, bitmap_header(ROWS, 0, 24, b"MJPG")), "E-AVI-HEADER .*48 rows and 0 columns"
     yield "negative-columns", avi(JPEGS, bitmap_header(ROWS, -64, 24, b"MJPG")), "E-AVI-HEADER .*-64 columns"
     yield "no-rows", avi(JPEGS, bitmap_header(0, COLUMNS, 24, b"MJPG")), "E-AVI-HEADER .*found 0 rows"
+    contradicting = avi(FRAMES, RAW, size=(65, ROWS))
+    yield "sizes-contradict", contradicting, "E-AVI-HEADER .*expected 48 x 65 .*found 48 x 64 in the stream's"
     huge = "E-TOO-LARGE .*pixels per slice up to 33.5 .slice_megapixels., found 4294.84"
     yield "65535-x-65535", avi(FRAMES, bitmap_header(65535, 65535, 8, b"Y800")), huge
     yield "most-rows", avi(FRAMES, bitmap_header(-(1 << 31), COLUMNS, 8, b"Y800")), "E-TOO-LARGE"

@@ -136,7 +136,7 @@ def test_an_opendml_file_of_more_than_1_gb_is_read(tmp_path):
 
 
 def bases(folder):
-    """Files of several codecs, with the number of their slices and what has to be equal in a mutation that is read."""
+    """Frames, format and container of several codecs, and the slices where a checksum tells that they are right."""
     path = folder / "base.avi"
     for codec, pixel_format, checked in (
         ("ffv1", "gray", True),
@@ -153,12 +153,10 @@ def bases(folder):
         ("ffvhuff", "gray", False),
     ):
         frames, strf = made.parts(made.encode(path, SLICES, codec, pixel_format))
-        content = made.avi(frames, strf, after=made.index(frames))
-        path.write_bytes(content)
-        yield content, read(path)[1] if checked else None
+        yield (frames, strf), {"after": made.index(frames)}, read(path)[1] if checked else None
     frames = made.dib(SLICES, top_down=True)
-    yield made.avi(frames, RAW), None
-    yield made.avi(frames, RAW, segments=3, odml=8, rec=True), None
+    yield (frames, RAW), {}, None
+    yield (frames, RAW), {"segments": 3, "odml": 8, "rec": True}, None
 
 
 def try_mutations(folder, seeds, findings):
@@ -168,8 +166,8 @@ def try_mutations(folder, seeds, findings):
     refused = 0
     for seed in seeds:
         (folder / "seed").write_text(str(seed))
-        content, expected = originals[seed % len(originals)]
-        path.write_bytes(made.mutated(content, seed))
+        content, options, expected = originals[seed % len(originals)]
+        path.write_bytes(made.mutated(*content, seed, **options))
         try:
             slices = read(path)[1]
         except InputDataError:

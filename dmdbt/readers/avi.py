@@ -54,6 +54,7 @@ class AviVolume:
         self._filled = sum(1 for chunk in layout.chunks if chunk.size)
         self.n_slices = self._filled if limits.empty_frames == "skip" else len(layout.chunks)
         self.flags: list[str] = []
+        self._decoded = 0
         self._check_size()
         self._check_empty_frames()
         self._container = self._open(path)
@@ -69,7 +70,6 @@ class AviVolume:
             "slice_order": "order of the video's frames",
         }
         self._gray = GrayFrames(self._file, None if codec in _OWN_PALETTE else layout.palette_entries, self.flags)
-        self._decoded = 0
         self._kind: tuple[object, ...] | None = None
 
     def __enter__(self) -> "AviVolume":
@@ -141,7 +141,7 @@ class AviVolume:
                 # With ``file:`` no part of a name is taken for a protocol.
                 return av.open(f"file:{path}", format="avi", options=self._options(), metadata_errors="replace")
         except av.FFmpegError as exc:
-            raise self._error("AVI-UNREADABLE", f"expected an AVI file, found {exc.strerror}") from exc
+            raise self._damage(str(exc.strerror)) from exc
 
     def _options(self) -> dict[str, str]:
         return {
@@ -171,7 +171,11 @@ class AviVolume:
             packet = next((packet for packet in packets if packet.size or packet.dts is None), None)
         if packet is None or packet.is_corrupt or (packet.size and (packet.pos, packet.size)) != (chunk or 0):
             raise self._damage("libav found another frame than the file's structure tells")
-        if chunk and self._stream.codec_context.name != "rawvideo" and not np.frombuffer(packet, np.uint8).any():
+        if (
+            chunk
+            and self._stream.codec_context.name != "rawvideo"
+            and not np.frombuffer(memoryview(packet), np.uint8).any()
+        ):
             raise self._damage("a frame of zeros")  # FFV1's checksum of which is right
         return packet
 

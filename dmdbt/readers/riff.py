@@ -4,7 +4,7 @@ A RIFF file is a tree of chunks: a FourCC, a size, content padded to an even len
 form ``AVI ``, with the lists ``hdrl`` (headers of the streams) and ``movi`` (their data: chunks ``##db`` and ``##dc``
 of a video stream, where ## is its number, at times inside lists ``rec ``). OpenDML adds ``RIFF`` chunks of form
 ``AVIX``, each with a ``movi`` of its own, so that a file may be longer than 1 GB; the number of frames in ``avih`` is
-then that of the first one alone, and is not read here.
+then that of the first one alone, and is not read here; its rows and columns are, against those of the stream.
 """
 
 import struct
@@ -20,6 +20,7 @@ _MOST_PADDING = 1 << 20  # bytes; some writers fill the last block of a file wit
 _MOST_HEADER = 1 << 16  # bytes of a chunk that is read
 _LISTS = (b"RIFF", b"LIST")
 _BITMAP_HEADER = struct.Struct("<IiiHH4s12xI4x")  # BITMAPINFOHEADER, without what is not used
+_MAIN_SIZE = struct.Struct("<32xII")  # AVIMAINHEADER up to columns and rows
 _STREAM_HEADER = struct.Struct("<4s28xI")  # AVISTREAMHEADER up to its length
 
 
@@ -96,6 +97,7 @@ class _Walk:
     video: int = -1  # number of the video stream
     stated: int = 0  # its length in frames
     format: bytes = b""  # its `strf`
+    main_size: tuple[int, int] = (0, 0)  # columns and rows by the file's header; 0 where a writer left them out
     opendml: int | None = None  # frames of all RIFF chunks, if stated
     chunks: list[Chunk] = field(default_factory=list)
 
@@ -159,6 +161,8 @@ class _Walk:
         for node in self._children(headers):
             if node.kind == b"strl":
                 videos += self._read_stream(node)
+            elif node.kind == b"avih" and node.end - node.start >= _MAIN_SIZE.size:
+                self.main_size = _MAIN_SIZE.unpack(self._bytes(node.start, _MAIN_SIZE.size))
             elif node.kind == b"odml":
                 self._read_opendml(node)
         if videos != 1:
@@ -219,6 +223,9 @@ class _Walk:
         size, columns, rows, _, bits, fourcc, used = _BITMAP_HEADER.unpack_from(self.format)
         if columns < 1 or rows == 0:
             raise self._error("AVI-HEADER", f"expected pixels, found {rows} rows and {columns} columns")
+        if self.main_size not in ((0, 0), (columns, abs(rows))):
+            cause = f"expected {self.main_size[1]} x {self.main_size[0]} pixels as the file's header says"
+            raise self._error("AVI-HEADER", f"{cause}, found {abs(rows)} x {columns} in the stream's")
         present = max(len(self.format) - max(size, _BITMAP_HEADER.size), 0) // 4
         entries = min(present, used or 256)
         return AviLayout(_text(fourcc), abs(rows), columns, bits, entries, tuple(self.chunks))
