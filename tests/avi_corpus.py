@@ -211,7 +211,7 @@ def one_byte(frame):
 
 
 def mutated(frames, strf, seed, **options):
-    """An AVI file with one to four random changes: to its bytes, or to a frame of it while the structure stays right."""
+    """An AVI file with some random changes: to its bytes, or to a frame of it while the structure stays right."""
     rng = np.random.default_rng(seed)
     if rng.random() < 0.5:
         return changed(avi(frames, strf, **options), rng)
