@@ -123,6 +123,10 @@ def chunks():
                 "E-AVI-(CHUNK|TRUNCATED) .*expected",
             )
     yield "riff-of-no-bytes", replaced(WHOLE, 4, number(0)), "E-AVI-(CHUNK|TRUNCATED)"
+    movi = WHOLE.index(b"movi") - 4
+    longer = replaced(replaced(WHOLE, 4, number(len(WHOLE) - 4)), movi, number(len(WHOLE) - movi)) + b"rest"
+    yield "rest-of-a-chunk", longer, "E-AVI-CHUNK .*expected a chunk at byte .*found 4 bytes"
+    yield "text-damaged", avi(JPEGS, MJPG, before=chunk(b"LIST", b"INFOabcd")), "E-AVI-DAMAGED .*damage after 0"
     yield "list-of-two-bytes", replaced(WHOLE, 16, number(2)), "E-AVI-CHUNK .*expected a list"
     yield "frame-one-byte-longer", replaced(WHOLE, FIRST + 4, number(len(JPEGS[0]) + 2)), "E-AVI-(CHUNK|COUNT)"
     yield "other-data-behind", WHOLE + b"more than an AVI file", "E-AVI-TRAILING|E-AVI-TRUNCATED"
@@ -182,11 +186,24 @@ def frames():
             if damage not in unnoticed:
                 yield damaged_frame(codec, name, options, damage)
     for codec in ("libx264", "mpeg4", "msmpeg4v3"):
-        yield Variant(
-            f"{codec}-without-its-first-frame",
-            lambda path, codec=codec: without_first(path, codec),
-            code="E-AVI-(DAMAGED|COUNT)",
-        )
+        name = f"{codec}-without-its-first-frame"
+        yield rewrapped(name, codec, lambda frames, strf: (frames[1:], strf), "E-AVI-(DAMAGED|COUNT)")
+    skipped = b"\0\0\1\xb6\x50\0"  # vop_coded 0: show the last frame again
+    code = "E-AVI-COUNT .*expected 8 slices as the file has frames, found 7"
+    yield rewrapped("mpeg4-frame-not-coded", "mpeg4", lambda f, strf: ([*f[:4], skipped, *f[5:]], strf), code)
+    small = bitmap_header(ROWS, COLUMNS, 24, b"FMP4")
+    large = made.volume(512, 512)
+    yield rewrapped("mpeg4-larger", "mpeg4", lambda f, _: (f, small), "E-AVI-(DAMAGED|CHANGE)", slices=large)
+
+
+def rewrapped(name, codec, change, code, *, slices=SLICES):
+    """Frames and format of a file by libav, changed, in a file around them."""
+
+    def make(path):
+        path.write_bytes(avi(*change(*made.parts(encode(path, slices, codec, "yuv420p")))))
+        return path
+
+    return Variant(name, make, code=code)
 
 
 def damaged_frame(codec, pixel_format, options, damage):
@@ -197,12 +214,6 @@ def damaged_frame(codec, pixel_format, options, damage):
 
     code = "E-AVI-(DAMAGED .*expected 8 slices, found damage after|COLOR|COUNT)"
     return Variant("-".join([codec, *options.values(), damage.__name__]), make, code=code)
-
-
-def without_first(path, codec):
-    frames, strf = made.parts(encode(path, SLICES, codec, "yuv420p"))
-    path.write_bytes(avi(frames[1:], strf))
-    return path
 
 
 def in_another_container(kind):

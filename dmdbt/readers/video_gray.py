@@ -50,8 +50,7 @@ class GrayFrames:
         """
         layout = frame.format.name
         if layout == "gray":
-            luma = _plane(frame, 0)
-            return _EXPANDED[luma] if frame.color_range == ColorRange.MPEG else luma.copy()
+            return _plane(frame, 0).copy()
         if layout in _PLANAR:
             chroma = [_plane(frame, index) for index in range(1, 2 if layout.startswith("nv") else 3)]
             return self._from_yuv(frame, _plane(frame, 0), chroma, number)
