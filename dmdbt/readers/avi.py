@@ -48,7 +48,7 @@ class AviVolume:
 
     def __init__(self, path: Path, limits: Limits) -> None:
         self._file, self._limits = path.name, limits
-        check_limit("file_gib", path.stat().st_size / 2**30, limits, what="GiB", file=path.name)
+        check_limit("file_gib", path.stat().st_size / 2**30, limits, what="GiB in the file", file=path.name)
         layout = self._layout = read_layout(path, most_frames=limits.slices)
         self.rows, self.columns = layout.rows, layout.columns
         self._filled = sum(1 for chunk in layout.chunks if chunk.size)
@@ -63,13 +63,14 @@ class AviVolume:
         except InputDataError:
             self.close()
             raise
-        codec = self._stream.codec_context.name
+        self._codec = self._stream.codec_context.name
         self.provenance: dict[str, str | int] = {
             "container": "avi",
-            "codec": codec,
+            "codec": self._codec,
             "slice_order": "order of the video's frames",
         }
-        self._gray = GrayFrames(self._file, None if codec in _OWN_PALETTE else layout.palette_entries, self.flags)
+        entries = None if self._codec in _OWN_PALETTE else layout.palette_entries
+        self._gray = GrayFrames(self._file, entries, self.flags)
         self._kind: tuple[object, ...] | None = None
 
     def __enter__(self) -> "AviVolume":
@@ -171,11 +172,8 @@ class AviVolume:
             packet = next((packet for packet in packets if packet.size or packet.dts is None), None)
         if packet is None or packet.is_corrupt or (packet.size and (packet.pos, packet.size)) != (chunk or 0):
             raise self._damage("libav found another frame than the file's structure tells")
-        if (
-            chunk
-            and self._stream.codec_context.name != "rawvideo"
-            and not np.frombuffer(memoryview(packet), np.uint8).any()
-        ):
+        compressed = self._codec != "rawvideo"
+        if chunk and compressed and not np.frombuffer(memoryview(packet), np.uint8).any():
             raise self._damage("a frame of zeros")  # FFV1's checksum of which is right
         return packet
 
@@ -214,7 +212,7 @@ class AviVolume:
 
     def _check_raw_sizes(self, frame: VideoFrame) -> None:
         """Refuse uncompressed frames with too many bytes, of which libav would take the first ones."""
-        if self._stream.codec_context.name != "rawvideo":
+        if self._codec != "rawvideo":
             return
         bits = self._layout.bit_count if frame.format.name == "pal8" else frame.format.padded_bits_per_pixel
         row = -(-self.columns * bits // 8)
