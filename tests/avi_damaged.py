@@ -173,13 +173,16 @@ def frames():
         ("msmpeg4v3", "yuv420p", {}, ()),
         ("libx264", "yuv420p", {"g": "1"}, ()),
         ("huffyuv", "rgb24", {}, ()),
-        ("ffvhuff", "gray", {}, (cut, tail_lost, hole)),  # no checksum, and any bits are a frame
+        ("huffyuv", "yuv422p", {}, ()),
+        ("ffvhuff", "gray", {}, ()),
+        ("ffvhuff", "yuv420p", {}, ()),
         ("ffv1", "gray", {}, ()),
-        ("ffv1", "gray", {"level": "1"}, (cut, tail_lost, hole)),  # likewise
+        ("ffv1", "gray", {"level": "0"}, ()),
+        ("ffv1", "gray", {"level": "1"}, ()),
         ("png", "gray", {}, ()),
         ("msrle", "pal8", {}, ()),
         ("zlib", "bgr24", {}, ()),
-        ("utvideo", "gbrp", {}, (hole,)),  # likewise
+        ("utvideo", "gbrp", {}, (hole,)),  # no checksum, and any bits are a frame
         ("cinepak", "gray", {}, ()),
     ):
         for damage in damages:
@@ -213,7 +216,7 @@ def damaged_frame(codec, pixel_format, options, damage):
         return path
 
     code = "E-AVI-(DAMAGED .*expected 8 slices, found damage after|COLOR|COUNT)"
-    return Variant("-".join([codec, *options.values(), damage.__name__]), make, code=code)
+    return Variant("-".join([codec, pixel_format, *options.values(), damage.__name__]), make, code=code)
 
 
 def in_another_container(kind):

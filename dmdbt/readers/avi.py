@@ -16,13 +16,18 @@ from av.video.stream import VideoStream
 from dmdbt.errors import InputDataError
 from dmdbt.readers.limits import Limits, check_limit
 from dmdbt.readers.riff import REMEDY, Chunk, read_layout
-from dmdbt.readers.video_gray import GrayFrames
+from dmdbt.readers.video_gray import GrayFrames, same_pixels
 
 CODECS = (
     *("rawvideo", "mjpeg", "png", "msrle", "mpeg4", "msmpeg4", "msmpeg4v1", "msmpeg4v2", "h264", "huffyuv", "ffvhuff"),
     *("ffv1", "cinepak", "msvideo1", "zlib", "utvideo", "lagarith"),
 )  # names of libav's decoders
 _OWN_PALETTE = ("png",)
+_UNCHECKED = (
+    "huffyuv",
+    "ffvhuff",
+)  # decoders that fill up a frame when its bits end early; so does FFV1 before version 2
+_OTHER_END = b"\xff" * 64  # libav reads zeros behind a packet
 _BLOCK = 64  # pixels to which a codec may round up the size of a frame, and that it may add on either side
 _DAMAGE = ("concealing", "no end-of-picture")  # what libav takes for less than an error
 
@@ -31,7 +36,8 @@ class AviVolume:
     """An AVI file as a `dmdbt.readers.Volume`, and a context manager; it can be read once.
 
     The file's structure is walked before anything is decoded, and every packet that libav returns has to be the next
-    chunk of that walk: what libav would skip, guess or repeat in a damaged file is an error.
+    chunk of that walk: what libav would skip, guess or repeat in a damaged file is an error. Frames of codecs without
+    any check are decoded twice, the second time with other bytes behind them, on which a whole frame cannot depend.
 
     Attributes
     ----------
@@ -57,13 +63,14 @@ class AviVolume:
         self._decoded = 0
         self._check_size()
         self._check_empty_frames()
-        self._container = self._open(path)
+        self._containers = [self._open(path)]
         try:
             self._stream = self._checked_stream()
+            self._codec = self._stream.codec_context.name
+            self._second = self._opened_again(path)
         except InputDataError:
             self.close()
             raise
-        self._codec = self._stream.codec_context.name
         self.provenance: dict[str, str | int] = {
             "container": "avi",
             "codec": self._codec,
@@ -83,13 +90,14 @@ class AviVolume:
 
     def close(self) -> None:
         """Close the file."""
-        self._container.close()
+        for container in self._containers:
+            container.close()
 
     def __iter__(self) -> Iterator[np.ndarray]:
         """Yield uint8 slices of shape (H, W) in the order of the file; once, or ValueError."""
         if self._decoded:
             raise ValueError(f"{self._file}: expected a volume that was not read yet. Open it again.")
-        packets = self._container.demux(self._stream)
+        packets = self._containers[0].demux(self._stream)
         fed, image = 0, None
         for chunk in self._layout.chunks:
             if chunk.size:
@@ -157,7 +165,7 @@ class AviVolume:
         return (self.rows + 3 * _BLOCK) * (self.columns + 3 * _BLOCK)
 
     def _checked_stream(self) -> VideoStream:
-        stream = self._container.streams.video[0]
+        stream = self._containers[-1].streams.video[0]
         name = stream.codec_context.name if stream.codec_context else "none"
         if name not in CODECS:
             fourcc = self._layout.fourcc
@@ -165,6 +173,14 @@ class AviVolume:
         stream.codec_context.options = self._options()  # those of the file do not reach it
         stream.codec_context.thread_count = 1
         return stream
+
+    def _opened_again(self, path: Path) -> VideoStream | None:
+        """Return a stream with a decoder of its own, for a codec without any check."""
+        versioned = self._codec == "ffv1" and self._stream.codec_context.extradata
+        if versioned or self._codec not in (*_UNCHECKED, "ffv1"):
+            return None
+        self._containers.append(self._open(path))
+        return self._checked_stream()
 
     def _packet(self, packets: "Iterator[Packet[VideoStream]]", chunk: Chunk | None) -> "Packet[VideoStream]":
         """Return the next packet that is not empty, which has to be that chunk, or the last one."""
@@ -179,7 +195,13 @@ class AviVolume:
 
     def _decode(self, packet: "Packet[VideoStream]") -> list[VideoFrame]:
         with self._watched():
-            return self._stream.decode(packet)
+            frames = self._stream.decode(packet)
+            if self._second is None or not packet.size:
+                return frames
+            others = self._second.codec_context.decode(Packet(bytes(packet) + _OTHER_END))
+        if len(others) != len(frames) or not all(map(same_pixels, frames, others)):
+            raise self._damage("a frame that is not whole")
+        return frames
 
     @contextmanager
     def _watched(self) -> Iterator[None]:

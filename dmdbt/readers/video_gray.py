@@ -103,6 +103,18 @@ class GrayFrames:
         return self._unstated_is_full
 
 
+def same_pixels(frame: VideoFrame, other: VideoFrame) -> bool:
+    """Whether two frames of one video are equal in every plane."""
+    layout = frame.format
+    if (layout.name, frame.height, frame.width) != (other.format.name, other.height, other.width):
+        return False
+    size = layout.padded_bits_per_pixel // 8 if len(frame.planes) == 1 else 1
+    return all(
+        np.array_equal(_plane(frame, index, bytes_per_pixel=size), _plane(other, index, bytes_per_pixel=size))
+        for index in range(len(frame.planes))
+    )
+
+
 def _plane(frame: VideoFrame, index: int, *, bytes_per_pixel: int = 1) -> np.ndarray:
     """View of a plane without its padding, the top row first: uint8, shape (rows, bytes of a row)."""
     plane: Any = frame.planes[index]
