@@ -15,6 +15,7 @@ from dmdbt.readers.limits import Limits
 from dmdbt.readers.metaimage import MetaImageVolume, metaimage_data
 
 MIN_SLICES = 2
+_FEW, _MANY = 8, 200  # slices of a clinical volume: 25 to 90 of 1 mm, some of 0.5 mm
 _DEFAULT = Limits()
 
 
@@ -28,7 +29,8 @@ class Volume(Protocol):
     provenance
         How the slices are stored: ``container``, ``codec``, ``slice_order`` and more. No identifier.
     flags
-        What is unusual but no fault, as short slugs; complete after the last slice.
+        What is unusual but no fault, as short slugs; complete after the last slice. Of every container ``few-slices``
+        (below 8) and ``many-slices`` (above 200); others are documented by its class.
     """
 
     n_slices: int
@@ -78,6 +80,8 @@ def open_volume(path: Path, limits: Limits = _DEFAULT) -> AbstractContextManager
         if entered.n_slices < MIN_SLICES:
             cause = f"expected at least {MIN_SLICES} slices, found {entered.n_slices}"
             raise InputDataError("DBT-FEW-SLICES", file=path.name, cause=cause, remedy="Export the whole volume.")
+        entered.flags += ["few-slices"] if entered.n_slices < _FEW else []
+        entered.flags += ["many-slices"] if entered.n_slices > _MANY else []
         opened.pop_all()
     return volume
 
