@@ -1,18 +1,27 @@
 """Read what a clinic exports. Every reader is strict: it returns the whole content of a file, or raises."""
 
 from dmdbt.readers.breast import breast_box
+from dmdbt.readers.dicom import is_dicom
 from dmdbt.readers.images import read_gray, resize, write_gray
 from dmdbt.readers.limits import EmptyFrames, Limits
 from dmdbt.readers.mammogram import Mammogram, read_mammogram
 from dmdbt.readers.slices import read_slices, slices_shape, write_slices
+from dmdbt.readers.syntaxes import SYNTAXES, Syntax, is_available
+from dmdbt.readers.tomosynthesis import open_dicom_folder, open_dicom_volume
 from dmdbt.readers.volume import Volume, open_volume
 
 __all__ = [
+    "SYNTAXES",
     "EmptyFrames",
     "Limits",
     "Mammogram",
+    "Syntax",
     "Volume",
     "breast_box",
+    "is_available",
+    "is_dicom",
+    "open_dicom_folder",
+    "open_dicom_volume",
     "open_volume",
     "read_gray",
     "read_mammogram",

@@ -9,7 +9,9 @@ import numpy as np
 
 from dmdbt.errors import InputDataError
 from dmdbt.readers.avi import AviVolume
+from dmdbt.readers.dicom import is_dicom
 from dmdbt.readers.limits import Limits
+from dmdbt.readers.tomosynthesis import open_dicom_volume
 
 MIN_SLICES = 2
 _DEFAULT = Limits()
@@ -44,7 +46,7 @@ def open_volume(path: Path, limits: Limits = _DEFAULT) -> AbstractContextManager
     Parameters
     ----------
     path
-        An AVI file.
+        An AVI file, or a multi-frame DICOM file.
     limits
         What is too large, and what an empty frame is.
 
@@ -56,6 +58,8 @@ def open_volume(path: Path, limits: Limits = _DEFAULT) -> AbstractContextManager
     if not path.exists():
         cause = "expected a tomosynthesis volume, found no file"
         raise InputDataError("DBT-MISSING", file=path.name, cause=cause, remedy="Correct the path in cases.csv.")
+    if path.is_file() and is_dicom(path):
+        return open_dicom_volume(path, limits)
     if path.suffix.lower() != ".avi":
         cause = f"expected an .avi file, found {path.suffix or 'no suffix'}"
         raise InputDataError("DBT-KIND", file=path.name, cause=cause, remedy="Export the volume as AVI.")
