@@ -44,7 +44,8 @@ def refused_folder(files, message, limits=None):
 @pytest.mark.parametrize("bits", [8, 12, 16])
 @pytest.mark.parametrize("syntax", LOSSLESS, ids=lambda uid: SYNTAXES[uid].name)
 def test_every_lossless_syntax_gives_all_slices(tmp_path, syntax, bits):
-    pixels = noise(bits, (3, 15, 13))  # frames of an odd number of bytes
+    # Native frames of an odd number of bytes, if of 8 bits; GDCM's encoder fails at them.
+    pixels = noise(bits, (3, 15, 13 if syntax in corpus.NATIVE else 14))
     window = (1 << (bits - 1), 1 << bits)
     path = write_tomosynthesis(tmp_path / "a.dcm", pixels, bits=bits, syntax=syntax, window=window)
     slices, provenance, _ = read(path)
@@ -289,7 +290,7 @@ def test_slices_of_a_folder_come_by_instance_number(tmp_path, syntax, sop_class)
     assert volume.provenance["container"] == "dicom slices"
     assert volume.provenance["slice_order"] == "instance number"
     assert volume.provenance["codec"] == SYNTAXES[syntax].name
-    assert volume.flags == []
+    assert set(volume.flags) <= {"codestream-bits"}
 
 
 def test_a_folder_without_a_voi_has_one_range(tmp_path):

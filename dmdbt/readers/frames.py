@@ -242,6 +242,7 @@ class Frames:
                     encapsulate([content], has_bot=False),
                     index=0,
                     raw=True,
+                    validate=False,  # it warns of a frame that happens to be as long as one that is not compressed
                     decoding_plugin=self._syntax.plugin,
                     **self._options(bits),
                 )
