@@ -9,6 +9,7 @@ import pydicom
 from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 
+RAMP = np.arange(4096, dtype=np.uint16).reshape(64, 64)
 FOR_PRESENTATION = "1.2.840.10008.5.1.4.1.1.1.2"
 
 

@@ -4,8 +4,8 @@ from dmdbt.cohort import Case, read_folds, read_table, write_folds, write_table
 from dmdbt.cohort.checks import check_case, summarize
 from dmdbt.errors import InputDataError, IntegrityError, TableError
 from dmdbt.terms import Label, Laterality, View
-from tests.clinic import write_avi, write_dicom
-from tests.test_readers import RAMP, slices
+from tests.clinic import RAMP, write_avi, write_dicom
+from tests.test_readers import slices
 
 HEADER = "patient_id,laterality,view,label,dm,dbt\n"
 

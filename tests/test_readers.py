@@ -1,5 +1,4 @@
 import numpy as np
-import pydicom
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,108 +9,16 @@ from dmdbt.readers import (
     breast_box,
     open_volume,
     read_gray,
-    read_mammogram,
     read_slices,
     resize,
     write_gray,
     write_slices,
 )
-from tests.clinic import write_avi, write_dicom
-
-RAMP = np.arange(4096, dtype=np.uint16).reshape(64, 64)
+from tests.clinic import write_avi
 
 
 def slices(n_slices=5, rows=48, columns=64):
     return np.random.default_rng(n_slices).integers(0, 256, (n_slices, rows, columns)).astype(np.uint8)
-
-
-# Mammograms
-
-
-def test_without_a_window_the_stored_range_becomes_black_to_white(tmp_path):
-    pixels = read_mammogram(write_dicom(tmp_path / "a.dcm", RAMP)).pixels
-    np.testing.assert_array_equal(pixels, np.rint(RAMP / 4095 * 65535).astype(np.uint16))
-
-
-def test_a_linear_window_follows_the_standard(tmp_path):
-    path = write_dicom(tmp_path / "a.dcm", RAMP, WindowCenter=2048, WindowWidth=1000, VOILUTFunction="LINEAR")
-    mammogram = read_mammogram(path)
-    expected = np.clip((RAMP - 2047.5) / 999 + 0.5, 0, 1)
-    np.testing.assert_allclose(mammogram.pixels / 65535, expected, atol=1e-5)
-    assert mammogram.provenance["voi"] == "window LINEAR"
-
-
-@pytest.mark.parametrize(
-    ("function", "expected"),
-    [
-        ("LINEAR_EXACT", np.clip((RAMP - 2000.0) / 800 + 0.5, 0, 1)),
-        ("SIGMOID", 1 / (1 + np.exp(-4 * (RAMP - 2000.0) / 800))),
-    ],
-)
-def test_the_other_window_functions_follow_the_standard(tmp_path, function, expected):
-    # Several windows: the first is the one.
-    path = write_dicom(tmp_path / "a.dcm", RAMP, WindowCenter=[2000, 1], WindowWidth=[800, 9], VOILUTFunction=function)
-    np.testing.assert_allclose(read_mammogram(path).pixels / 65535, expected, atol=1e-5)
-
-
-def test_a_voi_table_goes_before_a_window(tmp_path):
-    table = pydicom.Dataset()
-    table.LUTDescriptor = [4096, 0, 16]
-    table.LUTData = (np.arange(4096, dtype=np.uint32) ** 2 // 300).astype("<u2").tobytes()
-    path = write_dicom(
-        tmp_path / "a.dcm", RAMP, VOILUTSequence=pydicom.Sequence([table]), WindowCenter=1, WindowWidth=2
-    )
-    np.testing.assert_array_equal(read_mammogram(path).pixels, RAMP.astype(np.uint32) ** 2 // 300)
-
-
-def test_monochrome1_is_the_negative_of_monochrome2(tmp_path):
-    negative = write_dicom(tmp_path / "a.dcm", 4095 - RAMP, PhotometricInterpretation="MONOCHROME1")
-    positive = write_dicom(tmp_path / "b.dcm", RAMP)
-    difference = read_mammogram(negative).pixels.astype(int) - read_mammogram(positive).pixels
-    assert np.abs(difference).max() <= 1
-
-
-def test_the_rescale_goes_before_the_window(tmp_path):
-    path = write_dicom(
-        tmp_path / "a.dcm", RAMP, RescaleSlope=2, RescaleIntercept=-100, WindowCenter=2000, WindowWidth=800
-    )
-    expected = np.clip((2.0 * RAMP - 100 - 1999.5) / 799 + 0.5, 0, 1)
-    np.testing.assert_allclose(read_mammogram(path).pixels / 65535, expected, atol=1e-5)
-
-
-def test_padding_is_black(tmp_path):
-    path = write_dicom(tmp_path / "a.dcm", RAMP, PixelPaddingValue=4095, PixelPaddingRangeLimit=4000)
-    pixels = read_mammogram(path).pixels
-    assert (pixels[RAMP >= 4000] == 0).all()
-    assert (pixels[(RAMP > 0) & (RAMP < 4000)] > 0).all()
-
-
-@pytest.mark.parametrize(
-    ("attributes", "message"),
-    [
-        ({"SOPClassUID": "1.2.840.10008.5.1.4.1.1.1.2.1"}, "E-DM-FOR-PROCESSING .*raw detector data"),
-        ({"SOPClassUID": "1.2.840.10008.5.1.4.1.1.7"}, "E-DM-SOP-CLASS .*found 1.2.840.10008.5.1.4.1.1.7"),
-        ({"PixelData": None}, "E-DM-ATTRIBUTES .*no PixelData"),
-        ({"PixelData": b"\0\0"}, "E-DM-PIXELS .*expected 64 x 64 decodable pixels"),
-        ({"RescaleSlope": 0, "RescaleIntercept": 0}, "E-DM-RESCALE .*slope 0.0"),
-        ({"WindowCenter": 1, "WindowWidth": 0}, "E-DM-WINDOW .*width 0.0"),
-        ({"WindowCenter": 1, "WindowWidth": 9, "VOILUTFunction": "CUBIC"}, "E-DM-VOI .*found CUBIC"),
-    ],
-)
-@pytest.mark.filterwarnings("ignore")
-def test_a_mammogram_that_cannot_be_shown_is_refused(tmp_path, attributes, message):
-    path = write_dicom(tmp_path / "a.dcm", RAMP, **attributes)
-    with pytest.raises(InputDataError, match=message):
-        read_mammogram(path)
-
-
-def test_what_is_no_dicom_file_is_refused(tmp_path):
-    path = tmp_path / "a.dcm"
-    with pytest.raises(InputDataError, match="E-DM-MISSING .*file=a.dcm"):
-        read_mammogram(path)
-    path.write_bytes(b"GIF89a" * 100)
-    with pytest.raises(InputDataError, match="E-DM-NOT-DICOM .*file=a.dcm .*Export the mammogram again"):
-        read_mammogram(path)
 
 
 # Volumes; those of AVI files in test_avi.py

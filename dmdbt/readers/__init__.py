@@ -2,24 +2,33 @@
 
 from dmdbt.readers.breast import breast_box
 from dmdbt.readers.containers import Container, container, visible_entries
+from dmdbt.readers.dicom import is_dicom
 from dmdbt.readers.images import read_gray, resize, write_gray
 from dmdbt.readers.limits import EmptyFrames, Limits
 from dmdbt.readers.mammogram import Mammogram, read_mammogram
 from dmdbt.readers.metaimage import QUARTER_TURNS, metaimage_data, metaimage_fields
 from dmdbt.readers.slices import read_slices, slices_shape, write_slices
+from dmdbt.readers.syntaxes import SYNTAXES, Syntax, is_available
+from dmdbt.readers.tomosynthesis import open_dicom_folder, open_dicom_volume
 from dmdbt.readers.volume import Volume, open_volume, volume_files
 
 __all__ = [
     "QUARTER_TURNS",
+    "SYNTAXES",
     "Container",
     "EmptyFrames",
     "Limits",
     "Mammogram",
+    "Syntax",
     "Volume",
     "breast_box",
     "container",
+    "is_available",
+    "is_dicom",
     "metaimage_data",
     "metaimage_fields",
+    "open_dicom_folder",
+    "open_dicom_volume",
     "open_volume",
     "read_gray",
     "read_mammogram",

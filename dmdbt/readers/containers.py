@@ -4,6 +4,8 @@ import re
 from pathlib import Path
 from typing import Literal
 
+from dmdbt.readers.dicom import is_dicom
+
 Container = Literal["avi", "dicom", "metaimage", "image", "unknown"]
 
 _HEAD = 4096  # bytes, more than any signature reaches
@@ -16,11 +18,12 @@ def container(path: Path) -> Container:
     try:
         with path.open("rb") as file:
             head = file.read(_HEAD)
+        dicom = is_dicom(path)
     except OSError:
         return "unknown"
     if head[:4] == b"RIFF" and head[8:12] == b"AVI ":
         return "avi"
-    if head[128:132] == b"DICM":
+    if dicom:
         return "dicom"
     if head.startswith(_IMAGES):
         return "image"

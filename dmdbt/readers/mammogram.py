@@ -1,22 +1,21 @@
-"""Digital mammograms: the DICOM presentation chain from stored values to gray levels."""
+"""Digital mammograms: DICOM objects for presentation, and gray PNG or TIFF files."""
 
-import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pydicom
-from pydicom.errors import InvalidDicomError
-from pydicom.pixels.processing import apply_voi
 
 from dmdbt.errors import InputDataError
-from dmdbt.readers.limits import Limits
+from dmdbt.readers.dicom import DicomFile, is_dicom
+from dmdbt.readers.header import REMEDY
+from dmdbt.readers.kinds import check_mammogram, stated_view
+from dmdbt.readers.limits import Limits, check_limit
+from dmdbt.readers.pictures import is_picture, read_picture
+from dmdbt.readers.presentation import look_up, mark_seen, read_chain
 
-_FOR_PRESENTATION = "1.2.840.10008.5.1.4.1.1.1.2"
-_FOR_PROCESSING = "1.2.840.10008.5.1.4.1.1.1.2.1"
 _WHITE = 65535
+_MEGA = 1_000_000
 _DEFAULT = Limits()
-_REQUIRED = ("Rows", "Columns", "BitsStored", "PhotometricInterpretation", "PixelData")
 
 
 @dataclass(frozen=True)
@@ -28,9 +27,13 @@ class Mammogram:
     pixels
         uint16, shape (H, W): 0 is black, 65535 white.
     provenance
-        How the pixels were made: transfer syntax, stored bits, photometric interpretation, VOI. No identifier.
+        How the pixels were made: ``kind`` (dicom, png, tiff), ``transfer_syntax``, ``bits_stored``,
+        ``photometric_interpretation``, ``voi``; what the header of a DICOM file says of the view:
+        ``stated_laterality``, ``stated_view``. No identifier.
     flags
-        What is unusual but no fault, as short slugs.
+        What is unusual but no fault: ``burned-in-annotation-unknown``, ``codestream-bits``, ``low-range`` (a picture
+        that leaves the upper fourth of 16 bits unused), ``no-voi``, ``presentation-shape-contradicts``,
+        ``several-windows``, ``synthesized-2d``.
     """
 
     pixels: np.ndarray
@@ -39,104 +42,49 @@ class Mammogram:
 
 
 def read_mammogram(path: Path, limits: Limits = _DEFAULT) -> Mammogram:
-    """Read a Digital Mammography X-Ray Image - For Presentation.
+    """Read a Digital Mammography X-Ray Image - For Presentation, or a gray PNG or TIFF file; its content decides.
 
-    The order is that of PS3.3 C.11: padding is set aside, modality rescale, VOI table or window, inversion of
-    MONOCHROME1. Every step depends on the stored value alone, so the chain is one lookup table.
+    A picture is taken as it is, without any window.
 
     Raises
     ------
     InputDataError
-        The file is missing or no DICOM file, another kind of object, or its pixels cannot be decoded whole.
+        The file is missing or of another kind, another DICOM object, too large, or damaged.
     """
-    dataset = _read_dataset(path)
-    try:
-        stored = dataset.pixel_array
-    except Exception as exc:  # decoders raise whatever they like, StopIteration included
-        cause = f"expected {dataset.Rows} x {dataset.Columns} decodable pixels, found {type(exc).__name__}: {exc}"
-        raise InputDataError("DM-PIXELS", file=path.name, cause=cause, remedy="Export the mammogram again.") from exc
-    if stored.ndim != 2:
-        cause = f"expected one gray image, found an array of shape {stored.shape}"
-        raise InputDataError("DM-SHAPE", file=path.name, cause=cause, remedy="Export one view per file.")
-    lowest = -(1 << (dataset.BitsStored - 1)) if dataset.get("PixelRepresentation", 0) else 0
-    table, voi = _presentation_table(dataset, lowest, file=path.name)
-    provenance: dict[str, str | int] = {
-        "transfer_syntax": str(dataset.file_meta.TransferSyntaxUID),
-        "bits_stored": int(dataset.BitsStored),
-        "photometric_interpretation": str(dataset.PhotometricInterpretation),
-        "voi": voi,
-    }
-    return Mammogram(table[stored.astype(np.int64) - lowest], provenance)
-
-
-def _read_dataset(path: Path) -> pydicom.Dataset:
-    remedy = "Export the mammogram again as DICOM, For Presentation."
     if not path.is_file():
-        cause = "expected a DICOM file, found no file"
+        cause = "expected a mammogram, found no file"
         raise InputDataError("DM-MISSING", file=path.name, cause=cause, remedy="Correct the path in cases.csv.")
-    try:
-        with warnings.catch_warnings(record=True):  # they may quote the path
-            dataset = pydicom.dcmread(path)
-    except (InvalidDicomError, EOFError, ValueError, AttributeError, KeyError) as exc:
-        cause = "expected a DICOM file with preamble, found something else"
-        raise InputDataError("DM-NOT-DICOM", file=path.name, cause=cause, remedy=remedy) from exc
-    sop_class = dataset.get("SOPClassUID", "none")
-    if sop_class == _FOR_PROCESSING:
-        cause = "expected an image For Presentation, found raw detector data (For Processing)"
-        raise InputDataError("DM-FOR-PROCESSING", file=path.name, cause=cause, remedy=remedy)
-    if sop_class != _FOR_PRESENTATION:
-        cause = f"expected SOP Class {_FOR_PRESENTATION}, found {sop_class}"
-        raise InputDataError("DM-SOP-CLASS", file=path.name, cause=cause, remedy=remedy)
-    missing = [keyword for keyword in _REQUIRED if keyword not in dataset]
-    if missing:
-        cause = f"expected a complete image, found no {', '.join(missing)}"
-        raise InputDataError("DM-ATTRIBUTES", file=path.name, cause=cause, remedy=remedy)
-    return dataset
+    if is_dicom(path):  # asked first, for the preamble of DICOM may be the header of a TIFF
+        with DicomFile(path, limits) as dicom:
+            return _read(dicom, limits)
+    if is_picture(path):
+        return Mammogram(*read_picture(path, limits))
+    cause = "expected a DICOM file with preamble, or a PNG or TIFF file, found something else"
+    remedy = "Export the mammogram again as DICOM, For Presentation."
+    raise InputDataError("DM-NOT-DICOM", file=path.name, cause=cause, remedy=remedy)
 
 
-def _presentation_table(dataset: pydicom.Dataset, lowest: int, *, file: str) -> tuple[np.ndarray, str]:
-    """Gray level (uint16) of every storable value from `lowest` on, and which VOI was used."""
-    stored = np.arange(lowest, lowest + (1 << dataset.BitsStored))
-    slope, intercept = float(dataset.get("RescaleSlope", 1)), float(dataset.get("RescaleIntercept", 0))
-    if not (np.isfinite([slope, intercept]).all() and slope > 0):
-        cause = f"expected a finite rescale with a slope above 0, found slope {slope} and intercept {intercept}"
-        raise InputDataError("DM-RESCALE", file=file, cause=cause, remedy="Export the mammogram again.")
-    values = slope * stored + intercept
-    if "VOILUTSequence" in dataset:
-        output = apply_voi(values.astype(np.int64), dataset).astype(np.float64)
-        bits = int(dataset.VOILUTSequence[0].LUTDescriptor[2])
-        gray, voi = output / ((1 << bits) - 1), "table"
-    elif "WindowCenter" in dataset and "WindowWidth" in dataset:
-        gray, voi = _window(values, dataset, file=file)
-    else:
-        gray, voi = (values - values[0]) / (values[-1] - values[0]), "none"
-    if dataset.PhotometricInterpretation == "MONOCHROME1":
-        gray = 1 - gray
-    padding = dataset.get("PixelPaddingValue")
-    if padding is not None:
-        low, high = sorted((int(padding), int(dataset.get("PixelPaddingRangeLimit", padding))))
-        gray[(stored >= low) & (stored <= high)] = 0
-    return np.rint(np.clip(gray, 0, 1) * _WHITE).astype(np.uint16), voi
-
-
-def _window(values: np.ndarray, dataset: pydicom.Dataset, *, file: str) -> tuple[np.ndarray, str]:
-    """Apply the first window of the file (PS3.3 C.11.2.1.2 and C.11.2.1.3); the result runs from 0 to 1."""
-    function = str(dataset.get("VOILUTFunction", "LINEAR"))
-    center, width = (
-        float(element[0] if isinstance(element, pydicom.multival.MultiValue) else element)
-        for element in (dataset.WindowCenter, dataset.WindowWidth)
-    )
-    smallest = 1 if function == "LINEAR" else 0
-    if not np.isfinite([center, width]).all() or width < smallest or width == 0:
-        cause = f"expected a finite window of a width above {smallest}, found center {center} and width {width}"
-        raise InputDataError("DM-WINDOW", file=file, cause=cause, remedy="Export the mammogram again.")
-    if function == "LINEAR":
-        gray = (values - (center - 0.5)) / max(width - 1, np.finfo(float).tiny) + 0.5
-    elif function == "LINEAR_EXACT":
-        gray = (values - center) / width + 0.5
-    elif function == "SIGMOID":
-        gray = 1 / (1 + np.exp(-4 * (values - center) / width))
-    else:
-        cause = f"expected VOI LUT Function LINEAR, LINEAR_EXACT or SIGMOID, found {function}"
-        raise InputDataError("DM-VOI", file=file, cause=cause, remedy="Export the mammogram again.")
-    return np.clip(gray, 0, 1), f"window {function}"
+def _read(dicom: DicomFile, limits: Limits) -> Mammogram:
+    flags = check_mammogram(dicom.tags, dicom.file)
+    layout = dicom.layout()
+    size = layout.rows * layout.columns / _MEGA
+    check_limit("dm_megapixels", size, limits, what="megapixels", file=dicom.file)
+    chain = read_chain([dicom.tags], layout, dicom.file)
+    frames = dicom.frames(layout)
+    stored = frames[0]
+    seen = np.zeros(chain.stored.shape, bool)
+    mark_seen(seen, stored, layout)
+    low, high = chain.range_of(seen)
+    table = chain.over(low, high).table(_WHITE) if low < high else np.zeros(seen.shape, np.uint16)
+    if np.unique(table[seen & ~chain.padding]).size < 2:
+        cause = "expected an image, found one gray level in all pixels that are not padding"
+        raise InputDataError("DICOM-CONSTANT", file=dicom.file, cause=cause, remedy=REMEDY)
+    provenance: dict[str, str | int] = {
+        "kind": "dicom",
+        "transfer_syntax": dicom.syntax.uid,
+        "bits_stored": layout.stored,
+        "photometric_interpretation": layout.photometric,
+        "voi": chain.voi,
+        **stated_view(dicom.tags),
+    }
+    return Mammogram(look_up(table, stored, layout), provenance, tuple(sorted(flags | chain.flags | frames.flags)))

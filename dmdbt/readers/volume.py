@@ -13,6 +13,7 @@ from dmdbt.readers.containers import container, visible_entries
 from dmdbt.readers.image_folder import ImageFolderVolume
 from dmdbt.readers.limits import Limits
 from dmdbt.readers.metaimage import MetaImageVolume, metaimage_data
+from dmdbt.readers.tomosynthesis import open_dicom_folder, open_dicom_volume
 
 MIN_SLICES = 2
 _FEW, _MANY = 8, 200  # slices of a clinical volume: 25 to 90 of 1 mm, some of 0.5 mm
@@ -43,12 +44,14 @@ class Volume(Protocol):
         """Yield uint8 slices of shape (H, W) in their stored order: all of them, or raise."""
 
 
-# Who reads a file of a container, and who reads a folder of such files. DICOM: one line each.
+# Who reads a file of a container, and who reads a folder of such files.
 _FILES: dict[str, Callable[[Path, Limits], AbstractContextManager[Volume]]] = {
     "avi": AviVolume,
+    "dicom": open_dicom_volume,
     "metaimage": MetaImageVolume,
 }
 _FOLDERS: dict[str, Callable[[Sequence[Path], Limits], AbstractContextManager[Volume]]] = {
+    "dicom": open_dicom_folder,
     "image": ImageFolderVolume,
 }
 _KINDS = "an AVI, MetaImage or DICOM file, or a folder of slices"
@@ -61,8 +64,8 @@ def open_volume(path: Path, limits: Limits = _DEFAULT) -> AbstractContextManager
     Parameters
     ----------
     path
-        An AVI file, a MetaImage header, or a folder of slice images. Names that start with a dot are ignored in a
-        folder; nothing else may be in it.
+        An AVI file, a multi-frame DICOM file, a MetaImage header, or a folder of slices: single-frame DICOM files, or
+        images. Names that start with a dot are ignored in a folder; nothing else may be in it.
     limits
         What is too large, and what an empty frame is.
 

@@ -1,0 +1,186 @@
+"""The technical part of a DICOM header: an allow-list of elements, so that nothing about the patient is ever held."""
+
+import math
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, BinaryIO
+
+import numpy as np
+from pydicom.dataset import Dataset
+from pydicom.filereader import read_dataset
+from pydicom.tag import Tag
+
+from dmdbt.errors import InputDataError
+
+REMEDY = "Export the image again from the archive, as an unchanged DICOM file."
+# fmt: off
+_ALLOWED = (
+    "ImageType", "SOPClassUID", "InstanceNumber", "Modality", "PresentationIntentType", "SeriesInstanceUID",
+    "Laterality", "ImageLaterality", "ViewPosition", "ViewCodeSequence", "InConcatenationTotalNumber",
+    "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence",
+    "SamplesPerPixel", "PhotometricInterpretation", "NumberOfFrames", "Rows", "Columns", "BitsAllocated",
+    "BitsStored", "HighBit", "PixelRepresentation", "PixelPaddingValue", "PixelPaddingRangeLimit",
+    "BurnedInAnnotation", "WindowCenter", "WindowWidth", "RescaleIntercept", "RescaleSlope", "VOILUTFunction",
+    "ModalityLUTSequence", "VOILUTSequence", "PresentationLUTShape",
+)
+# fmt: on
+_HOLOGIC_CREATORS = [0x7E010000 | block for block in range(0x10, 0x100)]
+ALLOWED_TAGS = frozenset([*(int(Tag(keyword)) for keyword in _ALLOWED), *_HOLOGIC_CREATORS])
+_PIXEL_DATA = (0x7FE00008, 0x7FE00009, 0x7FE00010)
+_LARGEST = 64 << 20  # bytes of an element of the header; the functional groups of 1000 slices need about one hundredth
+
+
+class Tags:
+    """Elements of a DICOM data set, read strictly: what is malformed is an `InputDataError` that names the element.
+
+    Parameters
+    ----------
+    dataset
+        Its elements are converted when they are asked for.
+    file
+        Name of the file, for the messages.
+    little
+        Whether the data set is in little endian.
+    """
+
+    def __init__(self, dataset: Dataset, file: str, *, little: bool = True) -> None:
+        self._dataset, self._file, self._little = dataset, file, little
+
+    def __contains__(self, keyword: str) -> bool:
+        return keyword in self._dataset and bool(self._values(keyword))
+
+    def text(self, keyword: str, default: str = "") -> str:
+        """First value as text, without the blanks around it."""
+        values = self._values(keyword)
+        return str(values[0]).strip() if values else default
+
+    def texts(self, keyword: str) -> list[str]:
+        """All values as text."""
+        return [str(value).strip() for value in self._values(keyword)]
+
+    def number(self, keyword: str, default: float | None = None) -> float:
+        """First value as a number, NaN and infinity included; without `default` the element is required."""
+        return self._first(keyword, float, default)
+
+    def integer(self, keyword: str, default: int | None = None) -> int:
+        """First value as a whole number; without `default` the element is required."""
+        return self._first(keyword, _whole, default)
+
+    def integers(self, keyword: str) -> list[int]:
+        """All values as whole numbers."""
+        return [self._converted(keyword, _whole, value) for value in self._values(keyword)]
+
+    def numbers(self, keyword: str) -> list[float]:
+        """All values as finite numbers."""
+        return [self._converted(keyword, _finite, value) for value in self._values(keyword)]
+
+    def raw(self, keyword: str) -> bytes | list[int]:
+        """Bytes of an element of VR OW, as words in little endian, or the numbers of one of VR US."""
+        with self._strict(keyword):
+            value = self._dataset[keyword].value
+            if not isinstance(value, bytes):
+                return [int(entry) for entry in _several(value)]
+            return value if self._little else np.frombuffer(value, ">u2").astype("<u2").tobytes()
+
+    def items(self, keyword: str) -> list["Tags"]:
+        """Items of a sequence."""
+        if keyword not in self._dataset:
+            return []
+        with self._strict(keyword):
+            items = list(self._dataset[keyword].value or [])
+            if not all(isinstance(item, Dataset) for item in items):
+                raise TypeError("not a sequence")
+        return [Tags(item, self._file, little=self._little) for item in items]
+
+    def is_hologic_capture(self) -> bool:
+        """Whether the private elements stand here in which Hologic hides the true pixels."""
+        for tag in _HOLOGIC_CREATORS:
+            if tag in self._dataset:
+                with self._strict("the private creator of group 7E01"):
+                    if "HOLOGIC" in str(self._dataset[tag].value).upper():
+                        return True
+        return False
+
+    def _first(self, keyword: str, kind: Callable[[Any], Any], default: float | None) -> Any:
+        values = self._values(keyword)
+        if values:
+            return self._converted(keyword, kind, values[0])
+        if default is None:
+            cause = f"expected a complete image, found no {keyword}"
+            raise InputDataError("DICOM-ATTRIBUTES", file=self._file, cause=cause, remedy=REMEDY)
+        return default
+
+    def _values(self, keyword: str) -> list[Any]:
+        if keyword not in self._dataset:
+            return []
+        with self._strict(keyword):
+            return _several(self._dataset[keyword].value)
+
+    def _converted(self, keyword: str, kind: Callable[[Any], Any], value: Any) -> Any:
+        with self._strict(keyword):
+            return kind(value)
+
+    @contextmanager
+    def _strict(self, keyword: str) -> Iterator[None]:
+        """What pydicom warns of, or trips over, is damage; its own words may quote an identifier."""
+        with strict(self._file, f"a well-formed {keyword}"):
+            yield
+
+
+@contextmanager
+def strict(file: str, expected: str) -> Iterator[None]:
+    """Turn every exception and warning of pydicom into an `InputDataError`."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            yield
+    except (InputDataError, MemoryError):
+        raise
+    except Exception as exc:  # pydicom raises whatever it meets, StopIteration and RecursionError included
+        cause = f"expected {expected}, found {type(exc).__name__}"
+        raise InputDataError("DICOM-HEADER", file=file, cause=cause, remedy=REMEDY) from exc
+
+
+def read_tags(stream: BinaryIO, *, implicit: bool, little: bool, file: str) -> Tags:
+    """Read the allowed elements of a data set up to its pixels, where the stream is left.
+
+    Raises
+    ------
+    InputDataError
+        The header is malformed.
+    """
+    with strict(file, "a header according to PS3.5"):
+        dataset = read_dataset(
+            stream,
+            is_implicit_VR=implicit,
+            is_little_endian=little,
+            stop_when=lambda tag, _vr, _length: tag in _PIXEL_DATA,
+            defer_size=_LARGEST,
+            specific_tags=list(ALLOWED_TAGS),
+        )
+        kept = Dataset()
+        for tag in dataset.keys() & ALLOWED_TAGS:
+            kept[tag] = dataset.get_item(tag)
+        kept.set_original_encoding(implicit, little, "iso8859")
+    return Tags(kept, file, little=little)
+
+
+def _several(value: Any) -> list[Any]:
+    if value is None or value == "":
+        return []
+    return list(value) if isinstance(value, Sequence) and not isinstance(value, str | bytes) else [value]
+
+
+def _whole(value: Any) -> int:
+    number = float(value)
+    if not number.is_integer():
+        raise ValueError("not a whole number")
+    return int(number)
+
+
+def _finite(value: Any) -> float:
+    number = float(value)
+    if not math.isfinite(number):
+        raise ValueError("not finite")
+    return number

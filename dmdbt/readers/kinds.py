@@ -1,0 +1,121 @@
+"""Which DICOM objects are a mammogram or a tomosynthesis volume; every look-alike is refused with a sentence."""
+
+from dmdbt.errors import InputDataError
+from dmdbt.readers.header import REMEDY, Tags
+
+MAMMOGRAM = "1.2.840.10008.5.1.4.1.1.1.2"
+MAMMOGRAM_FOR_PROCESSING = "1.2.840.10008.5.1.4.1.1.1.2.1"
+TOMOSYNTHESIS = "1.2.840.10008.5.1.4.1.1.13.1.3"
+PROJECTIONS = ("1.2.840.10008.5.1.4.1.1.13.1.4", "1.2.840.10008.5.1.4.1.1.13.1.5")
+SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"  # and its multi-frame kinds, .7.1 to .7.4
+CT = "1.2.840.10008.5.1.4.1.1.2"
+_VIEW_CODES = {"R-10242": "CC", "399162004": "CC", "R-10226": "MLO", "399368009": "MLO"}  # PS3.16, CID 4014
+_AS_PRESENTATION = "Export the mammogram again as DICOM, For Presentation."
+_AS_VOLUME = "Export the reconstructed slices as Breast Tomosynthesis Image Storage."
+
+
+def check_mammogram(tags: Tags, file: str) -> set[str]:
+    """Refuse what is no mammogram for presentation.
+
+    Returns
+    -------
+    set of str
+        Flags: ``synthesized-2d`` for a mammogram computed from a volume, and those of `_check_any`.
+    """
+    sop_class = tags.text("SOPClassUID", "none")
+    if sop_class == MAMMOGRAM_FOR_PROCESSING or tags.text("PresentationIntentType") == "FOR PROCESSING":
+        cause = "expected an image For Presentation, found raw detector data (For Processing)"
+        raise InputDataError("DM-FOR-PROCESSING", file=file, cause=cause, remedy=_AS_PRESENTATION)
+    if sop_class == TOMOSYNTHESIS:
+        cause = "expected a mammogram, found a tomosynthesis volume"
+        raise InputDataError("DM-VOLUME", file=file, cause=cause, remedy="Name the file in the column dbt.")
+    flags = _check_any(tags, sop_class, file)
+    if sop_class != MAMMOGRAM:
+        cause = f"expected SOP Class {MAMMOGRAM}, found {sop_class}"
+        raise InputDataError("DM-SOP-CLASS", file=file, cause=cause, remedy=_AS_PRESENTATION)
+    if tags.integer("NumberOfFrames", 1) != 1:
+        cause = f"expected one image, found {tags.integer('NumberOfFrames')} frames"
+        raise InputDataError("DM-FRAMES", file=file, cause=cause, remedy="Export one view per file.")
+    return flags | ({"synthesized-2d"} if _is_synthesized(tags) else set())
+
+
+def check_volume(tags: Tags, file: str) -> set[str]:
+    """Refuse a file that is no whole tomosynthesis volume; return flags of `_check_any`."""
+    sop_class = tags.text("SOPClassUID", "none")
+    if sop_class == CT and tags.text("Modality") == "MG":
+        cause = "expected a volume in one file, found a single slice"
+        raise InputDataError("DBT-SLICE", file=file, cause=cause, remedy="Name the folder that holds all slices.")
+    flags = _check_reconstruction(tags, sop_class, file)
+    frames = tags.integer("NumberOfFrames", 1)
+    if frames < 2:
+        cause = f"expected at least 2 slices, found {frames}"
+        raise InputDataError("DBT-FEW-SLICES", file=file, cause=cause, remedy="Name the folder that holds all slices.")
+    parts = tags.integer("InConcatenationTotalNumber", 1)
+    if parts != 1:
+        cause = f"expected a whole volume, found one of {parts} parts of a concatenation"
+        raise InputDataError("DBT-PART", file=file, cause=cause, remedy="Export the volume as one instance.")
+    return flags
+
+
+def check_slice(tags: Tags, file: str) -> set[str]:
+    """Refuse a file that is no single reconstructed slice; return flags of `_check_any`."""
+    sop_class = tags.text("SOPClassUID", "none")
+    if sop_class == CT:
+        if tags.text("Modality") != "MG":
+            cause = f"expected slices of Modality MG, found {tags.text('Modality') or 'none'}"
+            raise InputDataError("DBT-SOP-CLASS", file=file, cause=cause, remedy=_AS_VOLUME)
+        flags = _check_any(tags, sop_class, file)
+    else:
+        flags = _check_reconstruction(tags, sop_class, file)
+    frames = tags.integer("NumberOfFrames", 1)
+    if frames != 1:
+        cause = f"expected one slice per file of a folder, found {frames} frames"
+        raise InputDataError("DBT-FRAMES", file=file, cause=cause, remedy="Name the multi-frame file itself.")
+    return flags
+
+
+def stated_view(tags: Tags) -> dict[str, str | int]:
+    """What the header says of side and view: ``stated_laterality`` L, R or empty, ``stated_view`` CC, MLO or empty."""
+    shared = tags.items("SharedFunctionalGroupsSequence")[:1] + tags.items("PerFrameFunctionalGroupsSequence")[:1]
+    anatomy = [item for group in shared for item in group.items("FrameAnatomySequence")]
+    sides = [tags.text("ImageLaterality"), tags.text("Laterality"), *(item.text("FrameLaterality") for item in anatomy)]
+    codes = [_VIEW_CODES.get(item.text("CodeValue"), "") for item in tags.items("ViewCodeSequence")]
+    views = [tags.text("ViewPosition"), *codes]
+    return {
+        "stated_laterality": next((side for side in sides if side in ("L", "R")), ""),
+        "stated_view": next((view for view in views if view in ("CC", "MLO")), ""),
+    }
+
+
+def _check_reconstruction(tags: Tags, sop_class: str, file: str) -> set[str]:
+    if sop_class in PROJECTIONS:
+        cause = "expected reconstructed slices, found the projections that they are made of"
+        raise InputDataError("DBT-PROJECTIONS", file=file, cause=cause, remedy=_AS_VOLUME)
+    if sop_class in (MAMMOGRAM, MAMMOGRAM_FOR_PROCESSING, TOMOSYNTHESIS) and _is_synthesized(tags):
+        cause = "expected reconstructed slices, found a 2D image synthesized from them"
+        raise InputDataError("DBT-SYNTHESIZED", file=file, cause=cause, remedy=_AS_VOLUME)
+    if sop_class in (MAMMOGRAM, MAMMOGRAM_FOR_PROCESSING):
+        cause = "expected a tomosynthesis volume, found a mammogram"
+        raise InputDataError("DBT-MAMMOGRAM", file=file, cause=cause, remedy="Name the file in the column dm.")
+    flags = _check_any(tags, sop_class, file)
+    if sop_class != TOMOSYNTHESIS:
+        cause = f"expected SOP Class {TOMOSYNTHESIS}, found {sop_class}"
+        raise InputDataError("DBT-SOP-CLASS", file=file, cause=cause, remedy=_AS_VOLUME)
+    return flags
+
+
+def _check_any(tags: Tags, sop_class: str, file: str) -> set[str]:
+    """Refuse captures and burned in identities; flag ``burned-in-annotation-unknown`` where the header is silent."""
+    if tags.is_hologic_capture() or sop_class.startswith(SECONDARY_CAPTURE):
+        cause = "expected the image itself, found a secondary capture, whose pixels are a thumbnail or a screen"
+        raise InputDataError("DICOM-SECONDARY", file=file, cause=cause, remedy=REMEDY)
+    burned_in = tags.text("BurnedInAnnotation")
+    if burned_in == "YES":
+        cause = "expected pixels without annotation, found Burned In Annotation YES"
+        remedy = "Export the image without text in its pixels, which may name the patient."
+        raise InputDataError("DICOM-BURNED-IN", file=file, cause=cause, remedy=remedy)
+    return set() if burned_in == "NO" else {"burned-in-annotation-unknown"}
+
+
+def _is_synthesized(tags: Tags) -> bool:
+    return any("2D" in value for value in tags.texts("ImageType")[2:])
