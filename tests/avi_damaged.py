@@ -68,7 +68,7 @@ def disguised():
     yield "concatenation", b"ffconcat version 1.0\nfile other.avi\n", no_avi
     yield "png", still(SLICES[0], "PNG"), no_avi
     yield "sound", listed(b"WAVE", chunk(b"fmt ", bytes(16)), outer=b"RIFF"), no_avi
-    yield "dicom", bytes(128) + b"DICM" + bytes(100), no_avi
+    yield "dicom", bytes(128) + b"DICM" + bytes(100), "E-DICOM-"
 
 
 def streams():

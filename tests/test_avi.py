@@ -68,7 +68,7 @@ def test_a_name_is_never_taken_for_a_protocol(tmp_path):
 
 def test_a_folder_is_no_avi_file(tmp_path):
     (tmp_path / "a.avi").mkdir()
-    with pytest.raises(InputDataError, match="E-DBT-NOT-AVI .*found a folder"):
+    with pytest.raises(InputDataError, match="E-FOLDER-EMPTY .*found nothing"):
         open_volume(tmp_path / "a.avi")
 
 
