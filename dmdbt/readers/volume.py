@@ -101,7 +101,7 @@ def volume_files(path: Path) -> list[Path]:
 
 def _open_file(path: Path, limits: Limits) -> AbstractContextManager[Volume]:
     kind = container(path)
-    if kind == "unknown" and path.suffix.lower() == ".avi":
+    if kind not in _FILES and path.suffix.lower() == ".avi":
         kind = "avi"  # whose reader says what is wrong with it
     if kind not in _FILES:
         what = "a file of no known kind" if kind == "unknown" else f"a single {kind} file"
