@@ -142,7 +142,6 @@ def chunks():
     for name, order in {
         "exchanged": (0, 1, 5, 3, 4, 2),
         "short": (0, 1, 3, 4, 5),
-        "doubled": (0, 1, 1, 2, 3, 4, 5),
     }.items():
         yield f"index-{name}", not_interleaved([*order, *range(6, 16)]), "E-AVI-DAMAGED .*libav found another frame"
     yield "frame-in-another-chunk", content, "E-AVI-DAMAGED .*after 4: libav found another frame"
