@@ -28,7 +28,7 @@ from tests.avi_corpus import (
     tail_lost,
     zeroed,
 )
-from tests.avi_well_formed import JPEGS, MJPG, PALETTED, RGB, SLICES, Variant, rgb, written
+from tests.avi_well_formed import JPEGS, MJPG, PALETTED, RGB, SLICES, Variant, not_interleaved, rgb, written
 
 WHOLE = avi(JPEGS, MJPG)
 FIRST = WHOLE.index(b"movi") + 4  # where the first frame's chunk begins
@@ -132,8 +132,24 @@ def chunks():
     yield "other-data-behind", WHOLE + b"more than an AVI file", "E-AVI-TRAILING|E-AVI-TRUNCATED"
     yield "another-avi-behind", WHOLE + WHOLE, "E-AVI-TRAILING .*found other data"
     yield "form-avix-first", replaced(WHOLE, 8, b"AVIX"), "E-DBT-NOT-AVI"
-    nested = listed(b"rec ", listed(b"rec ", chunk(b"00dc", JPEGS[0])))
-    yield "record-in-a-record", avi([*JPEGS], MJPG).replace(chunk(b"00dc", JPEGS[0]), nested), "E-AVI-(CHUNK|COUNT)"
+    nested = listed(b"rec ", listed(b"rec ", *(chunk(b"00dc", frame) for frame in JPEGS)))
+    yield "record-in-a-record", with_frames(nested), "E-AVI-COUNT .*expected 8 frames .*found 0"
+    # libav looks into a chunk that it does not know, finds a frame there, and with its size skips the next one.
+    length = len(JPEGS[0]) + len(JPEGS[0]) % 2
+    hidden = chunk(b"abcd", b"00dc" + number(length + 8 + len(JPEGS[4])) + JPEGS[0])
+    shown = [chunk(b"00dc", frame) for frame in JPEGS]
+    content = with_frames(b"".join([*shown[:4], hidden, *shown[4:]]))
+    for name, order in {
+        "exchanged": (0, 1, 5, 3, 4, 2),
+        "short": (0, 1, 3, 4, 5),
+    }.items():
+        yield f"index-{name}", not_interleaved([*order, *range(6, 16)]), "E-AVI-DAMAGED .*libav found another frame"
+    yield "frame-in-another-chunk", content, "E-AVI-DAMAGED .*after 4: libav found another frame"
+
+
+def with_frames(data):
+    """The whole file with other content of its list ``movi``."""
+    return listed(b"AVI ", WHOLE[12 : WHOLE.index(b"movi") - 8], listed(b"movi", data), outer=b"RIFF")
 
 
 def pixels():
@@ -152,6 +168,7 @@ def pixels():
     yield "palette-missing", avi(dib(SLICES), PALETTED[:40]), "E-AVI-PALETTE .*found 0 in slice 1"
     short = bitmap_header(ROWS, COLUMNS, 8, RGB, used=200, extra=palette(GRAY_PALETTE[:200]))
     yield "palette-too-short", avi(dib(SLICES), short), "E-AVI-PALETTE .*found 200"
+    yield "palette-unused", avi(dib(SLICES), replaced(PALETTED, 32, number(200))), "E-AVI-PALETTE .*found 200"
     lost = bitmap_header(ROWS, COLUMNS, 8, RGB, used=256, extra=palette(GRAY_PALETTE[:16]))
     yield "palette-cut", avi(dib(SLICES), lost), "E-AVI-PALETTE .*found 16"
     for name, damage in {"shorter": cut, "lost-tail": tail_lost, "longer": lambda frame: frame + bytes(4)}.items():

@@ -21,6 +21,7 @@ from tests.avi_corpus import (
     encode,
     index,
     jpegs,
+    listed,
     palette,
     stream,
     volume,
@@ -192,7 +193,7 @@ def containers():
     both = stream(JPEGS, MJPG) + AUDIO
     for name, content in {
         "index": avi(JPEGS, MJPG, after=index(JPEGS)),
-        "index-reversed": avi(JPEGS, MJPG, after=chunk(b"idx1", index(JPEGS)[:-17:-1])),
+        "not-interleaved": not_interleaved([*range(16)]),
         "junk": avi(JPEGS, MJPG, before=chunk(b"JUNK", bytes(1001)), extra=chunk(b"strn", b"slices\0")),
         "lists-of-records": avi(JPEGS, MJPG, rec=True),
         "uncompressed-chunks": avi(JPEGS, MJPG, kind=b"00db"),
@@ -210,6 +211,18 @@ def containers():
         "many-slices", avi(JPEGS * 26, MJPG), expected=np.tile(SLICES, (26, 1, 1)), bound=JPEG, flags=("many-slices",)
     )
     yield written("few-slices", avi(JPEGS[:2], MJPG), expected=SLICES[:2], bound=JPEG, flags=("few-slices",))
+
+
+def not_interleaved(order):
+    """All frames, then the sound, and an index with its entries in that order: libav goes by an index then."""
+    sound = [bytes(1600)] * 8
+    entries = [index([*JPEGS, *sound])[8:][16 * number :][:16] for number in range(16)]
+    entries = [*entries[:8], *(b"01wb" + entry[4:] for entry in entries[8:])]
+    data = [*(chunk(b"00dc", frame) for frame in JPEGS), *(chunk(b"01wb", part) for part in sound)]
+    content = avi([], MJPG, streams=stream(JPEGS, MJPG) + AUDIO)
+    headers = content[12 : content.index(b"movi") - 8]
+    idx1 = chunk(b"idx1", b"".join(entries[number] for number in order))
+    return listed(b"AVI ", headers, listed(b"movi", *data), idx1, outer=b"RIFF")
 
 
 def empty_frames():

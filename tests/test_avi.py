@@ -4,6 +4,7 @@ import multiprocessing
 import os
 import struct
 import tracemalloc
+from pathlib import Path
 
 import av.logging
 import numpy as np
@@ -60,8 +61,9 @@ def test_the_corpus_is_large_enough():
 # The surroundings of a file
 
 
-def test_a_name_is_never_taken_for_a_protocol(tmp_path):
-    path = tmp_path / "concat:a%03d.avi"
+def test_a_name_is_never_taken_for_a_protocol(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    path = Path("concat:a%03d.avi")
     path.write_bytes(made.avi(JPEGS, MJPG))
     assert len(read(path)[1]) == 8
 

@@ -156,7 +156,6 @@ class AviVolume:
         return {
             "codec_whitelist": ",".join(CODECS),
             "err_detect": "crccheck+bitstream+buffer+careful+explode",
-            "fflags": "ignidx",  # an index may lead elsewhere than to the next chunk
             "max_pixels": str(self._most_pixels()),
         }
 
