@@ -247,10 +247,26 @@ def test_a_codestream_without_start_or_end_is_refused(tmp_path, syntax, change, 
     refused(path, f"E-DICOM-CODESTREAM .*expected a whole codestream of {SYNTAXES[syntax].name}, found .*{found}")
 
 
-def test_a_jpeg2000_cut_off_but_ended_is_refused(tmp_path):
-    content = damaged(corpus.J2K, lambda code: code[: len(code) * 2 // 3] + b"\xff\xd9")
-    path = write(tmp_path / "a.dcm", PIXELS, syntax=corpus.J2K, content=content)
-    refused(path, "E-DICOM-CODESTREAM .*found tile-parts that do not fill the codestream in frame 1")
+@pytest.mark.parametrize(
+    ("syntax", "message"),
+    [
+        (corpus.LOSSLESS_SV1, "E-DICOM-PIXELS .*found damage that the decoder reports in frame 1"),
+        (corpus.LS, "E-DICOM-PIXELS .*in frame 1"),
+        (corpus.J2K, "E-DICOM-CODESTREAM .*found tile-parts that do not fill the codestream in frame 1"),
+    ],
+)
+def test_a_codestream_cut_off_but_ended_is_refused_without_a_word_on_the_screen(tmp_path, capfd, syntax, message):
+    content = damaged(syntax, lambda code: code[: len(code) * 2 // 3] + b"\xff\xd9")
+    refused(write(tmp_path / "a.dcm", PIXELS, syntax=syntax, content=content), message)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_rle_runs_beyond_the_frame_are_refused_without_a_word_on_the_screen(tmp_path, capfd):
+    content = damaged(corpus.RLE, lambda code: code[:64] + b"\x81\0" * 200 + code[464:])
+    refused(
+        write(tmp_path / "a.dcm", PIXELS, syntax=corpus.RLE, content=content), "E-DICOM-(PIXELS|CODESTREAM) .*frame 1"
+    )
+    assert capfd.readouterr() == ("", "")
 
 
 @pytest.mark.parametrize("syntax", [corpus.LOSSLESS_SV1, corpus.LS, corpus.J2K], ids=lambda uid: SYNTAXES[uid].name)

@@ -13,6 +13,7 @@ from pydicom.uid import UID
 from dmdbt.errors import InputDataError
 from dmdbt.readers.codestreams import CodestreamError, check_rle, describe
 from dmdbt.readers.header import REMEDY, Tags
+from dmdbt.readers.native import captured_errors
 from dmdbt.readers.syntaxes import Syntax
 
 _ITEM, _END = b"\xfe\xff\x00\xe0", b"\xfe\xff\xdd\xe0"
@@ -235,8 +236,19 @@ class Frames:
         """Decode a compressed frame whose own headers agree with the file's."""
         bits, is_offset = self._check_codestream(content, index)
         layout = self._layout
+        codes = self._run_plugin(content, bits, index)
+        if not layout.signed:
+            return codes
+        values = codes.astype(np.int32)
+        sign = 1 << (bits - 1)
+        return (values - sign if is_offset else (values & (sign - 1)) - (values & sign)).astype(np.int16)
+
+    def _run_plugin(self, content: bytes, bits: int, index: int) -> np.ndarray:
+        """Unsigned values; what a decoder raises, warns of or only prints is damage."""
+        layout = self._layout
+        expected = f"expected {layout.rows} x {layout.columns} decodable pixels"
         try:
-            with warnings.catch_warnings():
+            with warnings.catch_warnings(), captured_errors() as printed:
                 warnings.simplefilter("error")
                 codes, _ = get_decoder(UID(self._syntax.uid)).as_array(
                     encapsulate([content], has_bot=False),
@@ -246,16 +258,14 @@ class Frames:
                     decoding_plugin=self._syntax.plugin,
                     **self._options(bits),
                 )
-        except MemoryError:
+                complaint = printed()
+        except (KeyboardInterrupt, SystemExit, MemoryError):
             raise
-        except Exception as exc:  # decoders raise whatever they like, StopIteration included
-            expected = f"expected {layout.rows} x {layout.columns} decodable pixels"
+        except BaseException as exc:  # StopIteration, and the panics of decoders in Rust, which are no Exception
             raise self._error("DICOM-PIXELS", expected, f"{type(exc).__name__} in frame {index + 1}") from exc
-        if not layout.signed:
-            return codes
-        values = codes.astype(np.int32)
-        sign = 1 << (bits - 1)
-        return (values - sign if is_offset else (values & (sign - 1)) - (values & sign)).astype(np.int16)
+        if complaint:
+            raise self._error("DICOM-PIXELS", expected, f"damage that the decoder reports in frame {index + 1}")
+        return codes
 
     def _options(self, bits: int) -> dict[str, Any]:
         """Describe an unsigned frame of the bits of its codestream to pydicom; signs are this module's work."""
