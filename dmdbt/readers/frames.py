@@ -247,22 +247,18 @@ class Frames:
         """Unsigned values; what a decoder raises, warns of or only prints is damage."""
         layout = self._layout
         expected = f"expected {layout.rows} x {layout.columns} decodable pixels"
-        try:
-            with warnings.catch_warnings(), captured_errors() as printed:
-                warnings.simplefilter("error")
-                codes, _ = get_decoder(UID(self._syntax.uid)).as_array(
-                    encapsulate([content], has_bot=False),
-                    index=0,
-                    raw=True,
-                    validate=False,  # it warns of a frame that happens to be as long as one that is not compressed
-                    decoding_plugin=self._syntax.plugin,
-                    **self._options(bits),
-                )
-                complaint = printed()
-        except (KeyboardInterrupt, SystemExit, MemoryError):
-            raise
-        except BaseException as exc:  # StopIteration, and the panics of decoders in Rust, which are no Exception
-            raise self._error("DICOM-PIXELS", expected, f"{type(exc).__name__} in frame {index + 1}") from exc
+        with captured_errors() as printed:
+            try:
+                with warnings.catch_warnings():
+                    warnings.simplefilter("error")
+                    codes, _ = get_decoder(UID(self._syntax.uid)).as_array(
+                        encapsulate([content], has_bot=False), index=0, **self._options(bits)
+                    )
+            except (KeyboardInterrupt, SystemExit, MemoryError):
+                raise
+            except BaseException as exc:  # StopIteration, and the panics of decoders in Rust, which are no Exception
+                raise self._error("DICOM-PIXELS", expected, f"{type(exc).__name__} in frame {index + 1}") from exc
+            complaint = printed()
         if complaint:
             raise self._error("DICOM-PIXELS", expected, f"damage that the decoder reports in frame {index + 1}")
         return codes
@@ -270,6 +266,9 @@ class Frames:
     def _options(self, bits: int) -> dict[str, Any]:
         """Describe an unsigned frame of the bits of its codestream to pydicom; signs are this module's work."""
         return {
+            "raw": True,
+            "validate": False,  # it warns of a frame that happens to be as long as one that is not compressed
+            "decoding_plugin": self._syntax.plugin,
             "rows": self._layout.rows,
             "columns": self._layout.columns,
             "number_of_frames": 1,
