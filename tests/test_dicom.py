@@ -262,6 +262,41 @@ def test_a_codestream_cut_off_but_ended_is_refused_without_a_word_on_the_screen(
     assert capfd.readouterr() == ("", "")
 
 
+def with_predictor(code, number):
+    at = code.index(b"\xff\xda")
+    return code[: at + 7] + bytes([number]) + code[at + 8 :]
+
+
+@pytest.mark.parametrize(
+    ("syntax", "change", "message"),
+    [
+        (corpus.LOSSLESS_SV1, lambda code: with_predictor(code, 4), "found predictor 4, which JPEG Lossless SV1"),
+        (
+            corpus.LOSSLESS_SV1,
+            lambda code: code[:-60] + b"\xff\xc4" + code[-58:],
+            "found a marker FFC4 within the data",
+        ),
+        (corpus.LS, lambda code: code[:-60] + b"\xff\xf8" + code[-58:], "found a marker FFF8 within the data"),
+        (corpus.LS, lambda code: code[:-60] + b"\xff\xd9" + code[-58:], "found a marker FFD9 within the data"),
+    ],
+)
+def test_a_scan_that_its_syntax_forbids_is_refused(tmp_path, syntax, change, message):
+    path = write(tmp_path / "a.dcm", PIXELS, syntax=syntax, content=damaged(syntax, change))
+    refused(path, f"E-DICOM-CODESTREAM .*{message}")
+
+
+def test_another_predictor_is_read_in_the_syntax_that_allows_it(tmp_path):
+    content = damaged(corpus.LOSSLESS_SV1, lambda code: with_predictor(code, 2))
+    path = write(tmp_path / "a.dcm", PIXELS, bits=16, syntax=corpus.LOSSLESS, content=content)
+    assert read_mammogram(path).pixels.shape == PIXELS.shape
+
+
+def test_what_pydicom_only_warns_of_is_refused():
+    with pytest.raises(InputDataError, match="E-DICOM-HEADER .*expected a well-formed NumberOfFrames"):
+        with DicomFile(BUNDLED / "badVR.dcm", Limits()) as dicom:
+            dicom.tags.integer("NumberOfFrames")
+
+
 def test_rle_runs_beyond_the_frame_are_refused_without_a_word_on_the_screen(tmp_path, capfd):
     content = damaged(corpus.RLE, lambda code: code[:64] + b"\x81\0" * 200 + code[464:])
     refused(
