@@ -36,6 +36,13 @@ class Modality(StrEnum):
     DBT = "dbt"
 
 
+class Pairs(StrEnum):
+    """Whether a pair may lack one of its two images."""
+
+    REQUIRE = "require"
+    ALLOW = "allow"
+
+
 class Head(StrEnum):
     """The three classifiers of the paper, in the order of its tables."""
 

@@ -1,9 +1,18 @@
 import pytest
 
-from dmdbt.cohort import Case, read_folds, read_table, write_folds, write_table
+from dmdbt.cohort import (
+    Case,
+    Problem,
+    read_folds,
+    read_quarantined,
+    read_table,
+    write_folds,
+    write_quarantine,
+    write_table,
+)
 from dmdbt.cohort.checks import check_case, summarize
 from dmdbt.errors import InputDataError, IntegrityError, TableError
-from dmdbt.terms import Label, Laterality, View
+from dmdbt.terms import Label, Laterality, Modality, Pairs, View
 from tests.clinic import RAMP, write_avi, write_dicom
 from tests.test_readers import slices
 
@@ -16,9 +25,9 @@ def table(tmp_path, text):
     return path
 
 
-def problems(tmp_path, text):
+def problems(tmp_path, text, pairs=Pairs.ALLOW):
     with pytest.raises(TableError, match="E-TABLE .*file=cases.csv cause=expected a correct table, found") as caught:
-        read_table(table(tmp_path, text))
+        read_table(table(tmp_path, text), pairs)
     return caught.value.__notes__
 
 
@@ -47,7 +56,7 @@ def test_every_problem_of_the_whole_table_is_named(tmp_path):
         + "p1,left,CC,benign,a.dcm,a.avi\n"
         + ",R,LM,cancer,a.dcm,a.avi\n"
         + "p3,R,CC,benign,/etc/a.dcm,../a.avi\n"
-        + "P3,R,CC,benign,a.dcm,\n"
+        + "P3,R,CC,benign,,\n"
         + "p/5,R,CC,benign,a.dcm,a.avi\n",
     )
     assert found == [
@@ -58,10 +67,36 @@ def test_every_problem_of_the_whole_table_is_named(tmp_path):
         "row 3 label: expected benign or malignant, found 'cancer'",
         "row 4 dm: expected a path inside the cohort's folder, found '/etc/a.dcm'",
         "row 4 dbt: expected a path inside the cohort's folder, found '../a.avi'",
-        "row 5 dbt: expected a path inside the cohort's folder, found ''",
+        "row 5 dm: expected a path here or in dbt, found ''",
+        "row 5 dbt: expected a path here or in dm, found ''",
         "row 6 case_id: expected up to 64 letters, digits, dots, underscores and hyphens, found ''",
         "row 5 case_id: expected a name of its own, found 'P3-R-CC' as in row 4",
     ]
+
+
+ONE_EACH = HEADER + "p1,L,CC,benign,a.dcm,\np2,L,CC,benign,,a.avi\np3,L,CC,benign,a.dcm,a.avi\n"
+
+
+def test_a_pair_may_lack_an_image_and_says_which_it_has(tmp_path):
+    cases = read_table(table(tmp_path, ONE_EACH))
+    assert [case.modalities for case in cases] == [(Modality.DM,), (Modality.DBT,), (Modality.DM, Modality.DBT)]
+    assert (cases[0].file(Modality.DBT), cases[1].file(Modality.DM)) == ("", "")
+    write_table(tmp_path / "again.csv", cases)
+    assert read_table(tmp_path / "again.csv") == cases
+
+
+def test_where_pairs_are_required_a_missing_image_is_a_problem_with_its_remedy(tmp_path):
+    remedy = "(for pairs without one, set `pairs: allow` in params.yaml)"
+    assert problems(tmp_path, ONE_EACH, Pairs.REQUIRE) == [
+        f"row 2 dbt: expected a path {remedy}, found ''",
+        f"row 3 dm: expected a path {remedy}, found ''",
+    ]
+
+
+@pytest.mark.parametrize("pairs", Pairs)
+def test_a_row_without_any_image_is_always_a_problem(tmp_path, pairs):
+    found = problems(tmp_path, HEADER + "p1,L,CC,benign,,\n", pairs)
+    assert found == [f"row 2 {c}: expected a path here or in {o}, found ''" for c, o in (("dm", "dbt"), ("dbt", "dm"))]
 
 
 @pytest.mark.parametrize(
@@ -136,3 +171,22 @@ def test_a_case_without_a_fold_stops_the_training(tmp_path, case):
     write_folds(tmp_path / "split.csv", [], [])
     with pytest.raises(IntegrityError, match="E-SPLIT-CASE case=c"):
         read_folds(tmp_path / "split.csv", [case])
+
+
+def test_the_quarantine_counts_cases_and_not_their_problems(tmp_path):
+    found = [Problem(case, role, "X", 'a "cause", long', "Mend it.") for case in "ab" for role in ("dm", "dbt")]
+    write_quarantine(tmp_path / "quarantine.csv", found)
+    assert read_quarantined(tmp_path / "quarantine.csv") == 2
+    assert (tmp_path / "quarantine.csv").read_text().splitlines()[0] == "case,role,code,cause,remedy"
+
+
+def test_an_empty_quarantine_holds_no_case(tmp_path):
+    write_quarantine(tmp_path / "quarantine.csv", [])
+    assert read_quarantined(tmp_path / "quarantine.csv") == 0
+
+
+@pytest.mark.parametrize("text", ["", "case,code\n", "no table\n"])
+def test_a_quarantine_with_other_columns_is_refused(tmp_path, text):
+    (tmp_path / "quarantine.csv").write_text(text)
+    with pytest.raises(IntegrityError, match=r"E-QUARANTINE .*file=quarantine.csv .*case, role, code, cause, remedy"):
+        read_quarantined(tmp_path / "quarantine.csv")

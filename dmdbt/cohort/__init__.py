@@ -5,6 +5,17 @@ again when a reader changes.
 """
 
 from dmdbt.cohort.folds import read_folds, write_folds
+from dmdbt.cohort.quarantine import Problem, read_quarantined, write_quarantine
 from dmdbt.cohort.table import TABLE_NAME, Case, read_table, write_table
 
-__all__ = ["TABLE_NAME", "Case", "read_folds", "read_table", "write_folds", "write_table"]
+__all__ = [
+    "TABLE_NAME",
+    "Case",
+    "Problem",
+    "read_folds",
+    "read_quarantined",
+    "read_table",
+    "write_folds",
+    "write_quarantine",
+    "write_table",
+]

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from dmdbt.errors import TableError
 from dmdbt.files import write_text
-from dmdbt.terms import Label, Laterality, Modality, View
+from dmdbt.terms import Label, Laterality, Modality, Pairs, View
 
 TABLE_NAME = "cases.csv"
 _COLUMNS = ("case_id", "patient_id", "laterality", "view", "label", "dm", "dbt")
@@ -32,7 +32,8 @@ class Case:
     patient_id
         Pseudonym; pairs of one patient are never split between training and testing.
     dm, dbt
-        Paths of the files, relative to the cohort's folder, with forward slashes.
+        Paths of the files, relative to the cohort's folder, with forward slashes; empty where the pair lacks that
+        image. One of them is there.
     """
 
     case_id: str
@@ -43,13 +44,26 @@ class Case:
     dm: str
     dbt: str
 
+    @property
+    def modalities(self) -> tuple[Modality, ...]:
+        """The images that the pair has, in the order of the modality axis."""
+        return tuple(modality for modality in Modality if self.file(modality))
+
     def file(self, modality: Modality) -> str:
-        """Path of the image of one modality, relative to the cohort's folder."""
+        """Path of the image of one modality, relative to the cohort's folder; empty if the pair lacks it."""
         return self.dm if modality is Modality.DM else self.dbt
 
 
-def read_table(path: Path) -> list[Case]:
+def read_table(path: Path, pairs: Pairs = Pairs.ALLOW) -> list[Case]:
     """Read and check a table of pairs. Unknown columns are ignored.
+
+    Parameters
+    ----------
+    path
+        Of the table.
+    pairs
+        Whether a pair may lack an image. The parameter of that name decides it once, when a cohort is checked:
+        whoever reads the checked table takes every pair that is in it.
 
     Returns
     -------
@@ -64,7 +78,7 @@ def read_table(path: Path) -> list[Case]:
     """
     rows = _read_rows(path)
     problems: list[str] = []
-    cases = [_case(row, number, problems) for number, row in enumerate(rows, start=2)]
+    cases = [_case(row, number, pairs, problems) for number, row in enumerate(rows, start=2)]
     problems += _duplicates(cases)
     if problems:
         cause = f"expected a correct table, found {len(problems)} problems"
@@ -105,7 +119,7 @@ def _read_rows(path: Path) -> list[dict[str, str]]:
     return rows
 
 
-def _case(row: dict[str, str], number: int, problems: list[str]) -> Case:
+def _case(row: dict[str, str], number: int, pairs: Pairs, problems: list[str]) -> Case:
     """Make a case of a row, and add what is wrong with it to `problems`."""
 
     def problem(column: str, expected: str) -> None:
@@ -122,9 +136,13 @@ def _case(row: dict[str, str], number: int, problems: list[str]) -> Case:
     case_id = row.get("case_id") or f"{row['patient_id']}-{row['laterality']}-{row['view']}"
     if not _CASE_ID.fullmatch(case_id):
         problem("case_id", "up to 64 letters, digits, dots, underscores and hyphens")
-    for column in ("dm", "dbt"):
-        if not _stays_inside(row[column]):
+    for column, other in (("dm", "dbt"), ("dbt", "dm")):
+        if row[column] and not _stays_inside(row[column]):
             problem(column, "a path inside the cohort's folder")
+        elif not row[column] and not row[other]:
+            problem(column, f"a path here or in {other}")
+        elif not row[column] and pairs is Pairs.REQUIRE:
+            problem(column, "a path (for pairs without one, set `pairs: allow` in params.yaml)")
     return Case(
         case_id=case_id,
         patient_id=row["patient_id"],
