@@ -18,13 +18,14 @@ import torch
 from torch import nn
 
 from dmdbt.cohort import Case
-from dmdbt.cohort.checks import check_case
 from dmdbt.features import Origin, architecture, extract, pretrain, read_copy, read_features, write_features
 from dmdbt.features.backbones import create_classifier, feature_extractor, last_layer
 from dmdbt.heads import HeadSettings, build_head
+from dmdbt.ingest import examine
 from dmdbt.params import Rankpool
 from dmdbt.rankpool import pool_slices, rank_pool, to_uint8
 from dmdbt.readers import (
+    Limits,
     breast_box,
     open_volume,
     read_gray,
@@ -99,10 +100,10 @@ def own_peak() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
-def check(case: Case, *, cohort: Path) -> float:
-    """Seconds of the stage ingest."""
+def check(case: Case, *, cohort: Path, folder: Path) -> float:
+    """Seconds of the stage ingest; `folder` gets ``<case>.json``."""
     start = time.perf_counter()
-    check_case(case, cohort=cohort)
+    examine(case, folder, cohort=cohort, limits=Limits())
     return time.perf_counter() - start
 
 

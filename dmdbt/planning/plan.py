@@ -212,7 +212,7 @@ class _Planner:
     def case_stages(self) -> Iterator[Line]:
         """Ingest to rankpool."""
         s = self.settings
-        yield self._line("ingest", partial(costs.check, cohort=self.cohort), 0)
+        yield self._line("ingest", partial(costs.check, cohort=self.cohort, folder=self.folder), 0)
         mammogram = partial(costs.mammogram, cohort=self.cohort, folder=self.folder, size=s.mammogram.size)
         yield self._line("mammogram", mammogram, len(self.cases) * sizes.mammogram_bytes(s.mammogram.size))
         to_slices = partial(costs.decode, cohort=self.cohort, folder=self.folder, quality=s.decode.quality)
