@@ -1,12 +1,12 @@
 """What can be told of an image by its pixels alone: where the breast is, what it resembles, whether it is blank."""
 
 import numpy as np
+from scipy.ndimage import uniform_filter
 
-from dmdbt.readers import resize
+from dmdbt.readers import breast_box, resize
 from dmdbt.terms import Laterality
 
 _CELLS = 16
-_FLAT = 0.004  # of white: smaller differences between neighboring cells are noise
 _LOPSIDED = 0.05  # of the image's content: by so much one half must exceed the other to tell the side
 _BLANK = 1 / 64  # of white: a slice whose gray levels differ by less shows nothing
 
@@ -34,10 +34,11 @@ def chest_wall_side(image: np.ndarray) -> str:
     return str(Laterality.LEFT if left > right else Laterality.RIGHT)
 
 
-def difference_hash(image: np.ndarray) -> str:
-    """Hash what an image shows: copies in another size, window or compression differ in few of its 256 bits.
+def texture_hash(image: np.ndarray) -> str:
+    """Hash the texture inside the breast: copies in another size, window or compression differ in few of 256 bits.
 
-    A bit tells whether a cell of a 16 x 17 grid is brighter than the one to its right.
+    A bit tells whether a cell of a 16 x 16 grid is brighter than the mean of its eight neighbors. A hash of the whole
+    image would tell the outline of the breast, in which patients are alike.
 
     Parameters
     ----------
@@ -49,8 +50,14 @@ def difference_hash(image: np.ndarray) -> str:
     str
         64 hexadecimal digits.
     """
-    grid = resize(image, _CELLS, _CELLS + 1) / np.iinfo(image.dtype).max
-    return np.packbits(grid[:, :-1] - grid[:, 1:] > _FLAT).tobytes().hex()
+    breast = image[breast_box(image)]
+    if chest_wall_side(image) == Laterality.RIGHT:
+        breast = breast[:, ::-1]
+    rows, columns = breast.shape
+    inner = breast[rows // 5 : rows - rows // 5, columns // 10 : columns - 2 * columns // 5]  # no skin line, no air
+    grid = resize(inner if inner.size else breast, _CELLS + 2, _CELLS + 2)
+    around = (uniform_filter(grid, 3) * 9 - grid) / 8
+    return np.packbits((grid > around)[1:-1, 1:-1]).tobytes().hex()
 
 
 def is_blank(image: np.ndarray) -> bool:

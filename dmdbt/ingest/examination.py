@@ -17,7 +17,7 @@ import numpy as np
 from dmdbt.cohort import Case, Problem
 from dmdbt.errors import InputDataError, IntegrityError, located
 from dmdbt.files import write_json
-from dmdbt.ingest.appearance import chest_wall_side, difference_hash, is_blank
+from dmdbt.ingest.appearance import chest_wall_side, texture_hash, is_blank
 from dmdbt.readers import Limits, open_volume, read_mammogram, volume_files
 from dmdbt.terms import Modality
 
@@ -92,7 +92,7 @@ def _examine_mammogram(path: Path, limits: Limits) -> Facts:
         "stated_laterality": str(provenance.get("stated_laterality", "")),
         "stated_view": str(provenance.get("stated_view", "")),
         "pixels_sha256": hashlib.sha256(mammogram.pixels.tobytes()).hexdigest(),
-        "difference_hash": difference_hash(mammogram.pixels),
+        "texture_hash": texture_hash(mammogram.pixels),
         "side": chest_wall_side(mammogram.pixels),
     }
 
@@ -118,7 +118,7 @@ def _examine_volume(path: Path, limits: Limits) -> Facts:
         "blank_first": _leading(blank),
         "blank_last": _leading(blank[::-1]),
         "pixels_sha256": digest.hexdigest(),
-        "difference_hash": difference_hash(middle),
+        "texture_hash": texture_hash(middle),
         "side": chest_wall_side(middle),
     }
 
