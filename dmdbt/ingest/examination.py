@@ -17,7 +17,7 @@ import numpy as np
 from dmdbt.cohort import Case, Problem
 from dmdbt.errors import InputDataError, IntegrityError, located
 from dmdbt.files import write_json
-from dmdbt.ingest.appearance import chest_wall_side, texture_hash, is_blank
+from dmdbt.ingest.appearance import chest_wall_side, is_blank, texture_hash
 from dmdbt.readers import Limits, open_volume, read_mammogram, volume_files
 from dmdbt.terms import Modality
 
