@@ -176,20 +176,26 @@ def fail_where_something_is_left(number, *, fail):
     return number
 
 
-def test_four_gibibytes_of_address_space_hold_the_readers():
-    script = """
+def test_four_gibibytes_of_address_space_hold_the_readers_and_a_large_volume(tmp_path):
+    with started(READERS, tmp_path) as parent:
+        assert parent.wait(120) == 0
+
+
+READERS = """
 from dmdbt.running import map_cases
 def load(_):
-    import av, numpy, pydicom, PIL.Image, dmdbt.readers
-    return numpy.ones(2**28, numpy.uint8)[-1]
+    import PIL.Image, av, dmdbt.cohort.checks, dmdbt.readers, numpy, pydicom
+    return int(numpy.ones(2**31, numpy.uint8)[-1])
 if __name__ == "__main__":
-    map_cases(load, range(2), description="load", memory=4 * 2**30, preload=["dmdbt.readers"])
+    map_cases(load, range(2), description="load", memory=4 * 2**30, preload=["dmdbt.cohort.checks"])
 """
-    assert run_script(script).wait(120) == 0
 
 
-def run_script(text, *arguments, **options):
-    return subprocess.Popen([sys.executable, "-c", text, *arguments], cwd=Path(__file__).parents[1], **options)
+def started(text, folder, *arguments, **options):
+    """A Python process of its own that runs a script."""
+    (folder / "script.py").write_text(text)
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}
+    return subprocess.Popen([sys.executable, folder / "script.py", *arguments], env=environment, **options)
 
 
 def test_bad_data_is_handed_over_and_left_out_of_the_results():
@@ -221,13 +227,13 @@ def divide(number):
     return 1 / number
 
 
-class Odd(Exception):
+class TwoPartError(Exception):
     def __init__(self, one, two):
-        super().__init__(one)
+        super().__init__(f"{one} {two}")
 
 
-def raise_odd(_):
-    raise Odd(1, 2)
+def raise_in_two_parts(_):
+    raise TwoPartError(1, 2)
 
 
 def give_lambda(_):
@@ -240,7 +246,7 @@ def give_lambda(_):
         (square, [1, lambda: 2], "map_cases: expected an item .number 1. that can be pickled, got: "),
         (lambda number: number, [1], "map_cases: expected a function that can be pickled, got: "),
         (give_lambda, [1], "map_cases: expected a result .function. that can be pickled, got: "),
-        (raise_odd, [1], "Odd: 1"),
+        (raise_in_two_parts, [1], "TwoPartError: 1 2"),
     ],
     ids=["item", "function", "result", "exception"],
 )
@@ -269,11 +275,9 @@ if __name__ == "__main__":
     ids=["Ctrl-C", "interrupt", "kill"],
 )
 def test_a_parent_that_ends_leaves_no_worker_and_no_traceback(tmp_path, send, number, code):
-    (tmp_path / "script.py").write_text(IDLE_PARENT)
     (tmp_path / "pids").mkdir()
-    command = [sys.executable, tmp_path / "script.py", tmp_path / "pids"]
-    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}
-    with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, start_new_session=True) as parent:
+    options = {"stderr": subprocess.PIPE, "start_new_session": True}
+    with started(IDLE_PARENT, tmp_path, tmp_path / "pids", **options) as parent:
         wait_until(lambda: len(list((tmp_path / "pids").iterdir())) == 2)
         workers = [psutil.Process(int(path.name)) for path in (tmp_path / "pids").iterdir()]
         send(parent.pid, number)
