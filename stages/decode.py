@@ -9,12 +9,14 @@ from dmdbt.cohort import Case, read_table
 from dmdbt.errors import located
 from dmdbt.readers import open_volume, write_slices
 from dmdbt.running import Item, make_items, recipe
+from dmdbt.terms import Modality
 from stages._entry import run
 
 
 def main(cohort: Path, cases: Path, output: Path, settings: params.Decode) -> None:
-    """Write a folder ``<case>`` of slices for every case."""
-    items = [Item(c.case_id, c, inputs=(cohort / c.dbt,), outputs=(c.case_id,)) for c in read_table(cases)]
+    """Write a folder ``<case>`` of slices for every case with a volume."""
+    having = [case for case in read_table(cases) if Modality.DBT in case.modalities]
+    items = [Item(c.case_id, c, inputs=(cohort / c.dbt,), outputs=(c.case_id,)) for c in having]
     make_items(
         output,
         items,

@@ -54,7 +54,7 @@ def main(
     backbones: params.Backbones,
     settings: params.Features,
 ) -> None:
-    """Write ``dm/<case>.h5`` and ``dbt/<case>.h5`` for every case."""
+    """Write ``dm/<case>.h5`` and ``dbt/<case>.h5`` for every case that has such an image."""
     job = _Job(
         backbone=backbone,
         resnet_depth=backbones.resnet_depth,
@@ -75,7 +75,7 @@ def main(
             outputs=(f"{modality}/{case.case_id}.h5",),
         )
         for case in read_table(cases)
-        for modality in Modality
+        for modality in case.modalities
     ]
     parameters = asdict(job) | {"weights": None, "device": None}  # what the file is counts, not where it or the work is
     make_items(

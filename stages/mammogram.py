@@ -11,12 +11,14 @@ from dmdbt.cohort import Case, read_table
 from dmdbt.errors import located
 from dmdbt.readers import read_mammogram, resize, write_gray
 from dmdbt.running import Item, make_items, recipe
+from dmdbt.terms import Modality
 from stages._entry import run
 
 
 def main(cohort: Path, cases: Path, output: Path, settings: params.Mammogram) -> None:
-    """Write ``<case>.png`` for every case: the presentation chain, then stretched to a square."""
-    items = [Item(c.case_id, c, inputs=(cohort / c.dm,), outputs=(f"{c.case_id}.png",)) for c in read_table(cases)]
+    """Write ``<case>.png`` for every case with a mammogram: the presentation chain, then stretched to a square."""
+    having = [case for case in read_table(cases) if Modality.DM in case.modalities]
+    items = [Item(c.case_id, c, inputs=(cohort / c.dm,), outputs=(f"{c.case_id}.png",)) for c in having]
     make_items(
         output,
         items,

@@ -35,7 +35,7 @@ from dmdbt.readers import (
     write_slices,
 )
 from dmdbt.running import map_cases, worker_count
-from dmdbt.terms import Head, Modality
+from dmdbt.terms import Head
 
 Subject = TypeVar("Subject")
 Timed = Callable[[Subject], float]  # does its work and returns the seconds that count
@@ -149,7 +149,7 @@ def features(case: Case, *, folder: Path, backbone: Backbone) -> float:
         copies=backbone.copies,
     )
     start = time.perf_counter()
-    for modality in Modality:
+    for modality in case.modalities:
         image = read_gray(folder / modality / f"{case.case_id}.png")
         framed = image[breast_box(image)] if backbone.crop else image
         gray = resize(framed, backbone.size, backbone.size) / np.iinfo(image.dtype).max
@@ -161,7 +161,7 @@ def features(case: Case, *, folder: Path, backbone: Backbone) -> float:
 def loading(case: Case, *, folder: Path, held: bool) -> float:
     """Seconds to read the features of one pair as training does: all copies if they are held, or else one."""
     start = time.perf_counter()
-    for modality in Modality:
+    for modality in case.modalities:
         path = folder / modality / f"{case.case_id}.h5"
         if held:
             read_features(path)
