@@ -4,11 +4,11 @@ import json
 from pathlib import Path
 
 from dmdbt import params
-from dmdbt.cohort import read_table
+from dmdbt.cohort import read_quarantined, read_table
 from dmdbt.evaluation import (
     add_votes,
     best_head,
-    is_complete,
+    is_measured,
     metrics_by_classifier,
     read_probabilities,
     units,
@@ -20,9 +20,18 @@ from stages._entry import run
 
 
 def main(
-    probabilities: Path, cases: Path, weights: Path, predictions: Path, metrics: Path, settings: params.Ensemble
+    probabilities: Path,
+    cases: Path,
+    quarantine: Path,
+    weights: Path,
+    predictions: Path,
+    metrics: Path,
+    settings: params.Ensemble,
 ) -> None:
     """Read the heads' probabilities, write predictions and metrics of one backbone.
+
+    The metrics compare the classifiers on the pairs that all heads have seen; pairs that lack an image or a head are
+    measured apart, as ``incomplete_pairs``. If no pair is complete, all are measured together (`is_measured`).
 
     Parameters
     ----------
@@ -30,6 +39,8 @@ def main(
         CSV file, see `dmdbt.evaluation.read_probabilities`.
     cases
         The cohort's table, which knows the laterality of a pair.
+    quarantine
+        The table of cases that were left out; the metrics have their number, ``quarantined``.
     weights
         JSON file with the provenance of the backbone's weights; copied into the metrics.
     predictions, metrics
@@ -42,20 +53,20 @@ def main(
     write_table(predictions, table)
     side_of = {case.case_id: case.laterality.value for case in read_table(cases)}
     pairs = table.assign(laterality=[side_of[case] for case in table["case_id"]])
-    complete = pairs[is_complete(pairs)]
-    measured = metrics_by_classifier(complete)
+    compared, apart = pairs[is_measured(pairs)], pairs[~is_measured(pairs)]
+    measured = metrics_by_classifier(compared)
     content = measured | {
         "best_head": best_head(measured),
         "units": {
-            "breast": metrics_by_classifier(units(complete, ["patient_id", "laterality"])),
-            "patient": metrics_by_classifier(units(complete, ["patient_id"])),
+            "breast": metrics_by_classifier(units(compared, ["patient_id", "laterality"])),
+            "patient": metrics_by_classifier(units(compared, ["patient_id"])),
         },
         "folds": sorted({int(fold) for fold in table["fold"]}),
+        "quarantined": read_quarantined(quarantine),
         "weights": json.loads(weights.read_text(encoding="utf-8")),
     }
-    incomplete = pairs[~is_complete(pairs)]
-    if len(incomplete):
-        content["incomplete_pairs"] = metrics_by_classifier(incomplete)
+    if len(apart):
+        content["incomplete_pairs"] = metrics_by_classifier(apart)
     write_metrics(metrics, content)
 
 

@@ -28,6 +28,9 @@ from dmdbt.running import Item, compute_device, make_items, recipe
 from dmdbt.terms import Modality
 from stages._entry import run
 
+# What of the readers decides a feature map: another DICOM decoder does not, for it comes before the stored images.
+_CODE = ("dmdbt.features", "dmdbt.readers.breast", "dmdbt.readers.images", "stages.features")
+
 
 @dataclass(frozen=True)
 class _Job:
@@ -54,7 +57,7 @@ def main(
     backbones: params.Backbones,
     settings: params.Features,
 ) -> None:
-    """Write ``dm/<case>.h5`` and ``dbt/<case>.h5`` for every case."""
+    """Write ``dm/<case>.h5`` and ``dbt/<case>.h5`` for every case that has such an image."""
     job = _Job(
         backbone=backbone,
         resnet_depth=backbones.resnet_depth,
@@ -75,14 +78,16 @@ def main(
             outputs=(f"{modality}/{case.case_id}.h5",),
         )
         for case in read_table(cases)
-        for modality in Modality
+        for modality in case.modalities
     ]
     parameters = asdict(job) | {"weights": None, "device": None}  # what the file is counts, not where it or the work is
     make_items(
         output,
         items,
         partial(_cache_features, job=job, images=images),
-        recipe=recipe(["dmdbt.features", "dmdbt.readers", "stages.features"], parameters),
+        recipe=recipe(
+            ["dmdbt.features", "dmdbt.readers.breast", "dmdbt.readers.images", "stages.features"], parameters
+        ),
         description=f"features {backbone}",
         preload=["dmdbt.features"],
         size=lambda _: _size(job),

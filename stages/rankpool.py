@@ -9,19 +9,22 @@ from typing import Any
 import numpy as np
 
 from dmdbt import params
-from dmdbt.cohort import Case, read_table
+from dmdbt.cohort import Case, read_quarantined, read_table
 from dmdbt.errors import located
 from dmdbt.files import write_json
 from dmdbt.rankpool import FLAGS, pool_slices, rank_pool, to_uint8, volume_flags
 from dmdbt.readers import read_slices, slices_shape, write_gray
 from dmdbt.running import Item, make_items, recipe
+from dmdbt.terms import Modality
 from stages._entry import run
 
+# What of the readers decides a dynamic image: the slices are decoded already.
+_CODE = ("dmdbt.rankpool", "dmdbt.readers.slices", "dmdbt.readers.images", "stages.rankpool")
 _CERTIFICATE = ("rho", "lam", "lam_max", "primal", "dual", "gap", "iterations", "misranked")
 
 
-def main(cases: Path, slices: Path, output: Path, metrics: Path, settings: params.Rankpool) -> None:
-    """Write ``<case>.png`` and ``<case>.json`` (weights and certificate) for every case, and a summary."""
+def main(cases: Path, slices: Path, quarantine: Path, output: Path, metrics: Path, settings: params.Rankpool) -> None:
+    """Write ``<case>.png`` and ``<case>.json`` (weights, certificate) for every case with a volume, and a summary."""
     items = [
         Item(
             case.case_id,
@@ -30,16 +33,20 @@ def main(cases: Path, slices: Path, output: Path, metrics: Path, settings: param
             outputs=(f"{case.case_id}.png", f"{case.case_id}.json"),
         )
         for case in read_table(cases)
+        if Modality.DBT in case.modalities
     ]
     make_items(
         output,
         items,
         partial(_pool, slices=slices, settings=settings),
-        recipe=recipe(["dmdbt.rankpool", "dmdbt.readers", "stages.rankpool"], asdict(settings)),
+        recipe=recipe(
+            ["dmdbt.rankpool", "dmdbt.readers.slices", "dmdbt.readers.images", "stages.rankpool"], asdict(settings)
+        ),
         description="rankpool",
         size=partial(_size, slices=slices),
     )
-    write_json(metrics, _summary({item.name: _read(output / f"{item.name}.json") for item in items}))
+    summary = _summary({item.name: _read(output / f"{item.name}.json") for item in items})
+    write_json(metrics, summary | {"quarantined": read_quarantined(quarantine)})
 
 
 def _pool(case: Case, folder: Path, *, slices: Path, settings: params.Rankpool) -> None:
@@ -80,7 +87,7 @@ def _summary(records: dict[str, dict[str, Any]]) -> dict[str, Any]:
     """Counts, the certificates' extremes, and the cases that deserve a look."""
     flagged = {flag: [case_id for case_id, record in records.items() if flag in record["flags"]] for flag in FLAGS}
     summary: dict[str, Any] = {"volumes": len(records), "flagged": flagged}
-    if all("gap" in record for record in records.values()):
+    if records and all("gap" in record for record in records.values()):
         summary["worst_gap"] = max(record["gap"] for record in records.values())
         misranked = sum(record["misranked"] for record in records.values())
         summary["mean_misranked"] = round(misranked / len(records), 6)

@@ -5,9 +5,11 @@ from pathlib import Path
 import pandas as pd
 
 from dmdbt import params
+from dmdbt.cohort import read_quarantined
 from dmdbt.errors import IntegrityError
 from dmdbt.evaluation import (
     is_complete,
+    is_measured,
     metrics_by_classifier,
     plot_tables,
     read_predictions,
@@ -22,8 +24,18 @@ from stages._entry import run
 _SIMULATED = Path("data/phantom/cohort")
 
 
-def main(cohort: Path, predictions: Path, metrics: Path, plots: Path, table: Path, settings: params.Backbones) -> None:
+def main(
+    cohort: Path,
+    predictions: Path,
+    quarantine: Path,
+    metrics: Path,
+    plots: Path,
+    table: Path,
+    settings: params.Backbones,
+) -> None:
     """Read the predictions of the configured backbones, write and print their summary.
+
+    As in the stage ensemble, pairs that lack an image or a head are left out, unless no pair is complete.
 
     Parameters
     ----------
@@ -31,6 +43,8 @@ def main(cohort: Path, predictions: Path, metrics: Path, plots: Path, table: Pat
         The parameter of that name: the table says when it is the simulated one.
     predictions
         Folder with a CSV file per backbone.
+    quarantine
+        The table of cases that were left out; the summary has their number, ``quarantined``.
     metrics
         JSON file to write.
     plots
@@ -43,14 +57,15 @@ def main(cohort: Path, predictions: Path, metrics: Path, plots: Path, table: Pat
     """
     tables = {name: read_predictions(predictions / f"{name}.csv") for name in settings.names}
     _check_same_cases(tables)
-    complete = {name: table[is_complete(table)] for name, table in tables.items()}
-    measured = {name: metrics_by_classifier(table) for name, table in complete.items()}
-    write_metrics(metrics, summary_numbers(measured))
-    for name, points in plot_tables(complete, measured).items():
+    compared = {name: table[is_measured(table)] for name, table in tables.items()}
+    measured = {name: metrics_by_classifier(table) for name, table in compared.items()}
+    quarantined = read_quarantined(quarantine)
+    write_metrics(metrics, summary_numbers(measured) | {"quarantined": quarantined})
+    for name, points in plot_tables(compared, measured).items():
         write_points(plots / f"{name}.csv", points)
     text = "\n".join(
         (
-            _heading(tables[settings.names[0]], simulated=cohort == _SIMULATED),
+            _heading(tables[settings.names[0]], quarantined=quarantined, simulated=cohort == _SIMULATED),
             summary_text(measured),
             f"Next: dvc metrics show, dvc plots show, {metrics.parent}/<backbone>.json, {predictions}/<backbone>.csv",
         )
@@ -59,15 +74,19 @@ def main(cohort: Path, predictions: Path, metrics: Path, plots: Path, table: Pat
     print(text)
 
 
-def _heading(table: pd.DataFrame, *, simulated: bool) -> str:
-    complete = table[is_complete(table)]
+def _heading(table: pd.DataFrame, *, quarantined: int, simulated: bool) -> str:
+    compared = table[is_measured(table)]
     folds = sorted({int(fold) for fold in table["fold"]})
     parts = [
-        f"AUC (accuracy) of {len(complete)} pairs of {complete['patient_id'].nunique()} patients",
+        f"AUC (accuracy) of {len(compared)} pairs of {compared['patient_id'].nunique()} patients",
         f"tested in folds {', '.join(map(str, folds))}",
     ]
-    if len(complete) < len(table):
-        parts.append(f"{len(table) - len(complete)} more pairs lack a modality")
+    if not is_complete(table).any():
+        parts.append("no pair has both modalities and all three heads")
+    if len(compared) < len(table):
+        parts.append(f"{len(table) - len(compared)} more pairs lack a modality or a head")
+    if quarantined:
+        parts.append(f"cases in quarantine: {quarantined}")
     if simulated:
         parts.append("simulated cohort")
     return "; ".join(parts)

@@ -74,12 +74,15 @@ def main(
     heads: params.Heads,
     settings: params.Train,
 ) -> None:
-    """Write the heads of every tested fold, the probabilities of its test pairs, and the learning curves."""
+    """Write the heads of every tested fold, the probabilities of its test pairs, and the learning curves.
+
+    A head that no pair of a fold's training can teach both classes is no file there, no curve, and an empty cell.
+    """
     table = read_table(cases)
     head_settings = HeadSettings(
         None if heads.filters == "backbone" else heads.filters, tuple(heads.hidden), heads.dropout
     )
-    _, shape = read_origin(features / Modality.DM / f"{table[0].case_id}.h5")
+    _, shape = read_origin(features / table[0].modalities[0] / f"{table[0].case_id}.h5")
     device = compute_device()
     needed = training_bytes(shape, **vars(head_settings))
     at_once, threads = training_width(len(folds.test_folds), needed, device)
@@ -109,6 +112,7 @@ def main(
         )
         for fold in folds.test_folds:
             _checkpoint(fold, job).remove()
+    _report_untrained(backbone, folds.test_folds, [{str(row["head"]) for row in curves} for _, curves in results])
     tested = [row for rows, _ in results for row in rows]
     write_text(probabilities, _csv(sorted(tested, key=lambda row: row["case_id"])))
     write_text(history, _csv([row for _, rows in results for row in rows]))
@@ -131,7 +135,8 @@ def _train_fold(fold: int, *, job: _Job) -> tuple[list[Row], list[Row]]:
     device = torch.device(job.device)
     targets = np.array([case.label.target for case in job.cases])
     case_ids = [case.case_id for case in job.cases]
-    features = open_features(job.features, case_ids, targets, memory=job.memory, device=device)
+    present = np.array([[modality in case.modalities for modality in Modality] for case in job.cases])
+    features = open_features(job.features, case_ids, targets, memory=job.memory, device=device, present=present)
     settings = TrainSettings(
         epochs=job.settings.epochs,
         batch_size=job.settings.batch_size,
@@ -147,12 +152,20 @@ def _train_fold(fold: int, *, job: _Job) -> tuple[list[Row], list[Row]]:
     probs = predict(networks, features, test, device=device)
     for head, network in networks.items():
         _save(job.models / f"fold{fold}", head, network, job.heads, features)
+    seen = {head: features.having(head.modalities) for head in networks}
     tested: list[Row] = []
     for position, pair in enumerate(test):
         case = job.cases[int(pair)]
+        found = {head: float(probs[head][position]) for head in networks if seen[head][pair]}
         row: Row = {"case_id": case.case_id, "patient_id": case.patient_id, "label": str(case.label), "fold": fold}
-        tested.append(row | {f"p_{head}": float(probs[head][position]) for head in Head})
+        tested.append(row | {f"p_{head}": found.get(head, "") for head in Head})
     return tested, [{"backbone": job.backbone, "fold": fold, **row} for row in history]
+
+
+def _report_untrained(backbone: str, folds: Sequence[int], trained: Sequence[set[str]]) -> None:
+    for fold, heads in zip(folds, trained, strict=True):
+        for head in (head for head in Head if head not in heads):
+            print(f"train {backbone}: fold {fold} has no {head} head: no benign or no malignant pair has its images")
 
 
 def _save(folder: Path, head: Head, network: nn.Module, settings: HeadSettings, features: FeatureSet) -> None:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from dmdbt import params
+from dmdbt.cohort import Problem, write_quarantine
 from dmdbt.errors import InputDataError, IntegrityError
 from dmdbt.evaluation import classifier_metrics
 from stages import ensemble, split, summary
@@ -54,7 +55,13 @@ def probabilities(cases):
     return rows
 
 
-def run_ensemble(folder: Path, cases, probabilities, backbone="alexnet"):
+def quarantine(folder: Path, n_cases=0):
+    problems = [Problem(f"z{n}", role, "X", "damage", "Mend it.") for n in range(n_cases) for role in ("dm", "dbt")]
+    write_quarantine(folder / "quarantine.csv", problems)
+
+
+def run_ensemble(folder: Path, cases, probabilities, backbone="alexnet", *, quarantined=0, settings=WEIGHTS):
+    quarantine(folder, quarantined)
     write_rows(folder / "cases.csv", cases)
     write_rows(folder / f"{backbone}.csv", probabilities)
     (folder / "weights.json").write_text(json.dumps(PROVENANCE))
@@ -62,10 +69,11 @@ def run_ensemble(folder: Path, cases, probabilities, backbone="alexnet"):
     ensemble.main(
         probabilities=folder / f"{backbone}.csv",
         cases=folder / "cases.csv",
+        quarantine=folder / "quarantine.csv",
         weights=folder / "weights.json",
         predictions=predictions,
         metrics=metrics,
-        settings=WEIGHTS,
+        settings=settings,
     )
     return predictions, metrics
 
@@ -74,6 +82,7 @@ def run_summary(folder: Path, *, names=("alexnet",), cohort="data/other"):
     summary.main(
         cohort=Path(cohort),
         predictions=folder / "predictions",
+        quarantine=folder / "quarantine.csv",
         metrics=folder / "metrics" / "summary.json",
         plots=folder / "plots",
         table=folder / "metrics" / "summary.txt",
@@ -133,6 +142,7 @@ def test_metrics_are_those_of_the_written_predictions_in_six_digits(tmp_path, ca
     assert content["weights"] == PROVENANCE
     assert content["folds"] == [0, 1]
     assert "incomplete_pairs" not in content
+    assert content["quarantined"] == 0
 
 
 def test_a_unit_has_the_mean_probability_and_is_malignant_if_one_pair_is(tmp_path, cases, probabilities):
@@ -172,6 +182,56 @@ def test_pairs_without_a_modality_are_voted_on_and_reported_apart(tmp_path, case
     assert alone["decision_ensemble"] == alone["decision_dm"]
 
 
+def test_where_no_pair_is_complete_all_pairs_are_measured_and_the_summary_says_so(
+    tmp_path, cases, probabilities, capsys
+):
+    for number, row in enumerate(probabilities):
+        row["p_dm_dbt"] = row["p_dbt" if number % 2 else "p_dm"] = ""
+    content = json.loads(run_ensemble(tmp_path, cases, probabilities)[1].read_text())
+    n = len(cases)
+    assert [content[name]["n"] for name in (*HEADS, "ensemble")] == [n // 2, n - n // 2, 0, n]
+    assert "incomplete_pairs" not in content
+    run_summary(tmp_path)
+    heading = capsys.readouterr().out.splitlines()[0]
+    assert heading.startswith(f"AUC (accuracy) of {n} pairs of 30 patients;")
+    assert "no pair has both modalities and all three heads" in heading
+    summary_of = json.loads((tmp_path / "metrics" / "summary.json").read_text())["alexnet"]
+    assert summary_of["auc"] == content["ensemble"]["auc"]
+    drawn = {row["classifier"] for row in read_rows(tmp_path / "plots" / "roc.csv")}
+    assert drawn == {"dm", "dbt", "ensemble"}
+
+
+def test_a_head_that_one_fold_could_not_train_leaves_the_pairs_of_that_fold_apart(tmp_path, cases, probabilities):
+    for row in probabilities:
+        if row["fold"] == 0:
+            row["p_dm_dbt"] = ""
+    content = json.loads(run_ensemble(tmp_path, cases, probabilities)[1].read_text())
+    assert content["folds"] == [0, 1]
+    n_apart = sum(row["fold"] == 0 for row in probabilities)
+    assert content["incomplete_pairs"]["ensemble"]["n"] == n_apart
+    assert content["ensemble"]["n"] == len(cases) - n_apart
+
+
+def test_every_metrics_file_and_the_heading_have_the_number_of_quarantined_cases(
+    tmp_path, cases, probabilities, capsys
+):
+    content = json.loads(run_ensemble(tmp_path, cases, probabilities, quarantined=3)[1].read_text())
+    run_summary(tmp_path)
+    summary_of = json.loads((tmp_path / "metrics" / "summary.json").read_text())
+    assert (content["quarantined"], summary_of["quarantined"]) == (3, 3)
+    assert "cases in quarantine: 3" in capsys.readouterr().out.splitlines()[0]
+    quarantine(tmp_path)
+    run_summary(tmp_path)
+    assert "quarantine" not in capsys.readouterr().out.splitlines()[0]
+
+
+def test_a_pair_whose_heads_have_no_weight_is_named(tmp_path, cases, probabilities):
+    probabilities[3] |= {"p_dm": "", "p_dm_dbt": ""}
+    settings = params.Ensemble({"dm": 1.0, "dbt": 0.0, "dm_dbt": 1.0})
+    with pytest.raises(InputDataError, match=f"VOTE-NONE case={probabilities[3]['case_id']} .*ensemble.weights"):
+        run_ensemble(tmp_path, cases, probabilities, settings=settings)
+
+
 @pytest.mark.parametrize("cell", ["nan", "1.5", "-0.1", "inf", "much"])
 def test_a_cell_that_is_no_probability_is_named(tmp_path, cases, probabilities, cell):
     probabilities[3]["p_dbt"] = cell
@@ -196,7 +256,7 @@ def test_the_summary_has_three_numbers_of_each_configured_backbone(tmp_path, cas
     metrics = {name: run_ensemble(tmp_path, cases, probabilities, name)[1] for name in ("alexnet", "resnet", "old")}
     run_summary(tmp_path, names=("resnet", "alexnet"))
     content = json.loads((tmp_path / "metrics" / "summary.json").read_text())
-    assert content.keys() == {"alexnet", "resnet"}
+    assert content.keys() == {"alexnet", "resnet", "quarantined"}
     of_stage = json.loads(metrics["alexnet"].read_text())
     expected = {key: of_stage["ensemble"][key] for key in ("acc", "auc")}
     assert content["alexnet"] == expected | {"best_head_auc": of_stage["best_head"]["auc"]}
@@ -233,21 +293,26 @@ def test_the_plots_are_long_tables_that_agree_with_the_metrics(tmp_path, cases, 
         assert sum(counts.values()) == len(cases)
 
 
-@pytest.mark.parametrize("lacking", ["class", "modality"])
-def test_what_is_undefined_is_a_dash_and_no_number(tmp_path, cases, probabilities, capsys, lacking):
+def test_what_is_undefined_is_a_dash_and_no_number(tmp_path, cases, probabilities, capsys):
     for case, row in zip(cases, probabilities, strict=True):
-        if lacking == "class":
-            case["label"] = row["label"] = "benign"
-        else:
-            row["p_dbt"] = row["p_dm_dbt"] = ""
+        case["label"] = row["label"] = "benign"
     run_ensemble(tmp_path, cases, probabilities)
     run_summary(tmp_path)
     content = json.loads((tmp_path / "metrics" / "summary.json").read_text())
-    assert content["alexnet"].keys() == ({"acc"} if lacking == "class" else set())
+    assert content["alexnet"].keys() == {"acc"}
     text = capsys.readouterr().out
     assert text.splitlines()[2].endswith("-")
-    assert (f"{len(cases)} more pairs lack a modality" in text) is (lacking == "modality")
+    assert "lack a modality" not in text
     assert read_rows(tmp_path / "plots" / "roc.csv") == []
+
+
+def test_the_heading_counts_the_pairs_that_are_left_out(tmp_path, cases, probabilities, capsys):
+    probabilities[0]["p_dbt"] = probabilities[0]["p_dm_dbt"] = ""
+    run_ensemble(tmp_path, cases, probabilities)
+    run_summary(tmp_path)
+    heading = capsys.readouterr().out.splitlines()[0]
+    assert f"{len(cases) - 1} pairs" in heading
+    assert "1 more pairs lack a modality or a head" in heading
 
 
 def test_backbones_that_tested_other_cases_are_not_compared(tmp_path, cases, probabilities):

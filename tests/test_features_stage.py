@@ -1,6 +1,6 @@
 """The stage on real files; a backbone with random weights, whose features mean nothing."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -89,6 +89,13 @@ def test_a_case_has_the_same_bytes_whatever_the_rest_of_the_cohort(clinic, tmp_p
     assert sorted(everything) == [f"{modality}/{name}.h5" for modality in ("dbt", "dm") for name in "abc"]
     alone = clinic.run(tmp_path / "alone", clinic.cases[1:2])
     assert alone == {name: everything[name] for name in ("dm/b.h5", "dbt/b.h5")}
+
+
+def test_a_pair_has_features_of_the_images_that_it_has(clinic, tmp_path):
+    a, b, c = clinic.cases
+    found = clinic.run(tmp_path / "some", [a, replace(b, dm=""), replace(c, dbt="")])
+    assert sorted(found) == ["dbt/a.h5", "dbt/b.h5", "dm/a.h5", "dm/c.h5"]
+    assert found.items() <= clinic.run(tmp_path / "all").items()
 
 
 def test_images_that_share_a_forward_pass_have_their_own_features(clinic, tmp_path):

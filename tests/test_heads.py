@@ -45,7 +45,7 @@ def feature_set(n_pairs=40, signal=(2.0, 2.0), seed=0):
         array[..., 0] += strength * (2 * targets[:, None, None, None] - 1)
         maps[modality] = torch.from_numpy(array.astype(np.float16))
     case_ids = tuple(f"case{number}" for number in range(n_pairs))
-    return FeatureSet(Path("nowhere"), case_ids, targets, ORIGIN, (4, 3, 3), maps)
+    return FeatureSet(Path("nowhere"), case_ids, targets, ORIGIN, (4, 3, 3), maps, np.ones((n_pairs, 2), bool))
 
 
 # Networks
@@ -264,7 +264,7 @@ def test_batches_have_the_chosen_pairs_and_copies_on_their_axes():
 
 def test_features_that_do_not_fit_into_memory_give_the_same_bits_from_the_store(tmp_path):
     features = feature_set()
-    from_store = stored(tmp_path, features, memory=feature_bytes(40, 2, (4, 3, 3)) - 1)
+    from_store = stored(tmp_path, features, memory=feature_bytes(80, 2, (4, 3, 3)) - 1)
     in_memory = open_features(tmp_path, features.case_ids, features.targets, memory=1e9, device=CPU)
     assert from_store.maps is None
     assert in_memory.maps is not None

@@ -232,10 +232,18 @@ def test_a_disk_without_room_is_told_before_the_work(tmp_path, sources):
     assert {path.name for path in (tmp_path / "out").iterdir()} == {"journal.jsonl"}
 
 
-@pytest.mark.parametrize("names", ["", "aa"])
-def test_no_item_or_one_of_the_same_name_is_refused(tmp_path, names):
-    items = [Item(name, None, inputs=(), outputs=(name,)) for name in names]
-    with pytest.raises(ValueError, match=f"make_items: expected .* names and outputs of their own, got {len(names)}"):
+def test_without_items_the_folder_holds_its_manifest_alone(tmp_path, sources):
+    make(tmp_path / "used", sources)
+    for name, removed in (("used", 4 * 4), ("new", 0)):
+        account = make_items(tmp_path / name, [], copy_loudly, recipe="1", description="toy")
+        assert account == Account(computed=0, restored=0, kept=0, removed=removed)
+        assert [path.name for path in (tmp_path / name).iterdir()] == ["manifest.json"]
+    assert contents(tmp_path / "new") == contents(tmp_path / "used")
+
+
+def test_two_items_of_the_same_name_are_refused(tmp_path):
+    items = [Item(name, None, inputs=(), outputs=(name,)) for name in "aa"]
+    with pytest.raises(ValueError, match="make_items: expected .* names and outputs of their own, got 2 items"):
         make_items(tmp_path / "out", items, copy_loudly, recipe="1", description="toy")
 
 

@@ -9,7 +9,7 @@ import yaml
 
 from dmdbt import params
 from dmdbt.__main__ import SETTINGS, main
-from dmdbt.cohort import Case, write_table
+from dmdbt.cohort import Case, write_quarantine, write_table
 from dmdbt.errors import SurroundingsError
 from dmdbt.heads import HeadSettings
 from dmdbt.params import read
@@ -60,7 +60,15 @@ def run_stages(folder):
     split.main(cases, data / "split.csv", settings.split)
     mammogram.main(cohort, cases, data / "mammogram", settings.mammogram)
     decode.main(cohort, cases, data / "decode", settings.decode)
-    rankpool.main(cases, data / "decode", data / "rankpool", folder / "rankpool.json", settings.rankpool)
+    write_quarantine(folder / "quarantine.csv", [])
+    rankpool.main(
+        cases,
+        data / "decode",
+        folder / "quarantine.csv",
+        data / "rankpool",
+        folder / "rankpool.json",
+        settings.rankpool,
+    )
     file = data / "weights@alexnet/alexnet.safetensors"
     weights.main("alexnet", file, file.with_suffix(".json"), settings.backbones, settings.weights)
     features.main(

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from dmdbt import params
-from dmdbt.cohort import Case, write_table
+from dmdbt.cohort import Case, Problem, write_quarantine, write_table
 from dmdbt.errors import DmdbtError, InputDataError, IntegrityError
 from dmdbt.files import sha256, write_json
 from dmdbt.rankpool import pool_slices, rank_pool, solver, to_uint8
@@ -42,14 +42,26 @@ def store(folder: Path, images, **changes):
     write_json(folder / "manifest.json", manifest | changes)
 
 
-def run(folder: Path, settings=SETTINGS, volumes=VOLUMES):
+def run(folder: Path, settings=SETTINGS, volumes=VOLUMES, quarantined=()):
     """Files of the cases and the metrics, as bytes and as JSON."""
     for case_id, slices in volumes.items():
         if not (folder / "slices" / case_id).exists():
             store(folder / "slices" / case_id, slices)
     write_table(folder / "cases.csv", [case(case_id) for case_id in volumes])
+    write_quarantine(folder / "quarantine.csv", quarantined)
+    return run_on_table(folder, settings)
+
+
+def run_on_table(folder: Path, settings=SETTINGS):
     metrics = folder / "metrics.json"
-    rankpool.main(folder / "cases.csv", folder / "slices", folder / "dynamic", metrics, settings)
+    rankpool.main(
+        cases=folder / "cases.csv",
+        slices=folder / "slices",
+        quarantine=folder / "quarantine.csv",
+        output=folder / "dynamic",
+        metrics=metrics,
+        settings=settings,
+    )
     files = [path for path in (folder / "dynamic").iterdir() if path.name != "manifest.json"]
     return {path.name: path.read_bytes() for path in files}, json.loads(metrics.read_text())
 
@@ -75,6 +87,31 @@ def test_the_summary_has_the_worst_gap_the_misranked_pairs_and_the_flagged_cases
     assert metrics["worst_gap"] == max(pooling.gap for pooling in poolings)
     assert metrics["mean_misranked"] == pytest.approx(np.mean([p.misranked for p in poolings]), abs=1e-6)
     assert metrics["flagged"] == {"blank_border": ["b", "c"], "constant": ["c"], "few_slices": ["d"]}
+
+
+def test_the_summary_counts_the_quarantined_cases(tmp_path):
+    problems = [Problem("z", role, "DM-NOT-DICOM", "damage", "Mend it.") for role in ("dm", "dbt")]
+    assert run(tmp_path / "one", volumes={"d": VOLUMES["d"]}, quarantined=problems)[1]["quarantined"] == 1
+    assert run(tmp_path / "none", volumes={"d": VOLUMES["d"]})[1]["quarantined"] == 0
+
+
+def test_a_cohort_without_volumes_has_an_empty_folder_and_a_summary_of_nothing(tmp_path):
+    write_table(tmp_path / "cases.csv", [replace(case("a"), dbt="")])
+    write_quarantine(tmp_path / "quarantine.csv", [])
+    files, metrics = run_on_table(tmp_path)
+    assert files == {}
+    assert (tmp_path / "dynamic/manifest.json").is_file()
+    assert metrics == {
+        "volumes": 0,
+        "quarantined": 0,
+        "flagged": {"blank_border": [], "constant": [], "few_slices": []},
+    }
+
+
+def test_a_pair_without_a_volume_is_left_out(tmp_path):
+    expected = run(tmp_path, volumes={"a": VOLUMES["a"]})
+    write_table(tmp_path / "cases.csv", [case("a"), replace(case("m"), dbt="")])
+    assert run_on_table(tmp_path) == expected
 
 
 def test_neither_workers_nor_the_order_of_cases_change_a_byte(tmp_path, monkeypatch):
@@ -109,7 +146,7 @@ def test_an_image_in_gray_levels_is_stored_in_gray_levels(tmp_path, pooler):
         "slice_order",
         "flags",
     }
-    assert set(metrics) == {"volumes", "flagged"}
+    assert set(metrics) == {"volumes", "flagged", "quarantined"}
 
 
 @pytest.mark.parametrize("pooler", ["std", "svr"])

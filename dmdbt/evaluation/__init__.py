@@ -9,7 +9,15 @@ from dmdbt.evaluation.files import (
     write_table,
 )
 from dmdbt.evaluation.metrics import classifier_metrics, expected_calibration_error
-from dmdbt.evaluation.predictions import CLASSIFIERS, add_votes, best_head, is_complete, metrics_by_classifier, units
+from dmdbt.evaluation.predictions import (
+    CLASSIFIERS,
+    add_votes,
+    best_head,
+    is_complete,
+    is_measured,
+    metrics_by_classifier,
+    units,
+)
 from dmdbt.evaluation.splits import assign_folds
 from dmdbt.evaluation.summary import plot_tables, summary_numbers, summary_text
 from dmdbt.evaluation.voting import Vote, decide, majority_vote
@@ -24,6 +32,7 @@ __all__ = [
     "decide",
     "expected_calibration_error",
     "is_complete",
+    "is_measured",
     "majority_vote",
     "metrics_by_classifier",
     "plot_tables",

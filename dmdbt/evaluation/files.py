@@ -22,7 +22,8 @@ def read_probabilities(path: Path) -> pd.DataFrame:
     -------
     DataFrame
         Text columns ``case_id``, ``patient_id``, ``label``, ``fold``; float64 columns ``p_dm``, ``p_dbt`` and
-        ``p_dm_dbt``, NaN where the cell is empty: the pair lacks a modality of that head. Sorted by ``case_id``.
+        ``p_dm_dbt``, NaN where the cell is empty: the pair lacks a modality of that head, or the
+        fold could not train it. Sorted by ``case_id``.
 
     Raises
     ------
@@ -38,7 +39,7 @@ def read_probabilities(path: Path) -> pd.DataFrame:
             case=unseen["case_id"].iloc[0],
             file=path.name,
             cause="expected the probability of at least one head, got none",
-            remedy="Give the case a mammogram or a volume, or take it out of the cohort.",
+            remedy="Give the case an image whose head can be trained, or take it out of the cohort.",
         )
     return table
 

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from dmdbt.errors import InputDataError
 from dmdbt.evaluation.metrics import Metrics, classifier_metrics, ranking_auc
 from dmdbt.evaluation.voting import decide, majority_vote
 from dmdbt.terms import Head, Label
@@ -29,16 +30,31 @@ def add_votes(table: pd.DataFrame, weights: Mapping[Head, float]) -> pd.DataFram
     DataFrame
         In addition ``vote_fraction`` and ``p_ensemble`` (`Vote.fraction`, `Vote.mean`), and ``decision_<classifier>``
         for each of `CLASSIFIERS`: ``benign``, ``malignant``, or empty where the head cannot run.
+
+    Raises
+    ------
+    InputDataError
+        A pair has probabilities of such heads alone as have no weight.
     """
     total = sum(weights[head] for head in Head)
+    _check_votes(table, weights)
     vote = majority_vote(table[[f"p_{head}" for head in Head]], [weights[head] / total for head in Head])
     voted = _with_decisions(table.assign(vote_fraction=vote.fraction, p_ensemble=vote.mean))
     return voted.assign(decision_ensemble=_words(vote.decisions))
 
 
 def is_complete(table: pd.DataFrame) -> pd.Series:
-    """Return which pairs have both modalities, so that every head has a probability."""
+    """Return which pairs have a probability of every head: both modalities, and a fold that trained all heads."""
     return table[[f"p_{head}" for head in Head]].notna().all(axis=1)
+
+
+def is_measured(table: pd.DataFrame) -> pd.Series:
+    """Return the pairs on which classifiers are compared: the complete ones, so that all are measured on the same.
+
+    Where no pair is complete, as in a cohort without volumes, there is nothing to compare, and it is all pairs.
+    """
+    complete = is_complete(table)
+    return complete if complete.any() else pd.Series(data=True, index=table.index)
 
 
 def units(table: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
@@ -87,6 +103,18 @@ def best_head(metrics: Mapping[str, Metrics]) -> dict[str, str | float]:
 def targets(table: pd.DataFrame) -> pd.Series:
     """Return 1 for malignant, 0 for benign."""
     return table["label"].map(lambda label: Label(label).target).astype("int64")
+
+
+def _check_votes(table: pd.DataFrame, weights: Mapping[Head, float]) -> None:
+    voters = [f"p_{head}" for head in Head if weights[head] > 0]
+    silent = table[table[voters].isna().all(axis=1)]
+    if len(silent):
+        raise InputDataError(
+            "VOTE-NONE",
+            case=silent["case_id"].iloc[0],
+            cause="expected a probability of at least one head with a weight, got none",
+            remedy="Give every head a positive weight in ensemble.weights of params.yaml.",
+        )
 
 
 def _with_decisions(table: pd.DataFrame) -> pd.DataFrame:

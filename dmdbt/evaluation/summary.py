@@ -36,10 +36,11 @@ def plot_tables(predictions: Mapping[str, pd.DataFrame], metrics: BackboneMetric
     tables: dict[str, list[pd.DataFrame]] = {"roc": [], "pr": [], "confusion": []}
     for backbone, table in predictions.items():
         for classifier in CLASSIFIERS:
-            probs = table[f"p_{classifier}"]
+            rows = table[table[f"p_{classifier}"].notna()]
+            probs = rows[f"p_{classifier}"]
             parts = {
-                "roc": roc_points(targets(table), probs),
-                "pr": precision_recall_points(targets(table), probs),
+                "roc": roc_points(targets(rows), probs),
+                "pr": precision_recall_points(targets(rows), probs),
                 "confusion": _confusion(metrics[backbone][classifier]),
             }
             for name, part in parts.items():

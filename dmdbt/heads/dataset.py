@@ -23,7 +23,7 @@ _AHEAD = 3  # batches that are read before they are asked for
 
 @dataclass(frozen=True)
 class FeatureSet:
-    """The feature maps of both modalities. Where they are changes no bit of a batch.
+    """The feature maps of N pairs, some of which may lack a modality. Where they are changes no bit of a batch.
 
     Attributes
     ----------
@@ -36,7 +36,10 @@ class FeatureSet:
     shape
         (C, H, W) of one feature map.
     maps
-        Per modality float16, shape (N, A, H, W, C) with A augmented copies; None if they are read as needed.
+        Per modality float16, shape (N_m, A, H, W, C) with A augmented copies of the N_m pairs that have it, in their
+        order; None if they are read as needed.
+    present
+        bool, shape (N, M): which pair has which modality.
     """
 
     folder: Path
@@ -45,6 +48,7 @@ class FeatureSet:
     origin: Origin
     shape: tuple[int, int, int]
     maps: dict[Modality, Tensor] | None
+    present: np.ndarray
 
     @property
     def n_copies(self) -> int:
@@ -56,40 +60,64 @@ class FeatureSet:
         """Index of the copy that is not augmented."""
         return self.origin.copies.index("original")
 
-    def batches(self, samples: Iterable[Samples], device: torch.device) -> Iterator[Tensor]:
+    def having(self, modalities: Iterable[Modality]) -> np.ndarray:
+        """Return which pairs have all of some modalities: bool, shape (N,)."""
+        return np.asarray(self.present[:, _axis(modalities)].all(axis=1))
+
+    def batches(
+        self, samples: Iterable[Samples], device: torch.device, modalities: Sequence[Modality] = tuple(Modality)
+    ) -> Iterator[Tensor]:
         """Yield one batch per pair of arrays (pairs, copies), both int of shape (N,), in their order.
 
-        A batch is float32 of shape (N, C, H, W, M) on `device`. In memory M is first and C last: each modality is a
-        tensor with channels last, ready for a convolution, and nothing is copied to separate or to join them.
+        A batch is float32 of shape (N, C, H, W, M) on `device`, for M `modalities` that all these pairs have. In
+        memory M is first and C last: each modality is a tensor with channels last, ready for a convolution, and
+        nothing is copied to separate or to join them.
         """
-        maps = self.maps
-        found = self._read_ahead(samples) if maps is None else (_gathered(maps, *chosen) for chosen in samples)
+        if self.maps is None:
+            found = self._read_ahead(samples, modalities)
+        else:
+            found = (self._gathered(*chosen, self.maps, modalities) for chosen in samples)
         for batch in found:  # float16 (M, N, H, W, C)
             pinned = batch.pin_memory() if batch.device.type == "cpu" != device.type else batch
             yield pinned.to(device, non_blocking=True).float().permute(1, 4, 2, 3, 0)
 
-    def _read_ahead(self, samples: Iterable[Samples]) -> Iterator[Tensor]:
+    def _read_ahead(self, samples: Iterable[Samples], modalities: Sequence[Modality]) -> Iterator[Tensor]:
         """Read by threads: reading and unpacking release Python's lock."""
         waiting: deque[Future[Tensor]] = deque()
         with ThreadPoolExecutor(_READERS) as readers:
             for chosen in samples:
-                waiting.append(readers.submit(self._read, *chosen))
+                waiting.append(readers.submit(self._read, *chosen, modalities))
                 if len(waiting) > _AHEAD:
                     yield waiting.popleft().result()
             while waiting:
                 yield waiting.popleft().result()
 
-    def _read(self, pairs: np.ndarray, copies: np.ndarray) -> Tensor:
+    def _read(self, pairs: np.ndarray, copies: np.ndarray, modalities: Sequence[Modality]) -> Tensor:
         channels, rows, columns = self.shape
-        batch = torch.empty(len(Modality), len(pairs), rows, columns, channels, dtype=torch.float16)
-        for (m, modality), n in product(enumerate(Modality), range(len(pairs))):
+        batch = torch.empty(len(modalities), len(pairs), rows, columns, channels, dtype=torch.float16)
+        for (m, modality), n in product(enumerate(modalities), range(len(pairs))):
             maps = read_copy(_path(self.folder, modality, self.case_ids[pairs[n]]), int(copies[n]))
             batch[m, n] = torch.from_numpy(maps).movedim(0, -1)
         return batch
 
+    def _gathered(
+        self, pairs: np.ndarray, copies: np.ndarray, maps: dict[Modality, Tensor], modalities: Sequence[Modality]
+    ) -> Tensor:
+        device = maps[modalities[0]].device
+        # Only pairs that have a modality have a row in its maps.
+        rows = (np.cumsum(self.present, axis=0) - 1)[pairs][:, _axis(modalities)].T
+        places, columns = torch.from_numpy(rows).to(device), torch.from_numpy(copies).to(device)
+        return torch.stack([maps[modality][places[m], columns] for m, modality in enumerate(modalities)])
+
 
 def open_features(
-    folder: Path, case_ids: Sequence[str], targets: np.ndarray, *, memory: float, device: torch.device
+    folder: Path,
+    case_ids: Sequence[str],
+    targets: np.ndarray,
+    *,
+    memory: float,
+    device: torch.device,
+    present: np.ndarray | None = None,
 ) -> FeatureSet:
     """Open the stored feature maps of the named cases, and read them if they fit into memory.
 
@@ -103,28 +131,35 @@ def open_features(
         Bytes that they may take. If they need more, batches are read from the store.
     device
         Where they are kept if they fit into half of its free memory; else in that of the CPU.
+    present
+        bool, shape (N, M): which case has which modality; without it, each has both.
 
     Raises
     ------
     IntegrityError
         A file is missing or damaged, or was not made like the first one.
     """
-    origin, shape = _common_origin(folder, case_ids)
-    size = feature_bytes(len(case_ids), len(origin.copies), shape)
-    maps = _read_all(folder, case_ids, len(origin.copies), shape) if size <= memory else None
+    present = np.ones((len(case_ids), len(Modality)), bool) if present is None else present
+    names = {
+        modality: [case_id for case_id, has in zip(case_ids, having, strict=True) if has]
+        for modality, having in zip(Modality, present.T, strict=True)
+    }
+    origin, shape = _common_origin(folder, names)
+    size = feature_bytes(int(present.sum()), len(origin.copies), shape)
+    maps = _read_all(folder, names, len(origin.copies), shape) if size <= memory else None
     if maps is not None and device.type == "cuda" and size <= torch.cuda.mem_get_info(device)[0] / 2:
         maps = {modality: stored.to(device) for modality, stored in maps.items()}
-    return FeatureSet(folder, tuple(case_ids), targets, origin, shape, maps)
+    return FeatureSet(folder, tuple(case_ids), targets, origin, shape, maps, present)
 
 
-def feature_bytes(n_pairs: int, n_copies: int, shape: tuple[int, int, int]) -> int:
-    """Bytes of the feature maps of a cohort, both modalities, as float16."""
-    return len(Modality) * n_pairs * n_copies * int(np.prod(shape)) * 2
+def feature_bytes(n_images: int, n_copies: int, shape: tuple[int, int, int]) -> int:
+    """Bytes of the feature maps of images as float16. A complete pair is two images."""
+    return n_images * n_copies * int(np.prod(shape)) * 2
 
 
-def _common_origin(folder: Path, case_ids: Sequence[str]) -> tuple[Origin, tuple[int, int, int]]:
+def _common_origin(folder: Path, names: dict[Modality, list[str]]) -> tuple[Origin, tuple[int, int, int]]:
     found: list[tuple[Origin, tuple[int, int, int]]] = []
-    for modality, case_id in product(Modality, case_ids):
+    for modality, case_id in ((m, case_id) for m in Modality for case_id in names[m]):
         path = _path(folder, modality, case_id)
         origin, shape = read_origin(path)
         found.append((replace(origin, input_sha256=""), shape))
@@ -137,23 +172,22 @@ def _common_origin(folder: Path, case_ids: Sequence[str]) -> tuple[Origin, tuple
     return found[0]
 
 
-def _gathered(maps: dict[Modality, Tensor], pairs: np.ndarray, copies: np.ndarray) -> Tensor:
-    device = maps[Modality.DM].device
-    rows, columns = torch.from_numpy(pairs).to(device), torch.from_numpy(copies).to(device)
-    return torch.stack([maps[modality][rows, columns] for modality in Modality])
-
-
 def _read_all(
-    folder: Path, case_ids: Sequence[str], n_copies: int, shape: tuple[int, int, int]
+    folder: Path, names: dict[Modality, list[str]], n_copies: int, shape: tuple[int, int, int]
 ) -> dict[Modality, Tensor]:
     channels, rows, columns = shape
     stored = {}
-    for modality in Modality:
+    for modality, case_ids in names.items():
         stored[modality] = torch.empty(len(case_ids), n_copies, rows, columns, channels, dtype=torch.float16)
         for index, case_id in enumerate(case_ids):
             maps, _ = read_features(_path(folder, modality, case_id))
             stored[modality][index] = torch.from_numpy(maps).movedim(1, -1)
     return stored
+
+
+def _axis(modalities: Iterable[Modality]) -> list[int]:
+    """Places on the modality axis."""
+    return [list(Modality).index(modality) for modality in modalities]
 
 
 def _path(folder: Path, modality: Modality, case_id: str) -> Path:

@@ -1,9 +1,9 @@
-"""Train the three heads of one fold in one pass over the features."""
+"""Train the heads of one fold in one pass over the features, each on the pairs that have its images."""
 
 import json
 import math
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -66,15 +66,16 @@ def train_heads(
 ) -> tuple[dict[Head, nn.Module], list[dict[str, str | int | float]]]:
     """Train the three heads on some of the pairs, for a fixed number of epochs.
 
-    Each batch is read once, holds as many benign as malignant samples, and is given to all three heads. The learning
-    rate falls from epoch to epoch as a cosine, and the last epoch's weights are returned: nothing is chosen.
+    A head is trained on the pairs that have its modalities. Each batch holds as many benign as malignant samples, is
+    read once, and is given to all heads that have the same pairs: all three where no pair lacks an image. The
+    learning rate falls from epoch to epoch as a cosine, and the last epoch's weights are returned: nothing is chosen.
 
     Parameters
     ----------
     features
         Of the whole cohort.
     pairs
-        Indices of the pairs to train on; both classes must be among them.
+        Indices of the pairs to train on.
     head_settings, settings
         See there.
     device
@@ -87,24 +88,25 @@ def train_heads(
     Returns
     -------
     heads : dict
-        In eval mode, on `device`.
+        In eval mode, on `device`. A head is absent if a class is absent from the pairs that have its modalities.
     history : list of dict
         ``head``, ``epoch`` (from 1) and ``loss``, the mean cross-entropy over the epoch's batches.
 
     Raises
     ------
     DmdbtError
-        A loss is not finite.
+        A loss is not finite, or no head has pairs of both classes.
     """
+    groups = _trainable(features, pairs)
     # Initial weights and dropout draw from torch's global generators; the fork leaves those as they were.
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        training = _Training(features.shape, head_settings, settings, device)
+        training = _Training(groups, features.shape, head_settings, settings, device)
         state = checkpoint.load() if checkpoint else None
         if state is not None:
             training.load_state_dict(state)
             on_epochs(training.epoch)
         while training.epoch < settings.epochs:
-            training.run_epoch(features, pairs)
+            training.run_epoch(features)
             on_epochs(1)
             if checkpoint and training.epoch < settings.epochs:
                 checkpoint.save(training.state_dict())
@@ -122,16 +124,20 @@ def predict(
     Returns
     -------
     dict of ndarray of float64, shape (N,)
-        By head, in the order of `pairs`.
+        By head, in the order of `pairs`; NaN where a pair lacks a modality of the head.
     """
-    chunks = [pairs[start : start + _TEST_BATCH] for start in range(0, len(pairs), _TEST_BATCH)]
-    samples = [(chunk, np.full(len(chunk), features.original)) for chunk in chunks]
-    probs: dict[Head, list[Tensor]] = {head: [] for head in heads}
-    for maps in features.batches(samples, device):
-        for head, network in heads.items():
-            network.eval()
-            probs[head].append(malignant_probability(network(_seen_by(head, maps))))
-    return {head: torch.cat(found).double().cpu().numpy() for head, found in probs.items()}
+    probs = {head: np.full(len(pairs), np.nan) for head in heads}
+    for group in _grouped(features, pairs, heads):
+        chunks = [group.pairs[start : start + _TEST_BATCH] for start in range(0, len(group.pairs), _TEST_BATCH)]
+        samples = [(chunk, np.full(len(chunk), features.original)) for chunk in chunks]
+        found: dict[Head, list[Tensor]] = {head: [] for head in group.heads}
+        for maps in features.batches(samples, device, group.modalities):
+            for head in group.heads:
+                heads[head].eval()
+                found[head].append(malignant_probability(heads[head](_seen_by(head, maps, group.modalities))))
+        for head, of_pairs in found.items():
+            probs[head][features.having(head.modalities)[pairs]] = torch.cat(of_pairs).double().cpu().numpy()
+    return probs
 
 
 def balanced_batches(
@@ -167,50 +173,105 @@ def balanced_batches(
         yield batch // n_copies, batch % n_copies
 
 
+@dataclass(frozen=True)
+class _Group:
+    """Heads that see the same pairs, so that they share their batches. `pairs` is int, shape (N,), N > 0."""
+
+    heads: tuple[Head, ...]
+    pairs: np.ndarray
+
+    @property
+    def modalities(self) -> tuple[Modality, ...]:
+        """All that these heads look at, in the order of the modality axis."""
+        return tuple(m for m in Modality if any(m in head.modalities for head in self.heads))
+
+
+def _grouped(features: FeatureSet, pairs: np.ndarray, heads: Iterable[Head]) -> list[_Group]:
+    """Group heads by those of `pairs` that have their modalities; a head without any is in no group."""
+    groups: list[_Group] = []
+    for head in heads:
+        own = pairs[features.having(head.modalities)[pairs]]
+        same = [n for n, group in enumerate(groups) if np.array_equal(group.pairs, own)]
+        if same:
+            groups[same[0]] = replace(groups[same[0]], heads=(*groups[same[0]].heads, head))
+        elif len(own):
+            groups.append(_Group((head,), own))
+    return groups
+
+
+def _trainable(features: FeatureSet, pairs: np.ndarray) -> list[_Group]:
+    """Groups of heads whose pairs are of both classes."""
+    groups = _grouped(features, pairs, Head)
+    found = [group for group in groups if len(np.unique(features.targets[group.pairs])) > 1]
+    if not found:
+        counts = [np.bincount(features.targets[group.pairs], minlength=2) for group in groups]
+        numbers = [f"{', '.join(g.heads)}: {n[0]} and {n[1]}" for g, n in zip(groups, counts, strict=True)]
+        raise DmdbtError(
+            "train: expected benign and malignant training pairs with the images of at least one head, got "
+            f"{'; '.join(numbers) or 'none'}. Add pairs of the class that is missing, or lower split.folds."
+        )
+    return found
+
+
 class _Training:
-    """Three heads, their optimizers and all that is random, between two epochs."""
+    """The heads, their optimizers and all that is random, between two epochs."""
 
     def __init__(
-        self, shape: tuple[int, int, int], head_settings: HeadSettings, settings: TrainSettings, device: torch.device
+        self,
+        groups: Sequence[_Group],
+        shape: tuple[int, int, int],
+        head_settings: HeadSettings,
+        settings: TrainSettings,
+        device: torch.device,
     ) -> None:
-        self.settings, self.device = settings, device
+        self.groups, self.settings, self.device = groups, settings, device
         self.epoch = 0
         self.history: list[dict[str, str | int | float]] = []
         self.rng = np.random.default_rng(settings.seed)
         torch.manual_seed(settings.seed)
-        self.heads = {head: build_head(head, shape, **vars(head_settings)).to(device) for head in Head}
+        trained = [head for head in Head if any(head in group.heads for group in groups)]
+        self.heads = {head: build_head(head, shape, **vars(head_settings)).to(device) for head in trained}
         self.optimizers = {
             head: torch.optim.Adam(network.parameters(), lr=settings.learning_rate, fused=True)
             for head, network in self.heads.items()
         }
 
-    def run_epoch(self, features: FeatureSet, pairs: np.ndarray) -> None:
+    def run_epoch(self, features: FeatureSet) -> None:
         """Advance by one epoch, and add the mean loss of each head to the history."""
-        for head in Head:
-            self.heads[head].train()
+        for head, network in self.heads.items():
+            network.train()
             self.optimizers[head].param_groups[0]["lr"] = _learning_rate(self.settings, self.epoch + 1)
-        drawn = balanced_batches(features.targets[pairs], features.n_copies, self.settings.batch_size, self.rng)
-        samples = [(pairs[chosen], copies) for chosen, copies in drawn]
-        losses = []
-        for (chosen, _), maps in zip(samples, features.batches(samples, self.device), strict=True):
-            targets = torch.from_numpy(features.targets[chosen]).long().to(self.device)
-            losses.append(torch.stack([self._step(head, maps, targets) for head in Head]).tolist())
-            self._check(losses[-1], batch=len(losses))
+        losses: dict[Head, float] = {}
+        for group in self.groups:
+            losses |= self._run_group(group, features)
         self.epoch += 1
-        for head, loss in zip(Head, np.mean(losses, axis=0), strict=True):
-            self.history.append({"head": str(head), "epoch": self.epoch, "loss": float(loss)})
+        for head in self.heads:
+            self.history.append({"head": str(head), "epoch": self.epoch, "loss": losses[head]})
+
+    def _run_group(self, group: _Group, features: FeatureSet) -> dict[Head, float]:
+        """One epoch of heads that share their batches; returns the mean loss of each."""
+        drawn = balanced_batches(features.targets[group.pairs], features.n_copies, self.settings.batch_size, self.rng)
+        samples = [(group.pairs[chosen], copies) for chosen, copies in drawn]
+        batches = features.batches(samples, self.device, group.modalities)
+        losses: list[list[float]] = []
+        for (chosen, _), maps in zip(samples, batches, strict=True):
+            targets = torch.from_numpy(features.targets[chosen]).long().to(self.device)
+            seen = {head: _seen_by(head, maps, group.modalities) for head in group.heads}
+            losses.append(torch.stack([self._step(head, seen[head], targets) for head in group.heads]).tolist())
+            self._check(group.heads, losses[-1], batch=len(losses))
+        return dict(zip(group.heads, np.mean(losses, axis=0).tolist(), strict=True))
 
     def _step(self, head: Head, maps: Tensor, targets: Tensor) -> Tensor:
         """One step of one head; its gradients are gone before the next head's are made."""
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.settings.mixed):
-            loss = nn.functional.cross_entropy(self.heads[head](_seen_by(head, maps)), targets)
+            loss = nn.functional.cross_entropy(self.heads[head](maps), targets)
         loss.backward()  # type: ignore[no-untyped-call]
         self.optimizers[head].step()
         self.optimizers[head].zero_grad(set_to_none=True)
         return loss.detach()
 
-    def _check(self, losses: list[float], *, batch: int) -> None:
-        for head, loss in zip(Head, losses, strict=True):
+    def _check(self, heads: Sequence[Head], losses: list[float], *, batch: int) -> None:
+        for head, loss in zip(heads, losses, strict=True):
             if not math.isfinite(loss):
                 raise DmdbtError(
                     f"train: expected a finite loss, got {loss} in head {head}, epoch {self.epoch + 1}, batch "
@@ -232,8 +293,8 @@ class _Training:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Become what `state_dict` was taken of."""
         self.epoch, self.history = state["epoch"], state["history"]
-        for head in Head:
-            self.heads[head].load_state_dict(state["heads"][head])
+        for head, network in self.heads.items():
+            network.load_state_dict(state["heads"][head])
             self.optimizers[head].load_state_dict(state["optimizers"][head])
         self.rng.bit_generator.state = json.loads(state["samples"])
         torch.set_rng_state(state["dropout"])
@@ -246,11 +307,11 @@ def _learning_rate(settings: TrainSettings, epoch: int) -> float:
     return settings.learning_rate * (1 + math.cos(math.pi * (epoch - 1) / settings.epochs)) / 2
 
 
-def _seen_by(head: Head, maps: Tensor) -> Tensor:
-    """What a head looks at, of maps (N, C, H, W, M)."""
+def _seen_by(head: Head, maps: Tensor, modalities: Sequence[Modality]) -> Tensor:
+    """What a head looks at, of maps (N, C, H, W, M) of M modalities."""
     if len(head.modalities) > 1:
         return maps
-    return maps[..., list(Modality).index(head.modalities[0])]
+    return maps[..., modalities.index(head.modalities[0])]
 
 
 def _shuffled(samples: np.ndarray, length: int, rng: np.random.Generator) -> np.ndarray:

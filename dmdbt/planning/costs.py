@@ -32,11 +32,12 @@ from dmdbt.readers import (
     read_mammogram,
     read_slices,
     resize,
+    square,
     write_gray,
     write_slices,
 )
 from dmdbt.running import map_cases, worker_count
-from dmdbt.terms import Head, Modality
+from dmdbt.terms import Head
 
 Subject = TypeVar("Subject")
 Timed = Callable[[Subject], float]  # does its work and returns the seconds that count
@@ -110,8 +111,8 @@ def check(case: Case, *, cohort: Path, folder: Path) -> float:
 def mammogram(case: Case, *, cohort: Path, folder: Path, size: int) -> float:
     """Seconds of the stage mammogram; `folder` gets ``dm/<case>.png``."""
     start = time.perf_counter()
-    square = resize(read_mammogram(cohort / case.dm).pixels, size, size)
-    write_gray(folder / f"dm/{case.case_id}.png", np.rint(square).astype(np.uint16))
+    image = square(read_mammogram(cohort / case.dm).pixels, size, pad=False)
+    write_gray(folder / f"dm/{case.case_id}.png", image)
     return time.perf_counter() - start
 
 
@@ -150,7 +151,7 @@ def features(case: Case, *, folder: Path, backbone: Backbone) -> float:
         copies=backbone.copies,
     )
     start = time.perf_counter()
-    for modality in Modality:
+    for modality in case.modalities:
         image = read_gray(folder / modality / f"{case.case_id}.png")
         framed = image[breast_box(image)] if backbone.crop else image
         gray = resize(framed, backbone.size, backbone.size) / np.iinfo(image.dtype).max
@@ -162,7 +163,7 @@ def features(case: Case, *, folder: Path, backbone: Backbone) -> float:
 def loading(case: Case, *, folder: Path, held: bool) -> float:
     """Seconds to read the features of one pair as training does: all copies if they are held, or else one."""
     start = time.perf_counter()
-    for modality in Modality:
+    for modality in case.modalities:
         path = folder / modality / f"{case.case_id}.h5"
         if held:
             read_features(path)

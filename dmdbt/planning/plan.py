@@ -16,7 +16,7 @@ from dmdbt.planning import costs, sizes
 from dmdbt.planning.machine import recording, reflinks, starting
 from dmdbt.readers import open_volume
 from dmdbt.running import feature_memory, training_width, worker_count
-from dmdbt.terms import Head
+from dmdbt.terms import Head, Modality
 
 _STAGES_PER_BACKBONE = 4
 _OTHER_STAGES = 6  # ingest, split, mammogram, decode, rankpool, summary
@@ -204,24 +204,26 @@ class _Planner:
     def __init__(self, cohort: Path, cases: Sequence[Case], settings: Settings, folder: Path) -> None:
         self.cohort, self.cases, self.settings, self.folder = cohort, cases, settings, folder
         self.workers = worker_count()
-        self.timed = cases[:: max(1, len(cases) // self.workers)][: self.workers]
+        self.timed = _sample(cases, self.workers)
         self.base = costs.own_peak()
-        self.shapes = list(_volume_shapes(cohort, cases))
+        self.volumes = _having(Modality.DBT, cases)
+        self.shapes = list(_volume_shapes(cohort, self.volumes))
         self.notes: dict[str, str] = {}
 
     def case_stages(self) -> Iterator[Line]:
         """Ingest to rankpool."""
         s = self.settings
-        yield self._line("ingest", partial(costs.check, cohort=self.cohort, folder=self.folder), 0)
+        yield self._line("ingest", partial(costs.check, cohort=self.cohort, folder=self.folder), 0, self.cases)
         mammogram = partial(costs.mammogram, cohort=self.cohort, folder=self.folder, size=s.mammogram.size)
-        yield self._line("mammogram", mammogram, len(self.cases) * sizes.mammogram_bytes(s.mammogram.size))
+        having = _having(Modality.DM, self.cases)
+        yield self._line("mammogram", mammogram, len(having) * sizes.mammogram_bytes(s.mammogram.size), having)
         to_slices = partial(costs.decode, cohort=self.cohort, folder=self.folder, quality=s.decode.quality)
-        decode = self._line("decode", to_slices, 0)
+        decode = self._line("decode", to_slices, 0, self.volumes)
         density = self._density()
         slices = sum(sizes.slices_bytes(*shape, bytes_per_pixel=density) for shape in self.shapes)
         yield Line("decode", decode.items, slices, decode.seconds, decode.memory)
         pool = partial(costs.pool, folder=self.folder, settings=s.rankpool)
-        yield self._line("rankpool", pool, sum(sizes.dynamic_bytes(*shape) for shape in self.shapes))
+        yield self._line("rankpool", pool, sum(sizes.dynamic_bytes(*shape) for shape in self.shapes), self.volumes)
 
     def backbone_stages(self, name: str) -> Iterator[Line]:
         """Weights, features and training of one backbone."""
@@ -229,9 +231,10 @@ class _Planner:
         shape, weights = sizes.backbone_sizes(name, backbone.resnet_depth, backbone.size)
         seconds = self._pretraining(backbone)
         yield Line(f"weights@{name}", 1, weights, seconds, (costs.own_peak() if seconds else self.base) + weights)
-        n_bytes = sizes.features_bytes(shape, len(backbone.copies)) * len(self.cases)
+        n_images = sum(len(case.modalities) for case in self.cases)
+        n_bytes = sizes.features_bytes(shape, len(backbone.copies)) * n_images
         features = partial(costs.features, folder=self.folder, backbone=backbone)
-        yield self._line(f"features@{name}", features, n_bytes)
+        yield self._line(f"features@{name}", features, n_bytes, self.cases)
         of_heads = training_bytes(shape, **vars(s.head_settings))
         at_once, threads = training_width(len(s.split.test_folds), of_heads, "cpu")
         held = n_bytes * at_once <= feature_memory()
@@ -251,19 +254,22 @@ class _Planner:
         output = sum(line.output for line in lines)
         return Line("dvc", n_stages, 0, n_stages * starting() + output * recording(self.folder), self.base)
 
-    def _line(self, stage: str, function: costs.Timed[Case], output: int) -> Line:
-        """A stage that works case by case in all workers."""
-        cost = costs.measure(function, self.timed, description=stage, name=lambda case: case.case_id)
-        rounds = -(-len(self.cases) // self.workers)
+    def _line(self, stage: str, function: costs.Timed[Case], output: int, cases: Sequence[Case]) -> Line:
+        """A stage that works case by case in all workers, on those of the cases that have what it needs."""
+        if not cases:
+            return Line(stage, 0, output, 0.0, self.base)
+        timed = [case for case in self.timed if case in cases]
+        cost = costs.measure(function, timed, description=stage, name=lambda case: case.case_id)
+        rounds = -(-len(cases) // self.workers)
         # The stage itself and the server that forks the workers hold the same imports as a worker.
-        memory = min(self.workers, len(self.cases)) * cost.memory + 2 * self.base
-        return Line(stage, len(self.cases), output, rounds * cost.seconds, memory)
+        memory = min(self.workers, len(cases)) * cost.memory + 2 * self.base
+        return Line(stage, len(cases), output, rounds * cost.seconds, memory)
 
     def _density(self) -> float:
         """Bytes per pixel of the JPEG slices, with a margin."""
-        shapes = dict(zip((case.case_id for case in self.cases), self.shapes, strict=True))
-        found = []
-        for case in self.timed:
+        shapes = dict(zip((case.case_id for case in self.volumes), self.shapes, strict=True))
+        found = [0.0]  # there may be no volume
+        for case in _having(Modality.DBT, self.timed):
             n_slices, rows, columns = shapes[case.case_id]
             files = (self.folder / "slices" / case.case_id).glob("*.jpg")
             found.append(sum(file.stat().st_size for file in files) / (n_slices * rows * columns))
@@ -308,6 +314,17 @@ class _Planner:
         )
         cost = costs.measure(step, s.split.test_folds[:at_once], description=f"{head} head of {name}", name=str)
         return cost.seconds * (rows - 1) / (fewer - 1)
+
+
+def _having(modality: Modality, cases: Sequence[Case]) -> list[Case]:
+    return [case for case in cases if modality in case.modalities]
+
+
+def _sample(cases: Sequence[Case], number: int) -> list[Case]:
+    """Cases to time, spread over the table: complete ones, or where there are none, as many of either kind."""
+    complete = [case for case in cases if case.modalities == tuple(Modality)]
+    kinds = [complete] if complete else [_having(modality, cases) for modality in Modality]
+    return [case for kind in kinds for case in kind[:: max(1, len(kind) // number)][:number]]
 
 
 def _volume_shapes(cohort: Path, cases: Sequence[Case]) -> Iterator[tuple[int, int, int]]:

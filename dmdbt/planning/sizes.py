@@ -8,7 +8,7 @@ import torch
 from dmdbt.features import feature_shape
 from dmdbt.features.backbones import create_classifier, feature_extractor
 from dmdbt.heads import HeadSettings, build_head
-from dmdbt.terms import Head, Modality
+from dmdbt.terms import Head
 
 FLOAT16, FLOAT32 = 2, 4
 # Of one modality, in training the joint head: both images; outputs of both convolutions and their sum, and of the
@@ -37,8 +37,8 @@ def slices_bytes(n_slices: int, rows: int, columns: int, *, bytes_per_pixel: flo
 
 
 def features_bytes(shape: tuple[int, int, int], n_copies: int) -> int:
-    """Bound of the feature maps (C, H, W) of both images of a pair: not compressed."""
-    return len(Modality) * (n_copies * math.prod(shape) * FLOAT16 + _HDF5 + _BOOKS)
+    """Bound of the feature maps (C, H, W) of an image: not compressed."""
+    return n_copies * math.prod(shape) * FLOAT16 + _HDF5 + _BOOKS
 
 
 def tables_bytes(n_pairs: int) -> int:

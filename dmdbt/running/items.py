@@ -91,7 +91,8 @@ def make_items(
     folder
         Made if it is missing. If the work fails or is killed, what was finished stays and is kept by the next run.
     items
-        At least one.
+        None where a cohort has no image of the kind, such as no volume: the folder then holds its manifest alone, and
+        the stages that follow find it. That a cohort has no case at all is refused when its table is read.
     function
         Picklable; called in a worker process with an item's subject and `folder`, it writes the item's outputs, each
         whole or not at all.
@@ -115,7 +116,7 @@ def make_items(
     Raises
     ------
     ValueError
-        There is no item, or two have a name or an output in common; or both `at_once` and `on_failure` are given.
+        Two items have a name or an output in common; or both `at_once` and `on_failure` are given.
     SurroundingsError
         The disk has no room for what is to be computed; nothing was begun.
     DmdbtError
@@ -165,7 +166,7 @@ def make_items(
 
 def _check(items: Sequence[Item[Subject]]) -> None:
     outputs = [output for item in items for output in item.outputs]
-    if not items or len({item.name for item in items}) < len(items) or len(set(outputs)) < len(outputs):
+    if len({item.name for item in items}) < len(items) or len(set(outputs)) < len(outputs):
         raise ValueError(f"make_items: expected items with names and outputs of their own, got {len(items)} items")
 
 
