@@ -85,9 +85,7 @@ def main(
         output,
         items,
         partial(_cache_features, job=job, images=images),
-        recipe=recipe(
-            ["dmdbt.features", "dmdbt.readers.breast", "dmdbt.readers.images", "stages.features"], parameters
-        ),
+        recipe=recipe(_CODE, parameters),
         description=f"features {backbone}",
         preload=["dmdbt.features"],
         size=lambda _: _size(job),

@@ -39,9 +39,7 @@ def main(cases: Path, slices: Path, quarantine: Path, output: Path, metrics: Pat
         output,
         items,
         partial(_pool, slices=slices, settings=settings),
-        recipe=recipe(
-            ["dmdbt.rankpool", "dmdbt.readers.slices", "dmdbt.readers.images", "stages.rankpool"], asdict(settings)
-        ),
+        recipe=recipe(_CODE, asdict(settings)),
         description="rankpool",
         size=partial(_size, slices=slices),
     )

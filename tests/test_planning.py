@@ -58,8 +58,9 @@ def run_stages(folder):
     settings, cases = read_settings(folder / "params.yaml"), folder / "cohort/cases.csv"
     cohort, data, of_backbone = folder / "cohort", folder / "data", {"backbone": "alexnet"}
     split.main(cases, data / "split.csv", settings.split)
-    mammogram.main(cohort, cases, data / "mammogram", settings.mammogram)
-    decode.main(cohort, cases, data / "decode", settings.decode)
+    reading = params.read(params.Reading, ROOT / "params.yaml")
+    mammogram.main(cohort, cases, data / "mammogram", settings.mammogram, reading)
+    decode.main(cohort, cases, data / "decode", settings.decode, reading)
     write_quarantine(folder / "quarantine.csv", [])
     rankpool.main(
         cases,
