@@ -180,8 +180,7 @@ def test_a_crash_under_limits_leaves_the_other_items_and_no_half_written_file(tm
     failures = []
     limits = {"seconds": 60, "memory": 2**40, "on_failure": lambda *failure: failures.append(failure)}
     account = make_items(tmp_path / "out", items, crash_at_b, recipe="1", description="toy", **limits)
-    # The crash is tried twice if another item was made before: each try left a temporary file.
-    assert account in [Account(computed=3, restored=0, kept=0, removed=removed) for removed in (1, 2)]
+    assert (account.computed, account.kept) == (3, 0)
     assert not list((tmp_path / "out").glob(".*"))
     assert [(subject.stem, error.code, error.case) for subject, error in failures] == [("b", "CASE-CRASH", "b")]
     assert make(tmp_path / "out", sources) == Account(computed=1, restored=0, kept=3, removed=0)
@@ -232,18 +231,10 @@ def test_a_disk_without_room_is_told_before_the_work(tmp_path, sources):
     assert {path.name for path in (tmp_path / "out").iterdir()} == {"journal.jsonl"}
 
 
-def test_without_items_the_folder_holds_its_manifest_alone(tmp_path, sources):
-    make(tmp_path / "used", sources)
-    for name, removed in (("used", 4 * 4), ("new", 0)):
-        account = make_items(tmp_path / name, [], copy_loudly, recipe="1", description="toy")
-        assert account == Account(computed=0, restored=0, kept=0, removed=removed)
-        assert [path.name for path in (tmp_path / name).iterdir()] == ["manifest.json"]
-    assert contents(tmp_path / "new") == contents(tmp_path / "used")
-
-
-def test_two_items_of_the_same_name_are_refused(tmp_path):
-    items = [Item(name, None, inputs=(), outputs=(name,)) for name in "aa"]
-    with pytest.raises(ValueError, match="make_items: expected .* names and outputs of their own, got 2 items"):
+@pytest.mark.parametrize("names", ["", "aa"])
+def test_no_item_or_one_of_the_same_name_is_refused(tmp_path, names):
+    items = [Item(name, None, inputs=(), outputs=(name,)) for name in names]
+    with pytest.raises(ValueError, match=f"make_items: expected .* names and outputs of their own, got {len(names)}"):
         make_items(tmp_path / "out", items, copy_loudly, recipe="1", description="toy")
 
 
