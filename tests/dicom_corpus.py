@@ -124,7 +124,9 @@ def pixel_data(frames, syntax, bits, *, signed=False):
     return content + b"\0" * (len(content) % 2)
 
 
-def write(path, pixels, *, bits=12, syntax=EXPLICIT, signed=False, sop_class=MAMMOGRAM, content=None, **attributes):
+def write(
+    path, pixels, *, bits=12, syntax=EXPLICIT, signed=False, sop_class=MAMMOGRAM, content=None, vr=None, **attributes
+):
     """Write an image (H, W) or a multi-frame one (T, H, W); `attributes` replace the defaults, None removes one."""
     path.parent.mkdir(parents=True, exist_ok=True)
     frames = pixels if pixels.ndim == 3 else pixels[None]
@@ -154,7 +156,7 @@ def write(path, pixels, *, bits=12, syntax=EXPLICIT, signed=False, sop_class=MAM
         if value is not None:
             setattr(dataset, keyword, value)
     if "PixelData" in dataset:
-        dataset["PixelData"].VR = "OB" if bits == 8 or syntax not in NATIVE else "OW"
+        dataset["PixelData"].VR = vr or ("OB" if bits == 8 or syntax not in NATIVE else "OW")
         dataset["PixelData"].is_undefined_length = syntax not in NATIVE
     pydicom.dcmwrite(path, dataset, enforce_file_format=True)
     return path

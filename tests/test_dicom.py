@@ -1,5 +1,6 @@
 import contextlib
 import io
+import struct
 import zlib
 from pathlib import Path
 
@@ -189,6 +190,13 @@ def test_a_constant_image_is_refused(tmp_path):
     refused(write(tmp_path / "a.dcm", np.full((24, 20), 700)), "E-DICOM-CONSTANT .*found one gray level")
 
 
+def test_padding_does_not_make_an_image_of_a_constant(tmp_path):
+    pixels = 700 + PIXELS % 2
+    pixels[:9] = 0
+    options = {"PixelPaddingValue": 0, "WindowCenter": 100, "WindowWidth": 9}
+    refused(write(tmp_path / "a.dcm", pixels, **options), "E-DICOM-CONSTANT .*in all pixels that are not padding")
+
+
 def test_the_thumbnail_of_a_hologic_capture_is_refused(tmp_path):
     path = write(tmp_path / "a.dcm", PIXELS)
     dataset = pydicom.dcmread(path)
@@ -247,10 +255,60 @@ def test_a_codestream_without_start_or_end_is_refused(tmp_path, syntax, change, 
     refused(path, f"E-DICOM-CODESTREAM .*expected a whole codestream of {SYNTAXES[syntax].name}, found .*{found}")
 
 
-def test_a_jpeg2000_cut_off_but_ended_is_refused(tmp_path):
-    content = damaged(corpus.J2K, lambda code: code[: len(code) * 2 // 3] + b"\xff\xd9")
-    path = write(tmp_path / "a.dcm", PIXELS, syntax=corpus.J2K, content=content)
-    refused(path, "E-DICOM-CODESTREAM .*found tile-parts that do not fill the codestream in frame 1")
+@pytest.mark.parametrize(
+    ("syntax", "message"),
+    [
+        (corpus.LOSSLESS_SV1, "E-DICOM-PIXELS .*found damage that the decoder reports in frame 1"),
+        (corpus.LS, "E-DICOM-PIXELS .*in frame 1"),
+        (corpus.J2K, "E-DICOM-CODESTREAM .*found tile-parts that do not fill the codestream in frame 1"),
+    ],
+)
+def test_a_codestream_cut_off_but_ended_is_refused_without_a_word_on_the_screen(tmp_path, capfd, syntax, message):
+    content = damaged(syntax, lambda code: code[: len(code) * 2 // 3] + b"\xff\xd9")
+    refused(write(tmp_path / "a.dcm", PIXELS, syntax=syntax, content=content), message)
+    assert capfd.readouterr() == ("", "")
+
+
+def with_predictor(code, number):
+    at = code.index(b"\xff\xda")
+    return code[: at + 7] + bytes([number]) + code[at + 8 :]
+
+
+@pytest.mark.parametrize(
+    ("syntax", "change", "message"),
+    [
+        (corpus.LOSSLESS_SV1, lambda code: with_predictor(code, 4), "found predictor 4, which JPEG Lossless SV1"),
+        (
+            corpus.LOSSLESS_SV1,
+            lambda code: code[:-60] + b"\xff\xc4" + code[-58:],
+            "found a marker FFC4 within the data",
+        ),
+        (corpus.LS, lambda code: code[:-60] + b"\xff\xf8" + code[-58:], "found a marker FFF8 within the data"),
+        (corpus.LS, lambda code: code[:-60] + b"\xff\xd9" + code[-58:], "found a marker FFD9 within the data"),
+    ],
+)
+def test_a_scan_that_its_syntax_forbids_is_refused(tmp_path, syntax, change, message):
+    path = write(tmp_path / "a.dcm", PIXELS, syntax=syntax, content=damaged(syntax, change))
+    refused(path, f"E-DICOM-CODESTREAM .*{message}")
+
+
+def test_another_predictor_is_read_in_the_syntax_that_allows_it(tmp_path):
+    content = damaged(corpus.LOSSLESS_SV1, lambda code: with_predictor(code, 2))
+    path = write(tmp_path / "a.dcm", PIXELS, bits=16, syntax=corpus.LOSSLESS, content=content)
+    assert read_mammogram(path).pixels.shape == PIXELS.shape
+
+
+def test_what_pydicom_only_warns_of_is_refused():
+    with pytest.raises(InputDataError, match="E-DICOM-HEADER .*expected a header according to PS3.5"):
+        DicomFile(BUNDLED / "SC_rgb_jpeg.dcm", Limits())
+
+
+def test_rle_runs_beyond_the_frame_are_refused_without_a_word_on_the_screen(tmp_path, capfd):
+    content = damaged(corpus.RLE, lambda code: code[:64] + b"\x81\0" * 200 + code[464:])
+    refused(
+        write(tmp_path / "a.dcm", PIXELS, syntax=corpus.RLE, content=content), "E-DICOM-(PIXELS|CODESTREAM) .*frame 1"
+    )
+    assert capfd.readouterr() == ("", "")
 
 
 @pytest.mark.parametrize("syntax", [corpus.LOSSLESS_SV1, corpus.LS, corpus.J2K], ids=lambda uid: SYNTAXES[uid].name)
@@ -483,5 +541,8 @@ def test_a_picture_that_cannot_be_trusted_is_refused(tmp_path, content, message)
 
 @pytest.mark.parametrize("size", [9000, 60000])
 def test_a_picture_above_the_limit_is_refused(tmp_path, size):
-    Image.new("1", (size, size)).save(tmp_path / "a.png")
+    content = bytearray(png(GRAY))
+    content[16:24] = struct.pack(">2L", size, size)
+    content[29:33] = struct.pack(">L", zlib.crc32(content[12:29]))
+    (tmp_path / "a.png").write_bytes(content)
     refused(tmp_path / "a.png", r"E-TOO-LARGE .*\(dm_megapixels\)")

@@ -16,7 +16,7 @@ KINDS = [
     for name in ("image", "volume")
     for syntax in (corpus.EXPLICIT, corpus.DEFLATED, corpus.RLE, corpus.LOSSLESS_SV1, corpus.LS, corpus.J2K)
 ]
-SHAPES = {"image": (24, 20), "volume": (4, 24, 20)}
+SHAPES = {"image": (64, 48), "volume": (4, 40, 32)}
 
 
 def run(path, first, last):

@@ -171,17 +171,8 @@ def test_gray_rises_with_the_stored_value_and_falls_in_monochrome1(
         "WindowCenter": f"{low + center * (high - low):.6g}",
         "WindowWidth": f"{width:.6g}",
         "VOILUTFunction": function,
+        "PhotometricInterpretation": "MONOCHROME1" if negative else "MONOCHROME2",
     }
-    photometric = "MONOCHROME1" if negative else "MONOCHROME2"
-    path = tmp_path_factory.mktemp("ramp") / "a.dcm"
-    write(
-        path,
-        pixels,
-        bits=bits,
-        signed=signed,
-        PhotometricInterpretation=photometric,
-        VOILUTFunction=function,
-        **options,
-    )
+    path = write(tmp_path_factory.mktemp("ramp") / "a.dcm", pixels, bits=bits, signed=signed, **options)
     steps = np.diff(read(path).ravel().astype(int))
     assert (steps <= 0).all() if negative else (steps >= 0).all()

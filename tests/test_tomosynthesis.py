@@ -1,4 +1,5 @@
 import itertools
+import struct
 
 import numpy as np
 import pydicom
@@ -171,6 +172,32 @@ def test_frames_are_found_with_and_without_an_offset_table(tmp_path, syntax, has
     content = pydicom.encaps.encapsulate(codestreams, fragments_per_frame=fragments, has_bot=has_table)
     slices, _, _ = read(write_tomosynthesis(tmp_path / "a.dcm", PIXELS, syntax=syntax, content=content))
     np.testing.assert_array_equal(slices, levels(shown(PIXELS, window=WINDOW)))
+
+
+@pytest.mark.parametrize("offsets", [[0, 0, 0, 0, 0], [8, 0, 16, 24, 32], [0, 4, 8, 12, 16], [0, 1 << 30, 8, 8, 8]])
+def test_an_offset_table_that_contradicts_the_fragments_is_refused(tmp_path, offsets):
+    content = bytearray(corpus.pixel_data(PIXELS, corpus.LS, 12))
+    assert content[4:8] == struct.pack("<L", 20)
+    content[8:28] = struct.pack("<5L", *offsets)
+    path = write_tomosynthesis(tmp_path / "a.dcm", PIXELS, syntax=corpus.LS, content=bytes(content))
+    refused(path, "E-DICOM-FRAMES .*expected 5 frames as the header says, found 5 fragments and offsets of 5")
+
+
+def test_frames_out_of_order_in_the_offset_table_are_refused(tmp_path):
+    content = bytearray(corpus.pixel_data(PIXELS, corpus.LS, 12))
+    offsets = struct.unpack("<5L", content[8:28])
+    content[8:28] = struct.pack("<5L", offsets[0], offsets[2], offsets[1], *offsets[3:])
+    path = write_tomosynthesis(tmp_path / "a.dcm", PIXELS, syntax=corpus.LS, content=bytes(content))
+    refused(path, "E-DICOM-FRAMES")
+
+
+def test_bytes_in_big_endian_words_are_swapped_back(tmp_path):
+    pixels = noise(8, (4, 15, 13))  # an odd number of bytes: frames begin within a word
+    content = pixels.astype(np.uint8).tobytes()
+    words = np.frombuffer(content, "<u2").astype(">u2").tobytes()
+    options = {"bits": 8, "syntax": corpus.BIG, "content": words, "vr": "OW", "window": (128, 256)}
+    slices, _, _ = read(write_tomosynthesis(tmp_path / "a.dcm", pixels, **options))
+    np.testing.assert_array_equal(slices, levels(shown(pixels, window=(128, 256))))
 
 
 @pytest.mark.parametrize(

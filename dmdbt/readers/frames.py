@@ -13,6 +13,7 @@ from pydicom.uid import UID
 from dmdbt.errors import InputDataError
 from dmdbt.readers.codestreams import CodestreamError, check_rle, describe
 from dmdbt.readers.header import REMEDY, Tags
+from dmdbt.readers.native import captured_errors
 from dmdbt.readers.syntaxes import Syntax
 
 _ITEM, _END = b"\xfe\xff\x00\xe0", b"\xfe\xff\xdd\xe0"
@@ -235,31 +236,39 @@ class Frames:
         """Decode a compressed frame whose own headers agree with the file's."""
         bits, is_offset = self._check_codestream(content, index)
         layout = self._layout
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("error")
-                codes, _ = get_decoder(UID(self._syntax.uid)).as_array(
-                    encapsulate([content], has_bot=False),
-                    index=0,
-                    raw=True,
-                    validate=False,  # it warns of a frame that happens to be as long as one that is not compressed
-                    decoding_plugin=self._syntax.plugin,
-                    **self._options(bits),
-                )
-        except MemoryError:
-            raise
-        except Exception as exc:  # decoders raise whatever they like, StopIteration included
-            expected = f"expected {layout.rows} x {layout.columns} decodable pixels"
-            raise self._error("DICOM-PIXELS", expected, f"{type(exc).__name__} in frame {index + 1}") from exc
+        codes = self._run_plugin(content, bits, index)
         if not layout.signed:
             return codes
         values = codes.astype(np.int32)
         sign = 1 << (bits - 1)
         return (values - sign if is_offset else (values & (sign - 1)) - (values & sign)).astype(np.int16)
 
+    def _run_plugin(self, content: bytes, bits: int, index: int) -> np.ndarray:
+        """Unsigned values; what a decoder raises, warns of or only prints is damage."""
+        layout = self._layout
+        expected = f"expected {layout.rows} x {layout.columns} decodable pixels"
+        with captured_errors() as printed:
+            try:
+                with warnings.catch_warnings():
+                    warnings.simplefilter("error")
+                    codes, _ = get_decoder(UID(self._syntax.uid)).as_array(
+                        encapsulate([content], has_bot=False), index=0, **self._options(bits)
+                    )
+            except (KeyboardInterrupt, SystemExit, MemoryError):
+                raise
+            except BaseException as exc:  # StopIteration, and the panics of decoders in Rust, which are no Exception
+                raise self._error("DICOM-PIXELS", expected, f"{type(exc).__name__} in frame {index + 1}") from exc
+            complaint = printed()
+        if complaint:
+            raise self._error("DICOM-PIXELS", expected, f"damage that the decoder reports in frame {index + 1}")
+        return codes
+
     def _options(self, bits: int) -> dict[str, Any]:
         """Describe an unsigned frame of the bits of its codestream to pydicom; signs are this module's work."""
         return {
+            "raw": True,
+            "validate": False,  # it warns of a frame that happens to be as long as one that is not compressed
+            "decoding_plugin": self._syntax.plugin,
             "rows": self._layout.rows,
             "columns": self._layout.columns,
             "number_of_frames": 1,

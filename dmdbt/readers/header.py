@@ -1,5 +1,6 @@
 """The technical part of a DICOM header: an allow-list of elements, so that nothing about the patient is ever held."""
 
+import errno
 import math
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -28,6 +29,7 @@ _ALLOWED = (
 _HOLOGIC_CREATORS = [0x7E010000 | block for block in range(0x10, 0x100)]
 ALLOWED_TAGS = frozenset([*(int(Tag(keyword)) for keyword in _ALLOWED), *_HOLOGIC_CREATORS])
 _PIXEL_DATA = (0x7FE00008, 0x7FE00009, 0x7FE00010)
+_OF_THE_MACHINE = (errno.EIO, errno.ENOSPC, errno.ESTALE)
 _LARGEST = 64 << 20  # bytes of an element of the header; the functional groups of 1000 slices need about one hundredth
 
 
@@ -130,7 +132,7 @@ class Tags:
 
 @contextmanager
 def strict(file: str, expected: str) -> Iterator[None]:
-    """Turn every exception and warning of pydicom into an `InputDataError`."""
+    """Turn every exception and warning of pydicom into an `InputDataError`; a failing disk is no fault of the data."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error")
@@ -138,6 +140,8 @@ def strict(file: str, expected: str) -> Iterator[None]:
     except (InputDataError, MemoryError):
         raise
     except Exception as exc:  # pydicom raises whatever it meets, StopIteration and RecursionError included
+        if isinstance(exc, OSError) and exc.errno in _OF_THE_MACHINE:
+            raise
         cause = f"expected {expected}, found {type(exc).__name__}"
         raise InputDataError("DICOM-HEADER", file=file, cause=cause, remedy=REMEDY) from exc
 
