@@ -75,10 +75,32 @@ class Split:
 
 
 @dataclass(frozen=True)
+class Reading:
+    """What is read and what is refused; see `dmdbt.readers.Limits`, which has the same fields."""
+
+    empty_frames: Literal["error", "repeat", "skip"]
+    dm_megapixels: Annotated[float, Within(0.01, 1e4)]
+    slice_megapixels: Annotated[float, Within(0.01, 1e4)]
+    slices: Annotated[int, Within(2, 100_000)]
+    volume_gigapixels: Annotated[float, Within(0.001, 1e4)]
+    file_gib: Annotated[float, Within(0.001, 1e4)]
+    seconds: Annotated[float, Within(1, 1e5)]
+    memory_gib: Annotated[float, Within(0.5, 1e4)]
+
+
+@dataclass(frozen=True)
+class Quarantine:
+    """How many damaged cases may be left out."""
+
+    allow: Annotated[int, Within(0, 1_000_000)]
+
+
+@dataclass(frozen=True)
 class Mammogram:
-    """Size of the stored mammogram."""
+    """Size of the stored mammogram, and how it becomes a square."""
 
     size: ImageSize
+    resize: Literal["stretch", "pad"]
 
 
 @dataclass(frozen=True)
@@ -188,6 +210,8 @@ class Ensemble:
 
 SECTIONS = {
     "phantom": Phantom,
+    "reading": Reading,
+    "quarantine": Quarantine,
     "split": Split,
     "mammogram": Mammogram,
     "decode": Decode,

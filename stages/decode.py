@@ -7,34 +7,35 @@ from pathlib import Path
 from dmdbt import params
 from dmdbt.cohort import Case, read_table
 from dmdbt.errors import located
-from dmdbt.readers import open_volume, write_slices
+from dmdbt.readers import Limits, open_volume, volume_files, write_slices
 from dmdbt.running import Item, make_items, recipe
 from dmdbt.terms import Modality
 from stages._entry import run
 
 
-def main(cohort: Path, cases: Path, output: Path, settings: params.Decode) -> None:
+def main(cohort: Path, cases: Path, output: Path, settings: params.Decode, reading: params.Reading) -> None:
     """Write a folder ``<case>`` of slices for every case with a volume."""
     having = [case for case in read_table(cases) if Modality.DBT in case.modalities]
-    items = [Item(c.case_id, c, inputs=(cohort / c.dbt,), outputs=(c.case_id,)) for c in having]
+    items = [Item(c.case_id, c, inputs=tuple(volume_files(cohort / c.dbt)), outputs=(c.case_id,)) for c in having]
+    limits = Limits(**asdict(reading))
     make_items(
         output,
         items,
-        partial(_decode, cohort=cohort, quality=settings.quality),
-        recipe=recipe(["dmdbt.readers", "stages.decode"], asdict(settings)),
+        partial(_decode, cohort=cohort, quality=settings.quality, limits=limits),
+        recipe=recipe(["dmdbt.readers", "stages.decode"], asdict(settings) | {"empty_frames": limits.empty_frames}),
         description="decode",
-        size=partial(_size, cohort=cohort),
+        size=partial(_size, cohort=cohort, limits=limits),
     )
 
 
-def _decode(case: Case, folder: Path, *, cohort: Path, quality: int) -> None:
-    with located(case=case.case_id, file=case.dbt), open_volume(cohort / case.dbt) as volume:
+def _decode(case: Case, folder: Path, *, cohort: Path, quality: int, limits: Limits) -> None:
+    with located(case=case.case_id, file=case.dbt), open_volume(cohort / case.dbt, limits) as volume:
         write_slices(volume, folder / case.case_id, quality=quality)
 
 
-def _size(case: Case, *, cohort: Path) -> int:
+def _size(case: Case, *, cohort: Path, limits: Limits) -> int:
     """Bytes that the slices take, about: a quarter of a byte per pixel of a breast and the air beside it."""
-    with located(case=case.case_id, file=case.dbt), open_volume(cohort / case.dbt) as volume:
+    with located(case=case.case_id, file=case.dbt), open_volume(cohort / case.dbt, limits) as volume:
         return volume.n_slices * volume.rows * volume.columns // 4
 
 

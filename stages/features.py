@@ -28,6 +28,9 @@ from dmdbt.running import Item, compute_device, make_items, recipe
 from dmdbt.terms import Modality
 from stages._entry import run
 
+# What of the readers decides a feature map: another DICOM decoder does not, for it comes before the stored images.
+_CODE = ("dmdbt.features", "dmdbt.readers.breast", "dmdbt.readers.images", "stages.features")
+
 
 @dataclass(frozen=True)
 class _Job:
@@ -82,7 +85,9 @@ def main(
         output,
         items,
         partial(_cache_features, job=job, images=images),
-        recipe=recipe(["dmdbt.features", "dmdbt.readers", "stages.features"], parameters),
+        recipe=recipe(
+            ["dmdbt.features", "dmdbt.readers.breast", "dmdbt.readers.images", "stages.features"], parameters
+        ),
         description=f"features {backbone}",
         preload=["dmdbt.features"],
         size=lambda _: _size(job),

@@ -18,6 +18,8 @@ from dmdbt.running import Item, make_items, recipe
 from dmdbt.terms import Modality
 from stages._entry import run
 
+# What of the readers decides a dynamic image: the slices are decoded already.
+_CODE = ("dmdbt.rankpool", "dmdbt.readers.slices", "dmdbt.readers.images", "stages.rankpool")
 _CERTIFICATE = ("rho", "lam", "lam_max", "primal", "dual", "gap", "iterations", "misranked")
 
 
@@ -37,7 +39,9 @@ def main(cases: Path, slices: Path, quarantine: Path, output: Path, metrics: Pat
         output,
         items,
         partial(_pool, slices=slices, settings=settings),
-        recipe=recipe(["dmdbt.rankpool", "dmdbt.readers", "stages.rankpool"], asdict(settings)),
+        recipe=recipe(
+            ["dmdbt.rankpool", "dmdbt.readers.slices", "dmdbt.readers.images", "stages.rankpool"], asdict(settings)
+        ),
         description="rankpool",
         size=partial(_size, slices=slices),
     )

@@ -10,11 +10,8 @@ from dmdbt.cohort import (
     write_quarantine,
     write_table,
 )
-from dmdbt.cohort.checks import check_case, summarize
-from dmdbt.errors import InputDataError, IntegrityError, TableError
+from dmdbt.errors import IntegrityError, TableError
 from dmdbt.terms import Label, Laterality, Modality, Pairs, View
-from tests.clinic import RAMP, write_avi, write_dicom
-from tests.test_readers import slices
 
 HEADER = "patient_id,laterality,view,label,dm,dbt\n"
 
@@ -126,33 +123,8 @@ def test_a_missing_cohort_is_named(tmp_path):
 
 
 @pytest.fixture
-def case(tmp_path):
-    write_dicom(tmp_path / "dm/a.dcm", RAMP)
-    write_avi(tmp_path / "dbt/a.avi", slices())
+def case():
     return Case("c", "p", Laterality.LEFT, View.CC, Label.BENIGN, "dm/a.dcm", "dbt/a.avi")
-
-
-def test_a_good_pair_is_described(tmp_path, case):
-    record = check_case(case, cohort=tmp_path)
-    assert (record.dm_shape, record.dbt_shape) == ((64, 64), (5, 48, 64))
-    summary = summarize([case], [record])
-    assert summary["pairs_by_label"] == {"benign": 1}
-    assert summary["slices"] == {"min": 5, "median": 5, "max": 5}
-
-
-@pytest.mark.parametrize(("file", "code"), [("dm/a.dcm", "DM-NOT-DICOM"), ("dbt/a.avi", "DBT-NOT-AVI")])
-def test_a_damaged_file_is_named_with_its_case(tmp_path, case, file, code):
-    (tmp_path / file).write_text("no image")
-    with pytest.raises(InputDataError, match=f"E-{code} case=c file={file} cause=expected .*found .*remedy="):
-        check_case(case, cohort=tmp_path)
-
-
-def test_a_link_out_of_the_cohort_is_refused(tmp_path, case):
-    cohort = tmp_path / "cohort"
-    (cohort / "dm").mkdir(parents=True)
-    (cohort / "dm/a.dcm").symlink_to(tmp_path / "dm/a.dcm")
-    with pytest.raises(InputDataError, match="E-OUTSIDE case=c file=dm/a.dcm .*a link that leaves it"):
-        check_case(case, cohort=cohort)
 
 
 def test_folds_are_read_as_they_were_written(tmp_path, case):

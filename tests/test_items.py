@@ -1,5 +1,6 @@
 import importlib
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -149,6 +150,48 @@ def test_what_was_finished_before_a_failure_is_kept_by_the_next_run(tmp_path, so
     write(sources / "d.txt", "text of d")
     assert make(tmp_path / "out", sources) == Account(computed=0, restored=0, kept=4, removed=0)
     assert contents(tmp_path / "out") == contents(tmp_path / "expected")
+
+
+def test_bad_data_is_handed_over_and_does_not_count_as_finished(tmp_path, sources):
+    items = [Item(p.stem, p, inputs=(p,), outputs=(f"{p.stem}.txt", p.stem)) for p in sorted(sources.iterdir())]
+    make(tmp_path / "expected", sources, names="acd")
+    make(tmp_path / "out", sources)
+    write(sources / "b.txt", "bad")
+    failures = []
+    options = {"recipe": "1", "description": "toy", "on_failure": lambda *failure: failures.append(failure)}
+    account = make_items(tmp_path / "out", items, copy_loudly, **options)
+    assert account == Account(computed=0, restored=0, kept=3, removed=4)
+    assert [(subject, error.code) for subject, error in failures] == [(sources / "b.txt", "BAD")]
+    assert contents(tmp_path / "out") == contents(tmp_path / "expected")
+    write(sources / "b.txt", "text of b")
+    assert make(tmp_path / "out", sources) == Account(computed=1, restored=0, kept=3, removed=0)
+
+
+def crash_at_b(source, folder):
+    if source.stem == "b":
+        with whole_file(folder / "b.txt") as temporary:
+            temporary.write_text("half")
+            os.abort()
+    copy_loudly(source, folder)
+
+
+def test_a_crash_under_limits_leaves_the_other_items_and_no_half_written_file(tmp_path, sources):
+    items = [Item(p.stem, p, inputs=(p,), outputs=(f"{p.stem}.txt", p.stem)) for p in sorted(sources.iterdir())]
+    failures = []
+    limits = {"seconds": 60, "memory": 2**40, "on_failure": lambda *failure: failures.append(failure)}
+    account = make_items(tmp_path / "out", items, crash_at_b, recipe="1", description="toy", **limits)
+    # The crash is tried twice if another item was made before: each try left a temporary file.
+    assert account in [Account(computed=3, restored=0, kept=0, removed=removed) for removed in (1, 2)]
+    assert not list((tmp_path / "out").glob(".*"))
+    assert [(subject.stem, error.code, error.case) for subject, error in failures] == [("b", "CASE-CRASH", "b")]
+    assert make(tmp_path / "out", sources) == Account(computed=1, restored=0, kept=3, removed=0)
+
+
+def test_bad_data_cannot_be_handed_over_for_items_that_are_made_together(tmp_path, sources):
+    items = [Item("a", sources / "a.txt", inputs=(), outputs=("a.txt",))]
+    with pytest.raises(ValueError, match="make_items: expected at_once or on_failure, got both"):
+        options = {"at_once": 2, "on_failure": pytest.fail}
+        make_items(tmp_path / "out", items, copy_together, recipe="1", description="toy", **options)
 
 
 def stamp(source, folder, *, mark, fails):

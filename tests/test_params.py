@@ -25,7 +25,7 @@ def test_every_section_of_the_demo_is_valid():
 
 
 def test_the_demo_has_no_section_without_a_type():
-    assert set(yaml.safe_load(DEMO.read_text())) == {"cohort", *params.SECTIONS}
+    assert set(yaml.safe_load(DEMO.read_text())) == {"cohort", "pairs", *params.SECTIONS}
 
 
 @pytest.mark.parametrize(

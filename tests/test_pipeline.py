@@ -5,12 +5,21 @@ import json
 import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+import pydicom
 import pytest
 import yaml
+from PIL import Image
+
+from dmdbt.cohort import read_table, write_table
+from dmdbt.readers import open_volume
+from tests.dicom_corpus import write_tomosynthesis
 
 ROOT = Path(__file__).parents[1]
 BACKBONES = ["alexnet", "squeezenet"]
@@ -198,3 +207,74 @@ def test_a_damaged_file_stops_the_pipeline_with_its_case_and_leaves_the_rest_alo
     assert f"E-AVI-TRUNCATED case={case['case_id']} file={case['dbt']} cause=expected" in output
     assert (clone / "data/cases.csv").read_bytes() == before
     assert (clone / "data/slices").is_dir()
+
+
+def mixed_cohort(clone, own):
+    """The simulated cohort with its volumes in four containers, and canaries in whatever names a person or place."""
+    shutil.copytree(clone / "data/phantom/cohort", own)
+    cases = read_table(own / "cases.csv")
+    changed = []
+    for number, case in enumerate(cases):
+        with open_volume(own / case.dbt) as opened:
+            volume = np.stack(list(opened))
+        target, container = own / "dbt" / f"volume {number}", number % 4
+        if container == 1:
+            target = write_tomosynthesis(target.with_suffix(".dcm"), 16 * volume.astype(np.uint16)).relative_to(own)
+        elif container == 2:
+            target.mkdir()
+            for position, image in enumerate(volume):
+                Image.fromarray(image).save(target / f"{position:03d}.jpg", quality=95, comment=b"CANARY-COMMENT")
+        elif container == 3:
+            target.with_suffix(".raw").write_bytes(volume.astype("<f4").tobytes())
+            rows, columns, n_slices = volume.shape[1], volume.shape[2], len(volume)
+            header = f"NDims = 3\nDimSize = {columns} {rows} {n_slices}\nElementType = MET_FLOAT\nComment = CANARY\n"
+            target = target.with_suffix(".mhd")
+            target.write_text(f"ObjectType = Image\n{header}ElementDataFile = volume {number}.raw\n")
+        dbt = case.dbt if container == 0 else f"dbt/{target.name}"
+        changed.append(replace(case, dbt=dbt))
+        dataset = pydicom.dcmread(own / case.dm)
+        dataset.PatientName, dataset.PatientID, dataset.InstitutionName = "CANARY^NAME", "CANARY-ID", "CANARY HOSPITAL"
+        dataset.StudyDate, dataset.AccessionNumber, dataset.ImageComments = "19011213", "CANARY-NUMBER", "/canary/path"
+        dataset.save_as(own / case.dm)
+    write_table(own / "cases.csv", changed)
+    return changed
+
+
+def test_a_cohort_of_every_container_stops_at_a_damaged_case_goes_on_without_it_and_tells_no_name(clone):
+    own = clone / "data/own-mixed"
+    cases = mixed_cohort(clone, own)
+    damaged = next(case for case in cases if case.dbt.endswith(".avi"))
+    (own / damaged.dbt).write_bytes((own / damaged.dbt).read_bytes()[:9000])
+    path = clone / "params.yaml"
+    path.write_text(path.read_text().replace("data/phantom/cohort", "data/own-mixed"))
+    change(clone, "backbones", names=["alexnet"])
+    refused = call(clone, "dvc", "repro", check=False)
+    assert "E-QUARANTINE" in refused
+    assert f"E-AVI-TRUNCATED case={damaged.case_id} file={damaged.dbt} cause=expected" in refused
+    listed = rows(clone / "metrics/quarantine.csv")
+    assert [(row["case"], row["role"], row["code"]) for row in listed] == [(damaged.case_id, "dbt", "AVI-TRUNCATED")]
+    change(clone, "quarantine", allow=1)
+    output = refused + call(clone, "dvc", "repro")
+    assert [row["case_id"] for row in rows(clone / "data/cases.csv")] == [
+        case.case_id for case in cases if case != damaged
+    ]
+    for name in ("cohort", "rankpool", "alexnet", "summary"):
+        assert json.loads((clone / f"metrics/{name}.json").read_text())["quarantined"] == 1, name
+    kinds = json.loads((clone / "metrics/cohort.json").read_text())["dbt_kinds"]
+    assert {kind.split()[0] for kind in kinds} == {"avi", "dicom", "folder", "metaimage"}
+    assert canaries(clone, output) == []
+    shutil.rmtree(own)
+    call(clone, "git", "checkout", "--quiet", ".")
+
+
+def canaries(clone, output):
+    """Outputs of the pipeline that hold a name, a number, a comment, or a path of this machine."""
+    forbidden = [word.encode() for word in ("CANARY", "canary", "19011213", str(clone), socket.gethostname())]
+    found = [f"screen: {word}" for word in forbidden[:-2] if word in output.encode()]
+    for folder in ("data", "metrics", ".dvc/cache", "dvc.lock"):
+        files = (clone / folder).rglob("*") if (clone / folder).is_dir() else [clone / folder]
+        for file in files:
+            if file.is_file() and not file.is_relative_to(clone / "data/own-mixed") and "/runs/" not in file.as_posix():
+                content = file.read_bytes()
+                found += [f"{file.relative_to(clone)}: {word}" for word in forbidden if word in content]
+    return found

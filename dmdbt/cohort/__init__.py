@@ -1,8 +1,4 @@
-"""A cohort: a folder with ``cases.csv`` and the files it names.
-
-`dmdbt.cohort.checks` is imported by its own name: it alone opens the files, and a stage that trains need not run
-again when a reader changes.
-"""
+"""A cohort: a folder with ``cases.csv`` and the files it names. Nothing here opens those files."""
 
 from dmdbt.cohort.folds import read_folds, write_folds
 from dmdbt.cohort.quarantine import Problem, read_quarantined, write_quarantine

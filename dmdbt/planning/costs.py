@@ -18,19 +18,21 @@ import torch
 from torch import nn
 
 from dmdbt.cohort import Case
-from dmdbt.cohort.checks import check_case
 from dmdbt.features import Origin, architecture, extract, pretrain, read_copy, read_features, write_features
 from dmdbt.features.backbones import create_classifier, feature_extractor, last_layer
 from dmdbt.heads import HeadSettings, build_head
+from dmdbt.ingest import examine
 from dmdbt.params import Rankpool
 from dmdbt.rankpool import pool_slices, rank_pool, to_uint8
 from dmdbt.readers import (
+    Limits,
     breast_box,
     open_volume,
     read_gray,
     read_mammogram,
     read_slices,
     resize,
+    square,
     write_gray,
     write_slices,
 )
@@ -99,18 +101,18 @@ def own_peak() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
-def check(case: Case, *, cohort: Path) -> float:
-    """Seconds of the stage ingest."""
+def check(case: Case, *, cohort: Path, folder: Path) -> float:
+    """Seconds of the stage ingest; `folder` gets ``<case>.json``."""
     start = time.perf_counter()
-    check_case(case, cohort=cohort)
+    examine(case, folder, cohort=cohort, limits=Limits())
     return time.perf_counter() - start
 
 
 def mammogram(case: Case, *, cohort: Path, folder: Path, size: int) -> float:
     """Seconds of the stage mammogram; `folder` gets ``dm/<case>.png``."""
     start = time.perf_counter()
-    square = resize(read_mammogram(cohort / case.dm).pixels, size, size)
-    write_gray(folder / f"dm/{case.case_id}.png", np.rint(square).astype(np.uint16))
+    image = square(read_mammogram(cohort / case.dm).pixels, size, pad=False)
+    write_gray(folder / f"dm/{case.case_id}.png", image)
     return time.perf_counter() - start
 
 

@@ -213,7 +213,7 @@ class _Planner:
     def case_stages(self) -> Iterator[Line]:
         """Ingest to rankpool."""
         s = self.settings
-        yield self._line("ingest", partial(costs.check, cohort=self.cohort), 0, self.cases)
+        yield self._line("ingest", partial(costs.check, cohort=self.cohort, folder=self.folder), 0, self.cases)
         mammogram = partial(costs.mammogram, cohort=self.cohort, folder=self.folder, size=s.mammogram.size)
         having = _having(Modality.DM, self.cases)
         yield self._line("mammogram", mammogram, len(having) * sizes.mammogram_bytes(s.mammogram.size), having)

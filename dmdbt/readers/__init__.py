@@ -3,7 +3,7 @@
 from dmdbt.readers.breast import breast_box
 from dmdbt.readers.containers import Container, container, visible_entries
 from dmdbt.readers.dicom import is_dicom
-from dmdbt.readers.images import read_gray, resize, write_gray
+from dmdbt.readers.images import read_gray, resize, square, write_gray
 from dmdbt.readers.limits import EmptyFrames, Limits
 from dmdbt.readers.mammogram import Mammogram, read_mammogram
 from dmdbt.readers.metaimage import QUARTER_TURNS, metaimage_data, metaimage_fields
@@ -35,6 +35,7 @@ __all__ = [
     "read_slices",
     "resize",
     "slices_shape",
+    "square",
     "visible_entries",
     "volume_files",
     "write_gray",

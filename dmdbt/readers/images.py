@@ -71,3 +71,26 @@ def resize(image: np.ndarray, rows: int, columns: int) -> np.ndarray:
     """
     source = Image.fromarray(np.ascontiguousarray(image, dtype=np.float32))
     return np.asarray(source.resize((columns, rows), Image.Resampling.BILINEAR))
+
+
+def square(image: np.ndarray, size: int, *, pad: bool) -> np.ndarray:
+    """Bring an image to a square, stretched as in the paper, or between equal borders of black.
+
+    Parameters
+    ----------
+    image
+        uint8 or uint16, shape (H, W); 0 is black.
+    size
+        Of the square.
+    pad
+        Keep the aspect.
+
+    Returns
+    -------
+    ndarray, shape (size, size)
+        Of the type of `image`.
+    """
+    if pad:
+        missing = [max(image.shape) - n for n in image.shape]
+        image = np.pad(image, [(n // 2, n - n // 2) for n in missing])
+    return np.rint(resize(image, size, size)).astype(image.dtype)

@@ -16,7 +16,7 @@ from typing import Any, Generic, TypeVar
 
 from tqdm import tqdm
 
-from dmdbt.errors import SurroundingsError
+from dmdbt.errors import InputDataError, SurroundingsError
 from dmdbt.files import TEMPORARY, sha256, whole_file
 from dmdbt.running.books import (
     JOURNAL,
@@ -80,6 +80,9 @@ def make_items(
     size: Callable[[Subject], int] = lambda _: 0,
     preload: Sequence[str] = (),
     at_once: int | None = None,
+    on_failure: Callable[[Subject, InputDataError], None] | None = None,
+    seconds: float | None = None,
+    memory: int | None = None,
 ) -> Account:
     """Bring an output folder up to date: compute what is neither there nor in DVC's cache, remove what is foreign.
 
@@ -104,17 +107,24 @@ def make_items(
     at_once
         Call `function` with a list of at most so many subjects instead, for work that is faster together. Where it
         fails, none of these items counts as finished.
+    on_failure
+        Called with a subject that turns out to be bad data, which is then not raised. Its item does not count as
+        finished, what was left of its outputs is removed, and the next run computes it again. Not with `at_once`.
+    seconds, memory
+        See `map_cases`.
 
     Raises
     ------
     ValueError
-        Two items have a name or an output in common.
+        Two items have a name or an output in common; or both `at_once` and `on_failure` are given.
     SurroundingsError
         The disk has no room for what is to be computed; nothing was begun.
     DmdbtError
         As `function` and `map_cases` raise it.
     """
     _check(items)
+    if at_once is not None and on_failure:
+        raise ValueError(f"make_items: expected at_once or on_failure, got both ({description})")
     folder.mkdir(parents=True, exist_ok=True)
     _sweep(folder)
     keys = _keys(items, recipe, description)
@@ -143,10 +153,13 @@ def make_items(
             name=lambda group: ", ".join(item.name for item in group),
             preload=preload,
             on_result=enter,
+            on_failure=on_failure and (lambda group, error: on_failure(group[0].subject, error)),
+            seconds=seconds,
+            memory=memory,
         )
-    removed = _prune(folder, items)
+    removed = _prune(folder, [item for item in items if item.name in records])
     close_books(folder, records)
-    account = Account(computed=len(todo), restored=n_restored, kept=n_kept, removed=removed)
+    account = Account(computed=len(records) - n_kept - n_restored, restored=n_restored, kept=n_kept, removed=removed)
     print(f"{description}: " + ", ".join(f"{number} {what}" for what, number in asdict(account).items()))
     return account
 

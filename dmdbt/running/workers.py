@@ -4,13 +4,13 @@ import errno
 import multiprocessing
 import os
 from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
-from typing import TypeVar
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
 
 from tqdm import tqdm
 
-from dmdbt.errors import DmdbtError, SurroundingsError
+from dmdbt.errors import DmdbtError, InputDataError, SurroundingsError
+from dmdbt.running.crew import Crew, Died, Done, Outcome, Raised
 from dmdbt.running.environment import worker_count
 
 Argument = TypeVar("Argument")
@@ -33,7 +33,10 @@ def map_cases(
     name: Callable[[Argument], str] = str,
     preload: Sequence[str] = (),
     on_result: Callable[[Argument, Result], None] | None = None,
+    on_failure: Callable[[Argument, InputDataError], None] | None = None,
     workers: int | None = None,
+    seconds: float | None = None,
+    memory: int | None = None,
 ) -> list[Result]:
     """Call a function on every item, in worker processes with one thread each.
 
@@ -51,66 +54,161 @@ def map_cases(
         Modules to import once, before the workers fork.
     on_result
         Called here as soon as an item is done, in whatever order that happens.
+    on_failure
+        Called here as soon as an item turns out to be bad data, which is then not raised.
     workers
         Number of worker processes; `worker_count` by default.
+    seconds, memory
+        Limits for files of others: how long an item may take, and the address space of a worker in bytes, where the
+        platform has such a limit. The parameters ``reading.seconds`` and ``reading.memory_gib``. With either, an item
+        that crashes its worker is bad data.
 
     Returns
     -------
     list
-        The results in the order of `items`.
+        The results in the order of `items`, without those that were handed to `on_failure`.
 
     Raises
     ------
     DmdbtError
         The first failure among the items, in their order, after every item was tried; how many failed in all is
-        added as a note.
+        added as a note. ``CASE-TIME``, ``CASE-MEMORY`` and ``CASE-CRASH`` where an item exceeded a limit or crashed.
     SurroundingsError
-        A worker died, or the disk is full. What had not begun is not tried.
+        A worker died or found no memory, or the disk is full; names the item. What had not begun is not tried.
+    TypeError
+        The function, an item or a result cannot be pickled.
     """
-    workers = min(workers or worker_count(), len(items))
     os.environ.update({key: os.environ.get(key, value) for key, value in (_ONE_THREAD | _KEEP_MEMORY).items()})
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(list(preload))
-    results: dict[int, Result] = {}
-    failures: dict[int, DmdbtError] = {}
-    with ProcessPoolExecutor(workers or 1, mp_context=context) as pool:
-        position = {pool.submit(function, item): number for number, item in enumerate(items)}
-        bar = tqdm(as_completed(position), desc=description, total=len(items), unit="case", disable=None)
-        for future in bar:
-            number = position[future]
-            try:
-                results[number] = future.result()
-                if on_result:
-                    on_result(items[number], results[number])
-            except DmdbtError as exc:
-                failures[number] = exc
-            except (BrokenProcessPool, OSError) as exc:
-                pool.shutdown(wait=False, cancel_futures=True)
-                raise _lost(name(items[number]), exc) from exc
-    if failures:
-        raise _first([failures[number] for number in sorted(failures)], len(items))
-    return [results[number] for number in range(len(items))]
+    multiprocessing.get_context("forkserver").set_forkserver_preload(list(preload))
+    size = max(1, min(workers or worker_count(), len(items)))
+    found: _Found[Argument, Result] = _Found(name, _Limits(seconds, memory), on_result, on_failure)
+    with (
+        Crew(function, items, size=size, seconds=seconds, memory=memory) as crew,
+        tqdm(desc=description, total=len(items), unit="case", disable=None) as bar,
+    ):
+        for position, outcome in crew:
+            if position is None:
+                raise _no_start(description, outcome)
+            found.enter(position, items[position], outcome)
+            if found.surroundings:
+                crew.begin_no_more()
+            bar.update()
+    found.check(len(items))
+    return [found.results[number] for number in sorted(found.results)]
 
 
-def _lost(name: str, error: BrokenProcessPool | OSError) -> Exception:
-    """What a failure of the machine is called; any other error stays what it is."""
-    if isinstance(error, BrokenProcessPool):
+@dataclass(frozen=True)
+class _Limits:
+    """See `map_cases`."""
+
+    seconds: float | None
+    memory: int | None
+
+    @property
+    def of_any_kind(self) -> bool:
+        return self.seconds is not None or self.memory is not None
+
+
+@dataclass
+class _Found(Generic[Argument, Result]):
+    """What has come out so far, by the position of the item."""
+
+    name: Callable[[Argument], str]
+    limits: _Limits
+    on_result: Callable[[Argument, Result], None] | None
+    on_failure: Callable[[Argument, InputDataError], None] | None
+    results: dict[int, Result] = field(default_factory=dict)
+    failures: dict[int, DmdbtError] = field(default_factory=dict)
+    surroundings: dict[int, DmdbtError] = field(default_factory=dict)
+
+    def enter(self, position: int, item: Argument, outcome: Outcome) -> None:
+        """Note an outcome; raise what is neither bad data nor the fault of the machine."""
+        try:
+            if isinstance(outcome, Done):
+                self.results[position] = outcome.value
+                if self.on_result:
+                    self.on_result(item, outcome.value)
+                return
+            error = _failure(self.name(item), outcome, self.limits)
+            if not self.on_failure or not isinstance(error, InputDataError):
+                raise error
+            self.on_failure(item, error)
+        except SurroundingsError as exc:
+            self.surroundings[position] = exc
+        except DmdbtError as exc:
+            self.failures[position] = exc
+        except OSError as exc:
+            if exc.errno not in DISK_FULL:
+                raise
+            self.surroundings[position] = _disk_full(self.name(item), exc)
+
+    def check(self, n_items: int) -> None:
+        """Raise the first failure, with a note of the others; those of the surroundings come first."""
+        errors = [group[number] for group in (self.surroundings, self.failures) for number in sorted(group)]
+        if len(errors) > 1:
+            errors[0].add_note(f"{len(errors)} of {n_items} cases failed:")
+            for other in errors[1:]:
+                errors[0].add_note(str(other))
+        if errors:
+            raise errors[0]
+
+
+def _failure(name: str, outcome: Outcome, limits: _Limits) -> BaseException:
+    """What it is called that an item did not come out."""
+    if isinstance(outcome, Raised):
+        return _no_memory(name, limits) if outcome.no_memory else _noted(outcome, f"{name}, in a worker process")
+    if isinstance(outcome, Died):
+        return _crash(name, outcome) if outcome.crashed and limits.of_any_kind else _death(name, outcome)
+    cause = f"expected an examination within {limits.seconds:g} s, found none (reading.seconds)"
+    return InputDataError("CASE-TIME", case=name, cause=cause, remedy=_raise_limit("seconds"))
+
+
+def _no_memory(name: str, limits: _Limits) -> DmdbtError:
+    if limits.memory is None:
         return SurroundingsError(
-            f"{name}: expected its worker to finish, but a worker process was killed. "
-            "Free memory or set DMDBT_WORKERS=1, then run the command again."
+            f"{name}: expected enough memory, got none. Free memory or set DMDBT_WORKERS=1, then run the command again."
         )
-    if error.errno in DISK_FULL:
-        return SurroundingsError(
-            f"{name}: expected room for its output, got: {error.strerror}. Free disk space, then run the command "
-            "again: what is finished is kept."
-        )
-    return error
+    gib = f"{limits.memory / 2**30:.4g} GiB"
+    cause = f"expected an examination within {gib} of memory, found that it takes more (reading.memory_gib)"
+    return InputDataError("CASE-MEMORY", case=name, cause=cause, remedy=_raise_limit("memory_gib"))
 
 
-def _first(failures: Sequence[DmdbtError], n_items: int) -> DmdbtError:
-    """The first failure, with a note of the others."""
-    if len(failures) > 1:
-        failures[0].add_note(f"{len(failures)} of {n_items} cases failed:")
-        for other in failures[1:]:
-            failures[0].add_note(str(other))
-    return failures[0]
+def _raise_limit(key: str) -> str:
+    return f"Check the files; if they are right, raise reading.{key} in params.yaml."
+
+
+def _crash(name: str, outcome: Died) -> InputDataError:
+    cause = f"expected a file that can be decoded, found that it ended the decoder with signal {outcome.ending}"
+    return InputDataError("CASE-CRASH", case=name, cause=cause, remedy="Export the files of this case again.")
+
+
+def _death(name: str, outcome: Died) -> SurroundingsError:
+    return SurroundingsError(
+        f"{name}: expected its worker process to finish, but it ended with {outcome.ending}. "
+        "Free memory or set DMDBT_WORKERS=1, then run the command again."
+    )
+
+
+def _no_start(description: str, outcome: Outcome) -> BaseException:
+    """What it is called that a worker could not begin; no case is to blame."""
+    if isinstance(outcome, Raised) and not outcome.no_memory:
+        return _noted(outcome, f"{description}, at the start of a worker process")
+    found = outcome.ending if isinstance(outcome, Died) else "no memory"
+    return SurroundingsError(
+        f"{description}: expected a worker process to start, got: {found}. Free memory, set DMDBT_WORKERS=1 or raise "
+        "reading.memory_gib in params.yaml, then run the command again."
+    )
+
+
+def _noted(outcome: Raised, where: str) -> BaseException:
+    """The exception of a worker, which has lost its traceback on the way."""
+    if not isinstance(outcome.error, DmdbtError):  # whose message says all that the user needs
+        outcome.error.add_note(f"{where}:\n{outcome.trace}")
+    return outcome.error
+
+
+def _disk_full(name: str, error: OSError) -> SurroundingsError:
+    return SurroundingsError(
+        f"{name}: expected room for its output, got: {error.strerror}. Free disk space, then run the command "
+        "again: what is finished is kept."
+    )

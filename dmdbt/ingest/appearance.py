@@ -1,0 +1,65 @@
+"""What can be told of an image by its pixels alone: where the breast is, what it resembles, whether it is blank."""
+
+import numpy as np
+from scipy.ndimage import uniform_filter
+
+from dmdbt.readers import breast_box, resize
+from dmdbt.terms import Laterality
+
+_CELLS = 16
+_LOPSIDED = 0.05  # of the image's content: by so much one half must exceed the other to tell the side
+_BLANK = 1 / 64  # of white: a slice whose gray levels differ by less shows nothing
+
+
+def chest_wall_side(image: np.ndarray) -> str:
+    """Tell at which side the breast lies, by sums over both halves.
+
+    An image for presentation shows the chest wall of a left breast at its left.
+
+    Parameters
+    ----------
+    image
+        uint8 or uint16, shape (H, W). Background is the most frequent gray level.
+
+    Returns
+    -------
+    str
+        ``L`` or ``R``; empty if the halves are too alike to tell.
+    """
+    background = int(np.bincount(image.ravel()).argmax())
+    columns = np.abs(image.astype(np.int32) - background).sum(axis=0, dtype=np.int64)
+    left, right = int(columns[: len(columns) // 2].sum()), int(columns[-(len(columns) // 2) :].sum())
+    if abs(left - right) <= _LOPSIDED * (left + right):
+        return ""
+    return str(Laterality.LEFT if left > right else Laterality.RIGHT)
+
+
+def texture_hash(image: np.ndarray) -> str:
+    """Hash the texture inside the breast: copies in another size, window or compression differ in few of 256 bits.
+
+    A bit tells whether a cell of a 16 x 16 grid is brighter than the mean of its eight neighbors. A hash of the whole
+    image would tell the outline of the breast, in which patients are alike.
+
+    Parameters
+    ----------
+    image
+        uint8 or uint16, shape (H, W).
+
+    Returns
+    -------
+    str
+        64 hexadecimal digits.
+    """
+    breast = image[breast_box(image)]
+    if chest_wall_side(image) == Laterality.RIGHT:
+        breast = breast[:, ::-1]
+    rows, columns = breast.shape
+    inner = breast[rows // 5 : rows - rows // 5, columns // 10 : columns - 2 * columns // 5]  # no skin line, no air
+    grid = resize(inner if inner.size else breast, _CELLS + 2, _CELLS + 2)
+    around = (uniform_filter(grid, 3) * 9 - grid) / 8
+    return np.packbits((grid > around)[1:-1, 1:-1]).tobytes().hex()
+
+
+def is_blank(image: np.ndarray) -> bool:
+    """Whether a slice, uint8 of shape (H, W), shows nothing."""
+    return int(image.max()) - int(image.min()) < _BLANK * np.iinfo(image.dtype).max

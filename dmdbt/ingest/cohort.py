@@ -1,0 +1,144 @@
+"""What only the whole cohort tells: copies of an image, disagreements, and the counts of ``metrics/cohort.json``."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import pairwise
+from statistics import median
+from typing import Any
+
+import numpy as np
+
+from dmdbt.cohort import Case
+from dmdbt.errors import IntegrityError
+from dmdbt.terms import Modality
+
+# Of 256 bits of a texture hash. Simulated patients differ in 83 or more; copies with noise, half the size or as JPEG of
+# quality 75 in 0 to 65, nine of ten in less than 40.
+_NEAR = 48
+
+# By case, what is known of each of its images.
+Records = Mapping[str, Mapping[Modality, Mapping[str, Any]]]
+
+
+def check_copies(cases: Sequence[Case], records: Records) -> None:
+    """Refuse the same pixels under two patients: one could be trained on, the other tested.
+
+    Raises
+    ------
+    IntegrityError
+        Names both cases; every other such pair is a note.
+    """
+    patient_of = {case.case_id: case.patient_id for case in cases}
+    found = [
+        (modality, one, other)
+        for modality in Modality
+        for one, other in _same(records, modality)
+        if patient_of[one] != patient_of[other]
+    ]
+    errors = [
+        IntegrityError(
+            "SAME-PIXELS",
+            case=one,
+            cause=f"expected pixels of its own in {modality}, found those of case {other} of another patient",
+            remedy="Correct the table: both are one patient, or one file is in the wrong place.",
+        )
+        for modality, one, other in found
+    ]
+    if errors:
+        for other_error in errors[1:]:
+            errors[0].add_note(str(other_error))
+        raise errors[0]
+
+
+def summarize(cases: Sequence[Case], records: Records, *, quarantined: int) -> dict[str, object]:
+    """Counts that describe a cohort, and the cases that deserve a look; no identifier but the case's.
+
+    Parameters
+    ----------
+    cases
+        Those that go on.
+    records
+        Of these cases at least.
+    quarantined
+        How many were left out.
+    """
+    of = {modality: [records[c.case_id][modality] for c in cases if modality in c.modalities] for modality in Modality}
+    slices = [facts["shape"][0] for facts in of[Modality.DBT]]
+    return {
+        "pairs": len(cases),
+        "patients": len({case.patient_id for case in cases}),
+        "quarantined": quarantined,
+        "modalities": _count(" and ".join(case.modalities) for case in cases),
+        "pairs_by_label": _count(case.label.value for case in cases),
+        "patients_by_label": _count(label for _, label in sorted({(c.patient_id, c.label.value) for c in cases})),
+        "pairs_by_view": _count(case.view.value for case in cases),
+        "pairs_by_laterality": _count(case.laterality.value for case in cases),
+        "dm_sizes": _count(" x ".join(map(str, facts["shape"])) for facts in of[Modality.DM]),
+        "dm_kinds": _count(facts["kind"] for facts in of[Modality.DM]),
+        "dm_voi": _count(facts["voi"] for facts in of[Modality.DM]),
+        "dbt_sizes": _count(" x ".join(map(str, facts["shape"][1:])) for facts in of[Modality.DBT]),
+        "dbt_kinds": _count(facts["kind"] for facts in of[Modality.DBT]),
+        "slice_orders": _count(facts["slice_order"] for facts in of[Modality.DBT]),
+        "slices": {"min": min(slices), "median": median(slices), "max": max(slices)} if slices else {},
+        "flags": _flags(cases, records),
+    }
+
+
+def _flags(cases: Sequence[Case], records: Records) -> dict[str, list[str]]:
+    """What is unusual but no fault, and of which cases."""
+    flagged: dict[str, set[str]] = defaultdict(set)
+    for case in cases:
+        for flag in _disagreements(case, records[case.case_id]):
+            flagged[flag].add(case.case_id)
+    kept = {case.case_id: records[case.case_id] for case in cases}
+    for modality in Modality:
+        for pair in _same(kept, modality):
+            flagged[f"{modality}-same-pixels"].update(pair)
+        for pair in _alike(kept, modality, patient_of={case.case_id: case.patient_id for case in cases}):
+            flagged[f"{modality}-near-duplicate"].update(pair)
+    if len({facts[Modality.DBT]["slice_order"] for facts in kept.values() if Modality.DBT in facts}) > 1:
+        flagged["mixed-slice-order"].update(case_id for case_id, facts in kept.items() if Modality.DBT in facts)
+    return {flag: sorted(found) for flag, found in sorted(flagged.items())}
+
+
+def _disagreements(case: Case, images: Mapping[Modality, Mapping[str, Any]]) -> Iterator[str]:
+    for modality, facts in images.items():
+        yield from (f"{modality}-{flag}" for flag in facts["flags"])
+        if facts["stated_laterality"] not in ("", case.laterality):
+            yield f"{modality}-laterality-of-header"
+        if facts["side"] not in ("", case.laterality):
+            yield f"{modality}-laterality-of-pixels"
+        if facts.get("stated_view", "") not in ("", case.view):
+            yield f"{modality}-view-of-header"
+        if facts.get("blank_first") or facts.get("blank_last"):
+            yield f"{modality}-blank-border-slices"
+    sides = {facts["side"] for facts in images.values()} - {""}
+    if len(sides) > 1:
+        yield "chest-wall-on-different-sides"
+
+
+def _same(records: Records, modality: Modality) -> Iterator[tuple[str, str]]:
+    """Pairs of cases with the same pixels."""
+    by_hash: dict[str, list[str]] = defaultdict(list)
+    for case_id, images in records.items():
+        if modality in images:
+            by_hash[images[modality]["pixels_sha256"]].append(case_id)
+    for members in by_hash.values():
+        yield from pairwise(members)
+
+
+def _alike(records: Records, modality: Modality, *, patient_of: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Pairs of cases of two patients whose texture hashes are near each other."""
+    case_ids = [case_id for case_id, images in records.items() if modality in images]
+    digests = bytes.fromhex("".join(records[case_id][modality]["texture_hash"] for case_id in case_ids))
+    hashes = np.frombuffer(digests, np.uint64).reshape(len(case_ids), -1)
+    for index, case_id in enumerate(case_ids):
+        distances = np.bitwise_count(hashes[index + 1 :] ^ hashes[index]).sum(axis=1)
+        for other in np.flatnonzero(distances <= _NEAR):
+            found = case_ids[index + 1 + int(other)]
+            if patient_of[case_id] != patient_of[found]:
+                yield case_id, found
+
+
+def _count(values: Iterable[str]) -> dict[str, int]:
+    return dict(sorted(Counter(values).items()))

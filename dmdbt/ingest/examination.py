@@ -1,0 +1,141 @@
+"""What the files of one pair turn out to be: every pixel is decoded, and what is wrong is the result.
+
+An examination is a JSON file with ``format`` ("dmdbt examination"), ``version`` (1), ``problems`` (rows of
+``metrics/quarantine.csv``), and ``dm`` and ``dbt``: null if the pair lacks the image or it has a problem, else the
+facts that `dmdbt.ingest.cohort` counts and compares.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dmdbt.cohort import Case, Problem
+from dmdbt.errors import InputDataError, IntegrityError, located
+from dmdbt.files import write_json
+from dmdbt.ingest.appearance import chest_wall_side, is_blank, texture_hash
+from dmdbt.readers import Limits, open_volume, read_mammogram, volume_files
+from dmdbt.terms import Modality
+
+_FORMAT, _VERSION = "dmdbt examination", 1
+
+Facts = dict[str, Any]
+
+
+def case_files(case: Case, cohort: Path) -> tuple[Path, ...]:
+    """Every file that a pair consists of, but for those outside the cohort's folder, which are not touched."""
+    paths = [cohort / case.file(modality) for modality in case.modalities]
+    return tuple(file for path in paths if _is_inside(path, cohort) for file in volume_files(path))
+
+
+def examine(case: Case, folder: Path, *, cohort: Path, limits: Limits) -> None:
+    """Decode both images of a pair, and write ``<case>.json``: the facts, or the problems of damaged files.
+
+    Parameters
+    ----------
+    case
+        May lack an image.
+    folder
+        Where to write.
+    cohort
+        The cohort's folder.
+    limits
+        What is too large.
+    """
+    examinations: dict[Modality, Callable[[Path, Limits], Facts]] = {
+        Modality.DM: _examine_mammogram,
+        Modality.DBT: _examine_volume,
+    }
+    facts: dict[str, Facts | None] = dict.fromkeys(Modality)
+    problems: list[Problem] = []
+    for modality in case.modalities:
+        file = case.file(modality)
+        try:
+            with located(case=case.case_id, file=file):
+                facts[modality] = examinations[modality](_inside(cohort, file), limits)
+        except InputDataError as error:
+            problems.append(Problem(case.case_id, modality, error.code, error.cause, error.remedy))
+    content = {"format": _FORMAT, "version": _VERSION, "problems": [asdict(problem) for problem in problems]}
+    write_json(folder / f"{case.case_id}.json", content | facts)
+
+
+def read_examination(path: Path) -> tuple[dict[Modality, Facts], list[Problem]]:
+    """Read what `examine` wrote: the facts of each image that is as it should be, and the problems.
+
+    Raises
+    ------
+    IntegrityError
+        The file is of another format.
+    """
+    content = json.loads(path.read_text(encoding="utf-8"))
+    if (content.get("format"), content.get("version")) != (_FORMAT, _VERSION):
+        cause = f"expected format {_FORMAT} {_VERSION}, found {content.get('format')} {content.get('version')}"
+        raise IntegrityError("EXAMINATION", file=path.name, cause=cause, remedy="Run the stage ingest again.")
+    facts = {modality: content[modality] for modality in Modality if content[modality] is not None}
+    return facts, [Problem(**problem) for problem in content["problems"]]
+
+
+def _examine_mammogram(path: Path, limits: Limits) -> Facts:
+    mammogram = read_mammogram(path, limits)
+    provenance = mammogram.provenance
+    return {
+        "shape": list(mammogram.pixels.shape),
+        "kind": " ".join(
+            str(provenance[key]) for key in ("kind", "transfer_syntax", "bits_stored") if key in provenance
+        ),
+        "voi": str(provenance.get("voi", "none")),
+        "flags": sorted(mammogram.flags),
+        "stated_laterality": str(provenance.get("stated_laterality", "")),
+        "stated_view": str(provenance.get("stated_view", "")),
+        "pixels_sha256": hashlib.sha256(mammogram.pixels.tobytes()).hexdigest(),
+        "texture_hash": texture_hash(mammogram.pixels),
+        "side": chest_wall_side(mammogram.pixels),
+    }
+
+
+def _examine_volume(path: Path, limits: Limits) -> Facts:
+    """One slice in memory, and the middle one."""
+    digest, blank = hashlib.sha256(), []
+    with open_volume(path, limits) as volume:
+        middle = np.zeros((volume.rows, volume.columns), np.uint8)
+        for number, image in enumerate(volume):
+            digest.update(image.tobytes())
+            blank.append(is_blank(image))
+            if number == volume.n_slices // 2:
+                middle = image.copy()
+        facts = {
+            "shape": [volume.n_slices, volume.rows, volume.columns],
+            "kind": f"{volume.provenance['container']} {volume.provenance['codec']}",
+            "slice_order": str(volume.provenance["slice_order"]),
+            "stated_laterality": str(volume.provenance.get("stated_laterality", "")),
+            "flags": sorted(volume.flags),
+        }
+    return facts | {
+        "blank_first": _leading(blank),
+        "blank_last": _leading(blank[::-1]),
+        "pixels_sha256": digest.hexdigest(),
+        "texture_hash": texture_hash(middle),
+        "side": chest_wall_side(middle),
+    }
+
+
+def _leading(blank: list[bool]) -> int:
+    """How many at the beginning are blank."""
+    return blank.index(False) if False in blank else len(blank)
+
+
+def _inside(cohort: Path, file: str) -> Path:
+    if not _is_inside(cohort / file, cohort):
+        cause = "expected a file inside the cohort's folder, found a link that leaves it"
+        raise InputDataError("OUTSIDE", file=file, cause=cause, remedy="Copy the file into the cohort's folder.")
+    return cohort / file
+
+
+def _is_inside(path: Path, cohort: Path) -> bool:
+    """Whether a file, or a folder and all that is in it, lies in the cohort's folder: there is where a link leads."""
+    paths = [path, *path.iterdir()] if path.is_dir() else [path]
+    return all(found.resolve().is_relative_to(cohort.resolve()) for found in paths)
