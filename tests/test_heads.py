@@ -128,9 +128,7 @@ def test_training_never_looks_at_the_pairs_it_is_not_given():
 def test_training_twice_gives_the_same_weights_and_leaves_the_global_generator_alone():
     state = torch.get_rng_state()
     first, second = (train_heads(feature_set(), np.arange(40), HEADS, TRAIN)[0] for _ in range(2))
-    for head in Head:
-        for a, b in zip(first[head].state_dict().values(), second[head].state_dict().values(), strict=True):
-            assert torch.equal(a, b)
+    assert all(equal_weights(first[head], second[head]) for head in Head)
     assert torch.equal(state, torch.get_rng_state())
 
 
@@ -170,6 +168,96 @@ def test_the_memory_of_training_is_that_of_weights_moments_and_the_gradients_of_
     assert training_bytes((4, 5, 6), **settings) == 4 * (3 * sum(numbers) + max(numbers))
 
 
+# Pairs that lack a modality
+
+
+def without(features, modality, pairs):
+    """The same set, in which some pairs lack a modality."""
+    axis = list(Modality).index(modality)
+    kept = features.present[:, axis].copy()
+    kept[pairs] = False
+    present = features.present.copy()
+    present[:, axis] = kept
+    maps = {**features.maps, modality: features.maps[modality][torch.from_numpy(kept)]}
+    return replace(features, maps=maps, present=present)
+
+
+def equal_weights(first, second):
+    pairs = zip(first.state_dict().values(), second.state_dict().values(), strict=True)
+    return all(torch.equal(a, b) for a, b in pairs)
+
+
+def test_heads_that_see_the_same_pairs_share_their_batches(monkeypatch):
+    read = Counter()
+    batches = FeatureSet.batches
+
+    def counted(self, samples, device, modalities):
+        read[modalities] += len(samples)
+        return batches(self, samples, device, modalities)
+
+    monkeypatch.setattr(FeatureSet, "batches", counted)
+    complete, dm, both = feature_set(), (Modality.DM,), tuple(Modality)
+    # Of 27 benign pairs, six lack a volume in the second set; each has two copies, and a batch takes four of them.
+    for features, expected in (
+        (complete, {both: 14}),
+        (without(complete, Modality.DBT, np.arange(9)), {dm: 14, both: 11}),
+        (without(complete, Modality.DBT, np.arange(40)), {dm: 14}),
+    ):
+        read.clear()
+        train_heads(features, np.arange(40), HEADS, replace(TRAIN, epochs=1))
+        assert read == expected
+
+
+def test_a_head_learns_from_all_pairs_that_have_its_images_and_predicts_no_other():
+    features = feature_set(n_pairs=120)
+    features = without(without(features, Modality.DBT, np.arange(0, 120, 4)), Modality.DM, np.arange(1, 120, 4))
+    heads, history = train_heads(features, np.arange(80), HEADS, TRAIN)
+    assert [row["head"] for row in history[:3]] == ["dm", "dbt", "dm_dbt"]
+    test = np.arange(80, 120)
+    probs = predict(heads, features, test)
+    for head in Head:
+        having = features.having(head.modalities)[test]
+        np.testing.assert_array_equal(np.isnan(probs[head]), ~having)
+        assert ((probs[head] > 0.5) == features.targets[test])[having].mean() > 0.9
+
+
+def test_what_a_head_learns_is_not_changed_by_pairs_that_lack_its_images():
+    features = feature_set(n_pairs=60)
+    lacking = without(features, Modality.DBT, np.arange(40, 60))
+    heads, history = train_heads(lacking, np.arange(40), HEADS, TRAIN)
+    expected, expected_history = train_heads(features, np.arange(40), HEADS, TRAIN)
+    assert history == expected_history
+    assert all(equal_weights(heads[head], expected[head]) for head in Head)
+    probs, complete = predict(heads, lacking, np.arange(60)), predict(heads, features, np.arange(60))
+    np.testing.assert_allclose(probs[Head.DM_DBT][:40], complete[Head.DM_DBT][:40], atol=1e-6)
+    np.testing.assert_array_equal(probs[Head.DM], complete[Head.DM])
+
+
+def test_a_cohort_of_mammograms_alone_has_the_dm_head_alone():
+    features = without(feature_set(n_pairs=90), Modality.DBT, np.arange(90))
+    heads, history = train_heads(features, np.arange(60), HEADS, TRAIN)
+    assert {row["head"] for row in history} == set(heads) == {Head.DM}
+    probs = predict(heads, features, np.arange(60, 90))
+    assert ((probs[Head.DM] > 0.5) == features.targets[60:]).mean() > 0.9
+
+
+def test_a_head_whose_pairs_are_of_one_class_is_not_trained():
+    features = feature_set()
+    features = without(features, Modality.DBT, np.flatnonzero(features.targets == 1))
+    heads, _ = train_heads(features, np.arange(40), HEADS, replace(TRAIN, epochs=1))
+    assert set(heads) == {Head.DM}
+
+
+def test_without_a_head_that_can_be_trained_it_is_said_why():
+    features = feature_set()
+    features = without(features, Modality.DBT, np.flatnonzero(features.targets == 1)[1:])
+    benign = np.flatnonzero(features.targets == 0)
+    with pytest.raises(DmdbtError, match=r"expected benign and malignant .* got dm, dbt, dm_dbt: 27 and 0\. Add pairs"):
+        train_heads(features, benign, HEADS, TRAIN)
+    with pytest.raises(DmdbtError, match=r"expected benign and malignant .* got none\."):
+        train_heads(without(features, Modality.DM, benign), benign[:0], HEADS, TRAIN)
+
+
 # Checkpoints
 
 
@@ -199,11 +287,24 @@ def test_a_training_that_was_killed_twice_ends_as_one_that_was_not(tmp_path):
     assert epochs[0] >= 4
     assert sum(epochs) == TRAIN.epochs
     assert history == expected_history
-    for head in Head:
-        for a, b in zip(heads[head].state_dict().values(), expected[head].state_dict().values(), strict=True):
-            assert torch.equal(a, b)
+    assert all(equal_weights(heads[head], expected[head]) for head in Head)
     checkpoint.remove()
     assert not list(tmp_path.iterdir())
+
+
+def test_a_killed_training_with_pairs_that_lack_a_modality_ends_as_one_that_was_not(tmp_path):
+    checkpoint = Checkpoint(tmp_path / "state.pt", "key", minutes=0)
+    for features in (
+        without(feature_set(), Modality.DM, np.arange(7)),
+        without(feature_set(), Modality.DM, np.arange(40)),
+    ):
+        expected, expected_history = train_heads(features, np.arange(40), HEADS, TRAIN)
+        train_and_die(features, checkpoint, after=3)
+        heads, history = train_heads(features, np.arange(40), HEADS, TRAIN, checkpoint=checkpoint)
+        assert history == expected_history
+        assert heads.keys() == expected.keys()
+        assert all(equal_weights(heads[head], expected[head]) for head in heads)
+        checkpoint.remove()
 
 
 def test_the_state_of_another_training_is_not_taken(tmp_path):
@@ -230,14 +331,16 @@ def test_a_short_training_writes_no_state(tmp_path):
 
 
 def store(folder, features):
-    for modality in Modality:
-        for case_id, maps in zip(features.case_ids, features.maps[modality], strict=True):
+    for modality, present in zip(Modality, features.present.T, strict=True):
+        case_ids = np.array(features.case_ids)[present]
+        for case_id, maps in zip(case_ids, features.maps[modality], strict=True):
             write_features(folder / modality / f"{case_id}.h5", maps.movedim(-1, 1).contiguous().numpy(), STORED)
 
 
 def stored(folder, features, *, memory=1e9):
     store(folder, features)
-    return open_features(folder, features.case_ids, features.targets, memory=memory, device=CPU)
+    options = {"memory": memory, "device": CPU, "present": features.present}
+    return open_features(folder, features.case_ids, features.targets, **options)
 
 
 def test_stored_features_are_loaded_in_the_order_of_the_cases(tmp_path):
@@ -268,6 +371,20 @@ def test_features_that_do_not_fit_into_memory_give_the_same_bits_from_the_store(
     in_memory = open_features(tmp_path, features.case_ids, features.targets, memory=1e9, device=CPU)
     assert from_store.maps is None
     assert in_memory.maps is not None
+    results = [train_heads(given, np.arange(30), HEADS, TRAIN) for given in (from_store, in_memory, features)]
+    for heads, history in results:
+        assert history == results[0][1]
+        probs, expected = (predict(found, from_store, np.arange(40)) for found in (heads, results[0][0]))
+        for head in Head:
+            np.testing.assert_array_equal(probs[head], expected[head])
+
+
+def test_features_that_a_pair_lacks_are_not_looked_for_and_take_no_memory(tmp_path):
+    features = without(without(feature_set(), Modality.DBT, np.arange(5, 12)), Modality.DM, np.arange(20, 40))
+    size = feature_bytes(80 - 7 - 20, 2, (4, 3, 3))
+    in_memory, from_store = (stored(tmp_path, features, memory=memory) for memory in (size, size - 1))
+    assert from_store.maps is None
+    assert sum(maps.nbytes for maps in in_memory.maps.values()) == size
     results = [train_heads(given, np.arange(30), HEADS, TRAIN) for given in (from_store, in_memory, features)]
     for heads, history in results:
         assert history == results[0][1]

@@ -1,5 +1,6 @@
 """The plan's bytes against those that the stages write, its sums, and what it refuses. How long things take is not."""
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import yaml
 
 from dmdbt import params
 from dmdbt.__main__ import SETTINGS, main
-from dmdbt.cohort import Case, write_quarantine, write_table
+from dmdbt.cohort import Case, read_table, write_quarantine, write_table
 from dmdbt.errors import SurroundingsError
 from dmdbt.heads import HeadSettings
 from dmdbt.params import read
@@ -107,6 +108,34 @@ def test_the_planned_bytes_are_a_bound_of_what_the_stages_write_and_not_far_from
         assert written <= planned[folder.name] <= 4 * written, folder.name
     assert {line.items for line in plan.lines if line.stage.startswith(("decode", "features"))} == {6}
     assert all(line.seconds >= 0 and line.memory > 0 for line in plan.lines)
+
+
+def lacking(clinic, folder, missing):
+    """The same cohort, in which each case lacks what `missing` says of its number."""
+    shutil.copytree(clinic / "cohort", folder / "cohort")
+    cases = read_table(clinic / "cohort/cases.csv")
+    write_table(folder / "cohort/cases.csv", [replace(case, **missing(n)) for n, case in enumerate(cases)])
+    return make_plan(folder / "cohort", read_settings(clinic / "params.yaml"), folder)
+
+
+def planned_items(plan):
+    lines = {line.stage.partition("@")[0]: line for line in plan.lines}
+    assert all(line.output == 0 and line.seconds == 0 for line in lines.values() if line.items == 0)
+    return {stage: lines[stage].items for stage in ("ingest", "mammogram", "decode", "rankpool", "features")}
+
+
+@pytest.mark.parametrize(
+    ("missing", "mammograms", "volumes"),
+    [
+        (lambda _: {"dbt": ""}, 6, 0),
+        (lambda n: {"dm": ""} if n % 2 else {"dbt": ""}, 3, 3),
+    ],
+    ids=["no volume", "no complete pair"],
+)
+def test_what_pairs_lack_costs_nothing(clinic, tmp_path, missing, mammograms, volumes):
+    plan = lacking(clinic, tmp_path, missing)
+    expected = {"ingest": 6, "mammogram": mammograms, "decode": volumes, "rankpool": volumes, "features": 6}
+    assert planned_items(plan) == expected
 
 
 def test_the_command_prints_the_plan_and_says_that_it_fits(clinic, monkeypatch, capsys):

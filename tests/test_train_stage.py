@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 
 from dmdbt import params
+from dmdbt.errors import DmdbtError, InputDataError
+from dmdbt.evaluation import read_probabilities
 from dmdbt.features import Origin, write_features
 from dmdbt.terms import Modality
 from stages.train import main
@@ -70,6 +72,64 @@ def test_every_pair_of_a_tested_fold_is_predicted_by_heads_that_have_not_seen_it
         rows = list(csv.DictReader(file))
     assert [(row["case_id"], row["fold"]) for row in rows] == [("c0", "0"), ("c1", "0"), ("c4", "2"), ("c5", "2")]
     assert all((float(row["p_dm_dbt"]) > 0.5) == (row["label"] == "malignant") for row in rows)
+
+
+def take_away(cohort, modality, names):
+    """Let some cases lack an image."""
+    with (cohort / "cases.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    for row in (row for row in rows if row["case_id"] in names):
+        row[modality] = ""
+        (cohort / "features" / modality / f"{row['case_id']}.h5").unlink()
+    with (cohort / "cases.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def probabilities(output):
+    with (output / "probabilities.csv").open(newline="") as file:
+        return {row["case_id"]: [row["p_dm"], row["p_dbt"], row["p_dm_dbt"]] for row in csv.DictReader(file)}
+
+
+def test_a_pair_has_an_empty_cell_for_each_head_whose_images_it_lacks(cohort, tmp_path):
+    take_away(cohort, "dbt", ["c0"])
+    take_away(cohort, "dm", ["c5"])
+    train(cohort, tmp_path / "out")
+    found = {case_id: [cell != "" for cell in cells] for case_id, cells in probabilities(tmp_path / "out").items()}
+    lacking = {"c0": [True, False, False], "c5": [False, True, False]}
+    assert found == dict.fromkeys(("c1", "c4"), [True] * 3) | lacking
+
+
+@pytest.mark.parametrize(("kept", "lost"), [("dm", "dbt"), ("dbt", "dm")])
+def test_a_cohort_without_one_modality_has_one_head(cohort, tmp_path, capfd, kept, lost):
+    take_away(cohort, lost, [f"c{n}" for n in range(6)])
+    written = train(cohort, tmp_path / "out")
+    files = [f"models/fold{fold}/{kept}.{kind}" for fold in (0, 2) for kind in ("safetensors", "json")]
+    assert {path.as_posix() for path in written} == {*files, "probabilities.csv", "history.csv"}
+    with (tmp_path / "out/history.csv").open(newline="") as file:
+        assert {row["head"] for row in csv.DictReader(file)} == {kept}
+    place = ("dm", "dbt").index(kept)
+    for cells in probabilities(tmp_path / "out").values():
+        assert [number for number, cell in enumerate(cells) if cell] == [place]
+    assert f"train alexnet: fold 2 has no {lost} head: no benign or no malignant pair" in capfd.readouterr().out
+
+
+def test_a_pair_that_no_trained_head_can_see_is_refused_by_its_name_in_the_ensemble(cohort, tmp_path):
+    take_away(cohort, "dbt", ["c1", "c2", "c3", "c4", "c5"])
+    take_away(cohort, "dm", ["c0"])
+    train(cohort, tmp_path / "out")
+    assert probabilities(tmp_path / "out")["c0"] == ["", "", ""]
+    with pytest.raises(InputDataError, match=r"E-PROBABILITY-NONE case=c0 .*an image whose head can be trained"):
+        read_probabilities(tmp_path / "out/probabilities.csv")
+
+
+def test_a_training_without_any_head_is_refused(cohort, tmp_path):
+    take_away(cohort, "dbt", ["c1", "c3", "c5"])
+    take_away(cohort, "dm", ["c0", "c2", "c4"])
+    message = r"expected benign and malignant training pairs .* got dm: 0 and 2; dbt: 2 and 0\. Add pairs of the class"
+    with pytest.raises(DmdbtError, match=message):
+        train(cohort, tmp_path / "out")
 
 
 def test_a_training_in_bfloat16_gives_heads_of_its_own(cohort, tmp_path):
