@@ -269,8 +269,9 @@ def test_a_cohort_of_every_container_stops_at_a_damaged_case_goes_on_without_it_
 
 def canaries(clone, output):
     """Outputs of the pipeline that hold a name, a number, a comment, or a path of this machine."""
-    forbidden = [word.encode() for word in ("CANARY", "canary", "19011213", str(clone), socket.gethostname())]
-    found = [f"screen: {word}" for word in forbidden[:-2] if word in output.encode()]
+    planted, host = ["CANARY", "canary", "19011213"], socket.gethostname()
+    found = [f"screen: {word}" for word in planted if word in output]
+    forbidden = [word.encode() for word in [*planted, str(clone), *([host] if len(host) > 5 else [])]]
     for folder in ("data", "metrics", ".dvc/cache", "dvc.lock"):
         files = (clone / folder).rglob("*") if (clone / folder).is_dir() else [clone / folder]
         for file in files:

@@ -1,7 +1,10 @@
+import json
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 from scipy.ndimage import binary_dilation, find_objects, label
 
 from dmdbt.errors import InputDataError, IntegrityError
@@ -11,6 +14,7 @@ from dmdbt.readers import (
     read_gray,
     read_slices,
     resize,
+    square,
     write_gray,
     write_slices,
 )
@@ -107,3 +111,35 @@ def test_the_box_is_that_of_the_largest_area_after_dilation(rows, columns, seed)
     largest = np.bincount(areas.ravel())[1:].argmax() if count else None
     expected = find_objects(areas)[largest] if count else (slice(0, rows), slice(0, columns))
     assert breast_box(image) == expected
+
+
+def test_an_image_with_colors_is_refused(tmp_path):
+    Image.fromarray(np.zeros((4, 4, 3), np.uint8)).save(tmp_path / "a.png")
+    with pytest.raises(InputDataError, match="E-IMAGE-NOT-GRAY .*found mode RGB"):
+        read_gray(tmp_path / "a.png")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"rows": 7}, "E-SLICES-SIZE .*expected uint8 .7, 64. as in the manifest, found uint8 .48, 64."),
+        ({"slices": []}, "E-SLICES-FEW .*expected at least 2 slices, found 0"),
+    ],
+)
+def test_slices_that_contradict_their_manifest_are_refused(tmp_path, change, message):
+    with open_volume(write_avi(tmp_path / "a.avi", slices())) as volume:
+        write_slices(volume, tmp_path / "slices", quality=95)
+    manifest = tmp_path / "slices" / "manifest.json"
+    manifest.write_text(json.dumps(json.loads(manifest.read_text()) | change))
+    with pytest.raises(IntegrityError, match=message):
+        read_slices(tmp_path / "slices")
+
+
+@pytest.mark.parametrize(("rows", "columns"), [(64, 48), (48, 64), (61, 40)])
+def test_a_padded_square_keeps_the_aspect_between_borders_of_black(rows, columns):
+    image = np.full((rows, columns), 4000, np.uint16)
+    padded = square(image, 64, pad=True)
+    longest = max(rows, columns)
+    np.testing.assert_allclose((padded > 2000).sum(), 64 * 64 * rows * columns / longest**2, rtol=0.06)
+    assert (square(image, 64, pad=False) == 4000).all()
+    assert (padded[32, 32], padded.dtype, padded.shape) == (4000, np.uint16, (64, 64))

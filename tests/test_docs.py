@@ -1,0 +1,39 @@
+"""What the documentation names is there."""
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+FAULTS = (ROOT / "docs/faults.md").read_text()
+
+
+def defined_tests():
+    trees = [ast.parse(path.read_text()) for path in (ROOT / "tests").glob("test_*.py")]
+    return {node.name for tree in trees for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
+
+
+def test_every_test_that_the_table_of_faults_names_exists():
+    names = set(re.findall(r"\b(test_[a-z0-9_]{20,})\b(?!\.py)", FAULTS))
+    known = defined_tests()
+    assert len(names) > 50
+    assert names - known == set()
+
+
+def test_every_file_that_the_table_of_faults_names_exists():
+    for name in set(re.findall(r"\b((?:test_|avi_)[a-z_]+\.py)\b", FAULTS)):
+        assert (ROOT / "tests" / name).is_file(), name
+
+
+def test_every_code_of_a_reader_is_in_the_table_of_faults():
+    sources = [path for room in ("readers", "ingest") for path in (ROOT / "dmdbt" / room).glob("*.py")]
+    codes = {code for path in sources for code in re.findall(r'"([A-Z]+(?:-[A-Z]+)+)"', path.read_text())}
+    assert {code for code in codes if code not in FAULTS} == {"JPEG-LS"}  # no code of an error
+
+
+@pytest.mark.parametrize("path", ["README.md", "docs/benchmarks.md", "docs/scaling.md", "docs/faults.md"])
+def test_every_link_to_a_file_leads_to_one(path):
+    for target in re.findall(r"\]\(([^)#:]+)\)", (ROOT / path).read_text()):
+        assert (ROOT / path).parent.joinpath(target).exists(), target
