@@ -18,7 +18,7 @@ from pathlib import Path
 import psutil
 import yaml
 
-from dmdbt.cohort import read_table, write_table
+from dmdbt.cohort import read_table, write_quarantine, write_table
 
 ROOT = Path(__file__).parents[1]
 _PATIENTS = 6
@@ -29,7 +29,8 @@ STAGES = {
     "split": "--cases {0}/cases.csv --output {0}/split.csv",
     "mammogram": "--cohort {cohort} --cases {0}/cases.csv --output {0}/mammograms",
     "decode": "--cohort {cohort} --cases {0}/cases.csv --output {0}/slices",
-    "rankpool": "--cases {0}/cases.csv --slices {0}/slices --output {0}/dynamic --metrics {0}/rankpool.json",
+    "rankpool": "--cases {0}/cases.csv --slices {0}/slices --quarantine {0}/quarantine.csv --output {0}/dynamic "
+    "--metrics {0}/rankpool.json",
     "features": "--backbone {backbone} --cases {0}/cases.csv --mammograms {0}/mammograms --dynamic {0}/dynamic "
     "--weights {weights} --output {0}/features",
     "train": "--backbone {backbone} --cases {0}/cases.csv --split {0}/split.csv --features {0}/features "
@@ -71,6 +72,7 @@ def _peaks(folder: Path, n_pairs: int) -> dict[str, int]:
     named = [replace(case, case_id=f"C{n:05d}", patient_id=f"P{n:05d}") for n, case in enumerate(cases)]
     own = folder / str(n_pairs)
     write_table(own / "cases.csv", named)
+    write_quarantine(own / "quarantine.csv", [])
     names = {"cohort": folder / "cohort", "backbone": _BACKBONE, "weights": folder / "weights.safetensors"}
     return {stage: run_stage(folder, stage, options.format(own, **names))[1] for stage, options in STAGES.items()}
 

@@ -78,10 +78,11 @@ def _fill(folder: Path, cases: list[Case], n_slices: int) -> None:
         *(f"{_COHORT}/{file}" for case in cases for file in (case.dm, case.dbt)),
         *(name for case in cases for name in _of_case(case.case_id, n_slices, backbones)),
         *(name for backbone in backbones for name in _of_backbone(backbone, folds)),
-        *(f"data/{name}/manifest.json" for name in ("mammograms", "slices", "dynamic")),
+        *(f"data/{name}/manifest.json" for name in ("examined", "mammograms", "slices", "dynamic")),
         *(f"metrics/plots/{name}.csv" for name in ("roc", "pr", "confusion")),
         *(f"metrics/{name}.json" for name in ("cohort", "rankpool", "summary")),
         "data/split.csv",
+        "metrics/quarantine.csv",
         "metrics/summary.txt",
     ]
     for name in names:
@@ -91,6 +92,7 @@ def _fill(folder: Path, cases: list[Case], n_slices: int) -> None:
 
 
 def _of_case(case_id: str, n_slices: int, backbones: list[str]) -> Iterator[str]:
+    yield f"data/examined/{case_id}.json"
     yield f"data/mammograms/{case_id}.png"
     yield f"data/slices/{case_id}/manifest.json"
     yield from (f"data/slices/{case_id}/{number:04d}.jpg" for number in range(1, n_slices + 1))
