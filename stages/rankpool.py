@@ -13,7 +13,7 @@ from dmdbt.cohort import Case, read_quarantined, read_table
 from dmdbt.errors import located
 from dmdbt.files import write_json
 from dmdbt.rankpool import FLAGS, pool_slices, rank_pool, to_uint8, volume_flags
-from dmdbt.readers import read_slices, slices_shape, write_gray
+from dmdbt.readers import read_slices, slices_provenance, slices_shape, write_gray
 from dmdbt.running import Item, make_items, recipe
 from dmdbt.terms import Modality
 from stages._entry import run
@@ -50,9 +50,10 @@ def main(cases: Path, slices: Path, quarantine: Path, output: Path, metrics: Pat
 def _pool(case: Case, folder: Path, *, slices: Path, settings: params.Rankpool) -> None:
     with located(case=case.case_id, file=case.dbt):
         volume = read_slices(slices / case.case_id)
+        order = slices_provenance(slices / case.case_id)["slice_order"]
         image, proof = _pooled(volume, settings)
     write_gray(folder / f"{case.case_id}.png", image)
-    record = {"slices": len(volume), "slice_order": "as stored", "flags": volume_flags(volume)}
+    record = {"slices": len(volume), "slice_order": order, "flags": volume_flags(volume)}
     write_json(folder / f"{case.case_id}.json", asdict(settings) | record | proof)
 
 

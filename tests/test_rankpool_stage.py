@@ -39,6 +39,7 @@ def store(folder: Path, images, **changes):
         entries.append({"file": f"{number:04d}.png", "sha256": sha256(folder / f"{number:04d}.png")})
     rows, columns = images[0].shape
     manifest = {"format": "dmdbt slices", "version": 1, "rows": rows, "columns": columns, "slices": entries}
+    manifest["provenance"] = {"slice_order": "instance number"}
     write_json(folder / "manifest.json", manifest | changes)
 
 
@@ -75,7 +76,11 @@ def test_every_case_has_its_image_weights_and_certificate(tmp_path):
         assert record["weights"] == expected.weights.tolist()
         for name in ("rho", "lam", "lam_max", "primal", "dual", "gap", "iterations", "misranked"):
             assert record[name] == getattr(expected, name)
-        assert (record["pooler"], record["slices"], record["slice_order"]) == ("ranksvm", len(slices), "as stored")
+        assert (record["pooler"], record["slices"], record["slice_order"]) == (
+            "ranksvm",
+            len(slices),
+            "instance number",
+        )
         image = read_gray(tmp_path / "dynamic" / f"{case_id}.png")
         np.testing.assert_array_equal(image, to_uint8(expected.image, quantile=0.995))
 

@@ -7,7 +7,7 @@ from dmdbt.readers.images import read_gray, resize, square, write_gray
 from dmdbt.readers.limits import EmptyFrames, Limits
 from dmdbt.readers.mammogram import Mammogram, read_mammogram
 from dmdbt.readers.metaimage import QUARTER_TURNS, metaimage_data, metaimage_fields
-from dmdbt.readers.slices import read_slices, slices_shape, write_slices
+from dmdbt.readers.slices import read_slices, slices_provenance, slices_shape, write_slices
 from dmdbt.readers.syntaxes import SYNTAXES, Syntax, is_available
 from dmdbt.readers.tomosynthesis import open_dicom_folder, open_dicom_volume
 from dmdbt.readers.volume import Volume, open_volume, volume_files
@@ -34,6 +34,7 @@ __all__ = [
     "read_mammogram",
     "read_slices",
     "resize",
+    "slices_provenance",
     "slices_shape",
     "square",
     "visible_entries",

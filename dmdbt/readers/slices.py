@@ -76,6 +76,12 @@ def slices_shape(folder: Path) -> tuple[int, int, int]:
     return len(manifest["slices"]), manifest["rows"], manifest["columns"]
 
 
+def slices_provenance(folder: Path) -> dict[str, str | int]:
+    """Return how the volume was stored that `write_slices` wrote, by its manifest; IntegrityError as `read_slices`."""
+    provenance: dict[str, str | int] = _read_manifest(folder)["provenance"]
+    return provenance
+
+
 def _read_manifest(folder: Path) -> dict[str, Any]:
     path = folder / "manifest.json"
     if not path.is_file():
