@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[1]
 NAME = "squeezenet"
 BACKBONES = params.Backbones(names=[NAME], resnet_depth=18, weights="procedural")
 SPLIT = params.Split(folds=2, test_folds=[0, 1], seed=0)
-N_CASES = 8
+N_CASES = 12
 
 
 def section(kind):
@@ -28,7 +28,7 @@ def section(kind):
 
 
 def write_cohort(folder, lacking):
-    """Pairs of eight patients; `lacking` tells of a number which image its pair has not."""
+    """Pairs of twelve patients; `lacking` tells of a number which image its pair has not."""
     rng = np.random.default_rng(0)
     cases = []
     for n in range(N_CASES):
@@ -100,7 +100,7 @@ def run_stages(folder):
     [
         (lambda _: ["dbt"], {"dm"}, N_CASES),
         (lambda _: ["dm"], {"dbt"}, N_CASES),
-        (lambda n: ["dbt"] if n < 2 else ["dm"] if n > 5 else [], {"dm", "dbt", "dm_dbt"}, N_CASES - 4),
+        (lambda n: ["dbt"] if n < 2 else ["dm"] if n > 9 else [], {"dm", "dbt", "dm_dbt"}, N_CASES - 4),
     ],
     ids=["mammograms alone", "volumes alone", "some complete pairs"],
 )
