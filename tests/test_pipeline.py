@@ -160,14 +160,14 @@ def test_a_pair_more_costs_that_pair_and_a_pair_less_nothing(clone):
     (clone / "data/own/cases.csv").write_text(less)
     path = clone / "params.yaml"
     path.write_text(path.read_text().replace("data/phantom/cohort", "data/own"))
-    one_less = dict.fromkeys(("mammogram", "decode"), (0, 0, n - 1, 1)) | {"rankpool": (0, 0, n - 1, 2)}
+    one_less = dict.fromkeys(("ingest", "mammogram", "decode"), (0, 0, n - 1, 1)) | {"rankpool": (0, 0, n - 1, 2)}
     without = accounts(call(clone, "dvc", "repro"))
     assert without.pop("decode")[:3] == one_less.pop("decode")[:3]  # it counts the slices that go
     assert without == one_less | of_features(0, 0, 2 * n - 2, 2)
     results = [(clone / "dvc.lock").read_bytes(), (clone / "metrics/alexnet.json").read_bytes()]
     shutil.rmtree(clone / ".dvc/cache")
     (clone / "data/own/cases.csv").write_text(table)
-    one_more = dict.fromkeys(("mammogram", "decode", "rankpool"), (1, 0, n - 1, 0)) | of_features(2, 0, 2 * n - 2, 0)
+    one_more = dict.fromkeys(("ingest", "mammogram", "decode", "rankpool"), (1, 0, n - 1, 0)) | of_features(2, 0, 2 * n - 2, 0)
     assert accounts(call(clone, *UP_TO_FEATURES)) == one_more
     (clone / "data/own/cases.csv").write_text(less)
     assert all(numbers[:2] == (0, 0) for numbers in accounts(call(clone, "dvc", "repro")).values())
