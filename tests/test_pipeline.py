@@ -167,7 +167,9 @@ def test_a_pair_more_costs_that_pair_and_a_pair_less_nothing(clone):
     results = [(clone / "dvc.lock").read_bytes(), (clone / "metrics/alexnet.json").read_bytes()]
     shutil.rmtree(clone / ".dvc/cache")
     (clone / "data/own/cases.csv").write_text(table)
-    one_more = dict.fromkeys(("ingest", "mammogram", "decode", "rankpool"), (1, 0, n - 1, 0)) | of_features(2, 0, 2 * n - 2, 0)
+    one_more = dict.fromkeys(("ingest", "mammogram", "decode", "rankpool"), (1, 0, n - 1, 0)) | of_features(
+        2, 0, 2 * n - 2, 0
+    )
     assert accounts(call(clone, *UP_TO_FEATURES)) == one_more
     (clone / "data/own/cases.csv").write_text(less)
     assert all(numbers[:2] == (0, 0) for numbers in accounts(call(clone, "dvc", "repro")).values())
