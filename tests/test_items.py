@@ -232,7 +232,7 @@ def test_a_disk_without_room_is_told_before_the_work(tmp_path, sources):
 
 
 @pytest.mark.parametrize("names", ["", "aa"])
-def test_no_item_or_one_of_the_same_name_is_refused(tmp_path, names):
+def test_items_of_the_same_name_are_refused(tmp_path, names):
     items = [Item(name, None, inputs=(), outputs=(name,)) for name in names]
     with pytest.raises(ValueError, match=f"make_items: expected .* names and outputs of their own, got {len(names)}"):
         make_items(tmp_path / "out", items, copy_loudly, recipe="1", description="toy")

@@ -184,10 +184,10 @@ def test_four_gibibytes_of_address_space_hold_the_readers_and_a_large_volume(tmp
 READERS = """
 from dmdbt.running import map_cases
 def load(_):
-    import PIL.Image, av, dmdbt.cohort.checks, dmdbt.readers, numpy, pydicom
+    import PIL.Image, av, dmdbt.ingest, dmdbt.readers, numpy, pydicom
     return int(numpy.ones(2**31, numpy.uint8)[-1])
 if __name__ == "__main__":
-    map_cases(load, range(2), description="load", memory=4 * 2**30, preload=["dmdbt.cohort.checks"])
+    map_cases(load, range(2), description="load", memory=4 * 2**30, preload=["dmdbt.ingest"])
 """
 
 
