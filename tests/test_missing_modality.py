@@ -9,10 +9,10 @@ import pytest
 from safetensors.torch import save_file
 
 from dmdbt import params
-from dmdbt.cohort import Case, read_table, write_quarantine, write_table
+from dmdbt.cohort import Case, read_table, write_table
 from dmdbt.features.backbones import create_classifier, feature_extractor
-from dmdbt.terms import Label, Laterality, View
-from stages import decode, ensemble, features, mammogram, rankpool, split, summary, train
+from dmdbt.terms import Label, Laterality, Pairs, View
+from stages import decode, ensemble, features, ingest, mammogram, rankpool, split, summary, train
 from tests.clinic import write_avi, write_dicom
 from tests.volumes import smooth_volume
 
@@ -39,8 +39,7 @@ def write_cohort(folder, lacking):
             write_dicom(folder / "cohort" / files["dm"], pixels, WindowCenter="2048", WindowWidth="4096")
         if files["dbt"]:
             write_avi(folder / "cohort" / files["dbt"], smooth_volume(8, 64, 48, n))
-    write_table(folder / "cases.csv", cases)
-    write_quarantine(folder / "quarantine.csv", [])
+    write_table(folder / "cohort/cases.csv", cases)
     (folder / "weights.json").write_text("{}")
     save_file(feature_extractor(create_classifier(NAME, seed=3)).state_dict(), folder / f"{NAME}.safetensors")
 
@@ -48,8 +47,18 @@ def write_cohort(folder, lacking):
 def run_stages(folder):
     table, reading, quarantine = folder / "cases.csv", section(params.Reading), folder / "quarantine.csv"
     small = params.Mammogram(size=64, resize="stretch")
+    ingest.main(
+        folder / "cohort",
+        Pairs.ALLOW,
+        table,
+        folder / "examined",
+        folder / "cohort.json",
+        quarantine,
+        reading,
+        params.Quarantine(allow=0),
+    )
     mammogram.main(folder / "cohort", table, folder / "dm", small, reading)
-    decode.main(folder / "cohort", table, folder / "slices", section(params.Decode), reading)
+    decode.main(folder / "cohort", table, folder / "examined", folder / "slices", section(params.Decode), reading)
     pooled = folder / "rankpool.json"
     rankpool.main(table, folder / "slices", quarantine, folder / "dbt", pooled, section(params.Rankpool))
     features.main(

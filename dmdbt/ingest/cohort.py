@@ -14,6 +14,7 @@ from dmdbt.terms import Modality
 
 # Of 256 bits of a texture hash. Simulated patients differ in 83 or more; copies with noise, half the size or as JPEG of
 # quality 75 in 0 to 65, nine of ten in less than 40.
+_HASH_BITS = 256  # of `dmdbt.ingest.appearance.texture_hash`
 _NEAR = 48
 
 # By case, what is known of each of its images.
@@ -131,7 +132,7 @@ def _alike(records: Records, modality: Modality, *, patient_of: Mapping[str, str
     """Pairs of cases of two patients whose texture hashes are near each other."""
     case_ids = [case_id for case_id, images in records.items() if modality in images]
     digests = bytes.fromhex("".join(records[case_id][modality]["texture_hash"] for case_id in case_ids))
-    hashes = np.frombuffer(digests, np.uint64).reshape(len(case_ids), -1)
+    hashes = np.frombuffer(digests, np.uint64).reshape(-1, _HASH_BITS // 64)
     for index, case_id in enumerate(case_ids):
         distances = np.bitwise_count(hashes[index + 1 :] ^ hashes[index]).sum(axis=1)
         for other in np.flatnonzero(distances <= _NEAR):
