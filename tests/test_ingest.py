@@ -232,6 +232,23 @@ def test_a_link_out_of_the_cohort_is_refused_and_not_followed(tmp_path, cohort, 
     assert [(row["case"], row["code"]) for row in quarantine(tmp_path)] == [("c0", "OUTSIDE")]
 
 
+@pytest.mark.parametrize("linked", ["file", "slice", "raw"])
+def test_a_link_that_leads_to_itself_is_a_damaged_case(tmp_path, cohort, linked):
+    volume, loop = cohort / "dbt/0.avi", cohort / "dbt/0.raw"
+    volume.unlink()
+    if linked == "file":
+        volume.symlink_to(volume)
+    elif linked == "slice":
+        volume.mkdir()
+        (volume / "1.png").symlink_to(volume / "1.png")
+    else:
+        header = "ObjectType = Image\nNDims = 3\nDimSize = 4 4 4\nElementType = MET_UCHAR\nElementDataFile = 0.raw\n"
+        volume.write_text(header)
+        loop.symlink_to(loop)
+    run(tmp_path, allow=1)
+    assert [(row["case"], row["role"]) for row in quarantine(tmp_path)] == [("c0", "dbt")]
+
+
 def test_an_examination_of_another_version_is_refused(tmp_path, cohort):
     case = read_table(cohort / "cases.csv")[0]
     examine(case, tmp_path, cohort=cohort, limits=Limits())
@@ -249,9 +266,16 @@ def test_the_chest_wall_is_where_the_breast_is_and_an_even_image_does_not_tell(s
 
 
 @given(st.integers(0, 1000))
+def test_the_texture_hash_of_a_flipped_breast_is_that_of_the_other_side(seed):
+    image = breast(seed)
+    assert texture_hash(image, Laterality.LEFT) == texture_hash(image[:, ::-1], Laterality.RIGHT)
+
+
+@given(st.integers(0, 1000))
 def test_a_texture_hash_outlives_size_window_and_noise_and_tells_patients_apart(seed):
     def distance(one, other):
-        return (int(texture_hash(one), 16) ^ int(texture_hash(other), 16)).bit_count()
+        left, right = (int(texture_hash(image, Laterality.LEFT), 16) for image in (one, other))
+        return (left ^ right).bit_count()
 
     image = breast(seed, rows=256, columns=192)
     half = resize(image, 128, 96).astype(np.uint16)

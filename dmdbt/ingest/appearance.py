@@ -34,7 +34,7 @@ def chest_wall_side(image: np.ndarray) -> str:
     return str(Laterality.LEFT if left > right else Laterality.RIGHT)
 
 
-def texture_hash(image: np.ndarray) -> str:
+def texture_hash(image: np.ndarray, side: str) -> str:
     """Hash the texture inside the breast: copies in another size, window or compression differ in few of 256 bits.
 
     A bit tells whether a cell of a 16 x 16 grid is brighter than the mean of its eight neighbors. A hash of the whole
@@ -44,6 +44,8 @@ def texture_hash(image: np.ndarray) -> str:
     ----------
     image
         uint8 or uint16, shape (H, W).
+    side
+        Of the chest wall, from `chest_wall_side`: a right breast is flipped.
 
     Returns
     -------
@@ -51,7 +53,7 @@ def texture_hash(image: np.ndarray) -> str:
         64 hexadecimal digits.
     """
     breast = image[breast_box(image)]
-    if chest_wall_side(image) == Laterality.RIGHT:
+    if side == Laterality.RIGHT:
         breast = breast[:, ::-1]
     rows, columns = breast.shape
     inner = breast[rows // 5 : rows - rows // 5, columns // 10 : columns - 2 * columns // 5]  # no skin line, no air

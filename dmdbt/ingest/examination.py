@@ -7,6 +7,7 @@ facts that `dmdbt.ingest.cohort` counts and compares.
 
 import hashlib
 import json
+import os
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -81,7 +82,7 @@ def read_examination(path: Path) -> tuple[dict[Modality, Facts], list[Problem]]:
 
 def _examine_mammogram(path: Path, limits: Limits) -> Facts:
     mammogram = read_mammogram(path, limits)
-    provenance = mammogram.provenance
+    provenance, side = mammogram.provenance, chest_wall_side(mammogram.pixels)
     return {
         "shape": list(mammogram.pixels.shape),
         "kind": " ".join(
@@ -92,8 +93,8 @@ def _examine_mammogram(path: Path, limits: Limits) -> Facts:
         "stated_laterality": str(provenance.get("stated_laterality", "")),
         "stated_view": str(provenance.get("stated_view", "")),
         "pixels_sha256": hashlib.sha256(mammogram.pixels.tobytes()).hexdigest(),
-        "texture_hash": texture_hash(mammogram.pixels),
-        "side": chest_wall_side(mammogram.pixels),
+        "texture_hash": texture_hash(mammogram.pixels, side),
+        "side": side,
     }
 
 
@@ -114,12 +115,13 @@ def _examine_volume(path: Path, limits: Limits) -> Facts:
             "stated_laterality": str(volume.provenance.get("stated_laterality", "")),
             "flags": sorted(volume.flags),
         }
+    side = chest_wall_side(middle)
     return facts | {
         "blank_first": _leading(blank),
         "blank_last": _leading(blank[::-1]),
         "pixels_sha256": digest.hexdigest(),
-        "texture_hash": texture_hash(middle),
-        "side": chest_wall_side(middle),
+        "texture_hash": texture_hash(middle, side),
+        "side": side,
     }
 
 
@@ -138,4 +140,6 @@ def _inside(cohort: Path, file: str) -> Path:
 def _is_inside(path: Path, cohort: Path) -> bool:
     """Whether a file, or a folder and all that is in it, lies in the cohort's folder: there is where a link leads."""
     paths = [path, *path.iterdir()] if path.is_dir() else [path]
-    return all(found.resolve().is_relative_to(cohort.resolve()) for found in paths)
+    root = os.path.realpath(cohort)
+    # Unlike Path.resolve, it takes a link that leads to itself for a file.
+    return all(Path(os.path.realpath(found)).is_relative_to(root) for found in paths)

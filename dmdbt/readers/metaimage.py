@@ -3,13 +3,14 @@
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from os.path import realpath  # Path.resolve fails on a link that leads to itself
 from pathlib import Path, PurePosixPath, PureWindowsPath
-from types import TracebackType
 
 import numpy as np
 
 from dmdbt.errors import InputDataError
 from dmdbt.readers.limits import Limits, check_limit, check_volume
+from dmdbt.readers.opened import Opened
 
 QUARTER_TURNS = "QuarterTurns"  # a key of this project: written by its importers, ignored by other readers
 _HEADER_SIZE = 65536  # bytes, more than any header has
@@ -40,7 +41,7 @@ class _Layout:
     quarter_turns: int
 
 
-class MetaImageVolume:
+class MetaImageVolume(Opened):
     """A MetaImage file as a `dmdbt.readers.Volume`, and a context manager; holds a few slices at a time.
 
     ``DimSize`` is x, y, z: columns, rows, slices. Values that are not 8-bit are mapped to 0..255 by the full range,
@@ -70,14 +71,6 @@ class MetaImageVolume:
             "slice_order": "stored order",
         }
         self.flags: list[str] = []
-
-    def __enter__(self) -> "MetaImageVolume":
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        """No file stays open between two iterations."""
 
     def __iter__(self) -> Iterator[np.ndarray]:
         """Yield uint8 slices of shape (H, W) in the order of the file."""
@@ -134,7 +127,7 @@ def metaimage_data(path: Path) -> Path | None:
         raise _error(path.name, "MHD-DATA-FILE", f"expected one raw file, found {name.split()[0]}")
     data = path.parent / name
     beside = name == PurePosixPath(name).name == PureWindowsPath(name).name
-    if not beside or data.resolve().parent != path.resolve().parent:
+    if not beside or Path(realpath(data)).parent != Path(realpath(path)).parent:
         raise _error(path.name, "MHD-DATA-FILE", "expected a raw file beside the header, found another folder")
     return data
 
