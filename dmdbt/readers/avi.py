@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
 
 import av
 import av.logging
@@ -15,6 +14,7 @@ from av.video.stream import VideoStream
 
 from dmdbt.errors import InputDataError
 from dmdbt.readers.limits import Limits, check_limit
+from dmdbt.readers.opened import Opened
 from dmdbt.readers.riff import REMEDY, Chunk, read_layout
 from dmdbt.readers.video_gray import GrayFrames, same_pixels
 
@@ -32,7 +32,7 @@ _BLOCK = 64  # pixels to which a codec may round up the size of a frame, and tha
 _DAMAGE = ("concealing", "no end-of-picture")  # what libav takes for less than an error
 
 
-class AviVolume:
+class AviVolume(Opened):
     """An AVI file as a `dmdbt.readers.Volume`, and a context manager; it can be read once.
 
     The file's structure is walked before anything is decoded, and every packet that libav returns has to be the next
@@ -79,14 +79,6 @@ class AviVolume:
         entries = None if self._codec in _OWN_PALETTE else layout.palette_entries
         self._gray = GrayFrames(self._file, entries, self.flags)
         self._kind: tuple[object, ...] | None = None
-
-    def __enter__(self) -> "AviVolume":
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Close the file."""

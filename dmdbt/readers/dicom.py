@@ -3,7 +3,6 @@
 import tempfile
 import zlib
 from pathlib import Path
-from types import TracebackType
 from typing import BinaryIO, cast
 
 from pydicom.filereader import read_dataset
@@ -12,6 +11,7 @@ from dmdbt.errors import InputDataError
 from dmdbt.readers.frames import Frames, Layout, read_layout
 from dmdbt.readers.header import REMEDY, read_tags, strict
 from dmdbt.readers.limits import Limits, check_limit
+from dmdbt.readers.opened import Opened
 from dmdbt.readers.syntaxes import SYNTAXES, Syntax, is_available
 
 _PREAMBLE, _PREFIX = 128, b"DICM"
@@ -29,7 +29,7 @@ def is_dicom(path: Path) -> bool:
     return head[_PREAMBLE:] == _PREFIX or head.startswith(_BARE)
 
 
-class DicomFile:
+class DicomFile(Opened):
     """A DICOM file, open up to its pixels, and a context manager.
 
     Attributes
@@ -65,14 +65,6 @@ class DicomFile:
         except BaseException:
             self.close()
             raise
-
-    def __enter__(self) -> "DicomFile":
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Close the file."""

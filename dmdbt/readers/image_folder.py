@@ -4,13 +4,13 @@ import re
 import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from types import TracebackType
 
 import numpy as np
 from PIL import Image
 
 from dmdbt.errors import InputDataError
 from dmdbt.readers.limits import Limits, check_limit, check_volume
+from dmdbt.readers.opened import Opened
 
 _FORMATS = ("JPEG", "PNG", "TIFF")
 _REMEDY = "Export the slices again, one 8-bit gray JPEG, PNG or TIFF each."
@@ -18,7 +18,7 @@ _NAMES_REMEDY = "Name the slices alike but for one number that counts without a 
 _ORIENTATION = 0x0112  # the tag of EXIF and TIFF
 
 
-class ImageFolderVolume:
+class ImageFolderVolume(Opened):
     """A folder of slice images as a `dmdbt.readers.Volume`, and a context manager; holds one slice at a time.
 
     The slices are ordered by number, not by text: 2 comes before 10, with or without leading zeros. The names differ
@@ -60,14 +60,6 @@ class ImageFolderVolume:
             "slice_order": "number in the file name",
         }
         self.flags: list[str] = ["starts-late"] if min(numbers) > 1 else []
-
-    def __enter__(self) -> "ImageFolderVolume":
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        """No file stays open between two slices."""
 
     def __iter__(self) -> Iterator[np.ndarray]:
         """Yield uint8 slices of shape (H, W), by ascending number."""

@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,6 +13,7 @@ from dmdbt.readers.frames import Layout
 from dmdbt.readers.header import REMEDY, Tags
 from dmdbt.readers.kinds import check_slice, check_volume, stated_view
 from dmdbt.readers.limits import Limits, check_limit
+from dmdbt.readers.opened import Opened
 from dmdbt.readers.presentation import Chain, look_up, mark_seen, read_chain
 from dmdbt.readers.stack import stack_order
 
@@ -30,7 +30,7 @@ _TABLES = ("ModalityLUTSequence", "VOILUTSequence")
 _Stored = tuple[np.ndarray, list[Tags]]
 
 
-class _DicomVolume:
+class _DicomVolume(Opened):
     """What both kinds of volume share: limits, presentation, and the checks that need the pixels.
 
     Attributes
@@ -151,14 +151,6 @@ class BtoVolume(_DicomVolume):
         }
         self.flags = sorted(flags | ({"slice-order-unstated"} if slice_order == "frame order" else set()))
 
-    def __enter__(self) -> "BtoVolume":
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.close()
-
     def close(self) -> None:
         """Close the file."""
         self._dicom.close()
@@ -211,14 +203,6 @@ class DicomFolderVolume(_DicomVolume):
         self.n_slices = len(files)
         self._check_limits(limits)
         self.provenance["voi"] = self._first_voi()
-
-    def __enter__(self) -> "DicomFolderVolume":
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        """Nothing stays open."""
 
     def _examine(self, file: Path) -> tuple[object, ...]:
         """Check a slice's header; return what all slices have in common."""
