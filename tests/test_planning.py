@@ -10,15 +10,15 @@ import yaml
 
 from dmdbt import params
 from dmdbt.__main__ import SETTINGS, main
-from dmdbt.cohort import Case, read_table, write_quarantine, write_table
+from dmdbt.cohort import Case, read_table, write_table
 from dmdbt.errors import SurroundingsError
 from dmdbt.heads import HeadSettings
 from dmdbt.params import read
 from dmdbt.planning import Line, Plan, check_room, make_plan, plan_text, read_settings
 from dmdbt.planning.costs import MOST_PARAMETERS, rows_to_time
 from dmdbt.planning.sizes import backbone_sizes, head_parameters, training_steps
-from dmdbt.terms import Head, Label, Laterality, View
-from stages import decode, features, mammogram, rankpool, split, train, weights
+from dmdbt.terms import Head, Label, Laterality, Pairs, View
+from stages import decode, features, ingest, mammogram, rankpool, split, train, weights
 from tests.clinic import write_avi, write_dicom
 from tests.volumes import smooth_volume
 
@@ -61,8 +61,17 @@ def run_stages(folder):
     split.main(cases, data / "split.csv", settings.split)
     reading = params.read(params.Reading, ROOT / "params.yaml")
     mammogram.main(cohort, cases, data / "mammogram", settings.mammogram, reading)
-    decode.main(cohort, cases, data / "decode", settings.decode, reading)
-    write_quarantine(folder / "quarantine.csv", [])
+    ingest.main(
+        cohort,
+        Pairs.REQUIRE,
+        folder / "cases.csv",
+        folder / "examined",
+        folder / "cohort.json",
+        folder / "quarantine.csv",
+        reading,
+        params.Quarantine(allow=0),
+    )
+    decode.main(cohort, cases, folder / "examined", data / "decode", settings.decode, reading)
     rankpool.main(
         cases,
         data / "decode",
