@@ -16,6 +16,7 @@ from dmdbt.evaluation import (
     write_metrics,
     write_table,
 )
+from dmdbt.files import write_json
 from dmdbt.terms import Head
 from stages._entry import run
 
@@ -26,6 +27,7 @@ def main(
     quarantine: Path,
     weights: Path,
     predictions: Path,
+    provenance: Path,
     metrics: Path,
     settings: params.Ensemble,
     evaluation: params.Evaluation,
@@ -44,9 +46,11 @@ def main(
     quarantine
         The table of cases that were left out; the metrics have their number, ``quarantined``.
     weights
-        JSON file with the provenance of the backbone's weights; copied into the metrics.
+        JSON file with the provenance of the backbone's weights.
     predictions, metrics
         Files to write.
+    provenance
+        A copy of `weights` to write beside the predictions, for what reads only those; the metrics have one too.
     settings
         Weights of the votes.
     evaluation
@@ -60,6 +64,8 @@ def main(
     pairs = table.assign(laterality=[side_of[case] for case in table["case_id"]])
     compared, apart = pairs[is_measured(pairs)], pairs[~is_measured(pairs)]
     measured = metrics_by_classifier(compared, bootstrap)
+    made_with = json.loads(weights.read_text(encoding="utf-8"))
+    write_json(provenance, made_with)
     content = measured | {
         "best_head": best_head(measured),
         "units": {
@@ -68,7 +74,7 @@ def main(
         },
         "folds": sorted({int(fold) for fold in table["fold"]}),
         "quarantined": read_quarantined(quarantine),
-        "weights": json.loads(weights.read_text(encoding="utf-8")),
+        "weights": made_with,
     }
     if len(apart):
         content["incomplete_pairs"] = metrics_by_classifier(apart, bootstrap)

@@ -74,6 +74,7 @@ def run_ensemble(folder: Path, cases, probabilities, backbone="alexnet", *, quar
         quarantine=folder / "quarantine.csv",
         weights=folder / "weights.json",
         predictions=predictions,
+        provenance=predictions.with_suffix(".json"),
         metrics=metrics,
         settings=settings,
         evaluation=EVALUATION,

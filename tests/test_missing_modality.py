@@ -81,6 +81,7 @@ def run_stages(folder):
         quarantine=quarantine,
         weights=folder / "weights.json",
         predictions=folder / f"predictions/{NAME}.csv",
+        provenance=folder / f"predictions/{NAME}.json",
         metrics=folder / "metrics.json",
         settings=section(params.Ensemble),
         evaluation=section(params.Evaluation),
