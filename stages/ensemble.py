@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 from dmdbt import params
 from dmdbt.cohort import read_quarantined, read_table
@@ -23,6 +24,7 @@ from stages._entry import run
 
 def main(
     probabilities: Path,
+    copies: Path,
     cases: Path,
     quarantine: Path,
     weights: Path,
@@ -37,10 +39,16 @@ def main(
     The metrics compare the classifiers on the pairs that all heads have seen; pairs that lack an image or a head are
     measured apart, as ``incomplete_pairs``. If no pair is complete, all are measured together (`is_measured`).
 
+    ``paper_protocol`` measures the compared pairs as the paper does, to compare like with like: each augmented copy is
+    an item of its own, and each class counts one half. The copies of a pair are no independent items; its intervals
+    are of whole patients, and so do not shrink by the copies.
+
     Parameters
     ----------
     probabilities
         CSV file, see `dmdbt.evaluation.read_probabilities`.
+    copies
+        The same of all augmented copies.
     cases
         The cohort's table, which knows the laterality of a pair.
     quarantine
@@ -72,6 +80,7 @@ def main(
             "breast": metrics_by_classifier(units(compared, ["patient_id", "laterality"]), bootstrap),
             "patient": metrics_by_classifier(units(compared, ["patient_id"]), bootstrap),
         },
+        "paper_protocol": _paper_protocol(copies, weight_of, bootstrap),
         "folds": sorted({int(fold) for fold in table["fold"]}),
         "quarantined": read_quarantined(quarantine),
         "weights": made_with,
@@ -79,6 +88,13 @@ def main(
     if len(apart):
         content["incomplete_pairs"] = metrics_by_classifier(apart, bootstrap)
     write_metrics(metrics, content)
+
+
+def _paper_protocol(copies: Path, weight_of: dict[Head, float], bootstrap: Bootstrap) -> dict[str, Any]:
+    items = add_votes(read_probabilities(copies, copies=True), weight_of)
+    compared = items[is_measured(items)]
+    measured = metrics_by_classifier(compared, bootstrap, balanced=True)
+    return measured | {"copies": list(dict.fromkeys(items["copy"]))}
 
 
 if __name__ == "__main__":

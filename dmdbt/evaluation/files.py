@@ -15,8 +15,10 @@ _PAIR_COLUMNS = ("case_id", "patient_id", "label", "fold")
 _VOTE_COLUMNS = ("vote_fraction", "p_ensemble")
 
 
-def read_probabilities(path: Path) -> pd.DataFrame:
+def read_probabilities(path: Path, *, copies: bool = False) -> pd.DataFrame:
     """Read the probabilities of malignant that the heads gave to the tested pairs.
+
+    With `copies`, a pair has one row per augmented copy of its images, and a column ``copy`` names it.
 
     Returns
     -------
@@ -31,7 +33,7 @@ def read_probabilities(path: Path) -> pd.DataFrame:
         A column is missing; a cell is no number from 0 to 1; a pair has no probability at all.
     """
     columns = [f"p_{head}" for head in Head]
-    table = _with_numbers(path, columns)
+    table = _with_numbers(path, columns, also=("copy",) if copies else ())
     unseen = table[table[columns].isna().all(axis=1)]
     if len(unseen):
         raise InputDataError(
@@ -103,8 +105,8 @@ def _each_float(content: Any, change: Callable[[float], float]) -> Any:
     return change(content) if isinstance(content, float) else content
 
 
-def _with_numbers(path: Path, columns: Sequence[str]) -> pd.DataFrame:
-    table = _read_text(path, [*_PAIR_COLUMNS, *columns])
+def _with_numbers(path: Path, columns: Sequence[str], *, also: Sequence[str] = ()) -> pd.DataFrame:
+    table = _read_text(path, [*_PAIR_COLUMNS, *also, *columns])
     for column in columns:
         numbers = pd.to_numeric(table[column], errors="coerce").astype("float64")
         wrong = table[(table[column] != "") & ~numbers.between(0, 1)]
