@@ -42,7 +42,7 @@ BASELINES = {"2d_t3_alex": 0.87, "3d_t2_alex": 0.72}
 ENSEMBLES = {"alexnet": 0.97, "resnet": 0.96, "densenet": 0.97, "squeezenet": 0.97}
 
 NOTES = {
-    ("alexnet", "dm"): "The precision .87 is a misprint for .77 or .78: no confusion matrix gives the printed row.",
+    ("alexnet", "dm"): "The precision .87 is a misprint, probably for .78: no confusion matrix gives the printed row.",
     ("squeezenet", "dm_dbt"): (
         "The row fits no test set of 48.5 to 50.5 % malignant, as the other rows do: its F1 needs precision and "
         "recall at the upper ends of their rounding, where the accuracy is above .90."
