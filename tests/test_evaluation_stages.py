@@ -309,13 +309,16 @@ def test_the_plots_are_long_tables_that_agree_with_the_metrics(tmp_path, cases, 
     _, metrics = run_ensemble(tmp_path, cases, probabilities)
     run_summary(tmp_path)
     content = json.loads(metrics.read_text())
-    tables = {name: read_rows(tmp_path / "plots" / f"{name}.csv") for name in ("roc", "pr", "confusion")}
+    tables = {name: read_rows(tmp_path / "plots" / f"{name}.csv") for name in ("roc", "pr", "calibration", "confusion")}
     for name in (*HEADS, "ensemble"):
         of = {table: [row for row in rows if row["classifier"] == name] for table, rows in tables.items()}
         assert [int(row["point"]) for row in of["roc"]] == list(range(len(of["roc"])))
         sides = [[float(row[f"{side}_positive_rate"]) for row in of["roc"]] for side in ("true", "false")]
         assert np.trapezoid(*sides) == pytest.approx(content[name]["auc"], abs=1e-5)
         assert {row["backbone"] for row in of["pr"]} == {"alexnet"}
+        bins = [[float(row[key]) for key in ("mean_probability", "malignant", "pairs")] for row in of["calibration"]]
+        gaps = sum(abs(mean - share) * pairs for mean, share, pairs in bins) / len(cases)
+        assert gaps == pytest.approx(content[name]["ece"], abs=1e-5)
         counts = {(row["actual"], row["predicted"]): int(row["pairs"]) for row in of["confusion"]}
         assert counts["malignant", "benign"] == content[name]["fn"]
         assert counts["benign", "malignant"] == content[name]["fp"]

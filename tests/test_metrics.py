@@ -3,7 +3,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dmdbt.evaluation import classifier_metrics, expected_calibration_error, precision_recall_points, roc_points
+from dmdbt.evaluation import (
+    calibration_points,
+    classifier_metrics,
+    expected_calibration_error,
+    precision_recall_points,
+    roc_points,
+)
 
 COUNTS = {"n", "n_malignant", "tp", "fp", "tn", "fn"}
 OF_DECISIONS = {"acc", "precision", "recall", "f1", "ap_hard"}
@@ -181,6 +187,17 @@ def test_balanced_classes_need_both():
     metrics = classifier_metrics([1, 1], [0.6, 0.7], balanced=True)
     assert metrics["undefined"] == dict.fromkeys(OF_DECISIONS | OF_PROBS, "no benign pairs")
     assert metrics["tp"] == 2
+
+
+def test_an_empty_bin_is_no_point():
+    points = calibration_points([0, 1, 1], [0.05, 0.01, 1.0])
+    assert points.to_dict("list") == {
+        "bin": [0, 14],
+        "mean_probability": [pytest.approx(0.03), 1.0],
+        "malignant": [0.5, 1.0],
+        "pairs": [2, 1],
+    }
+    assert calibration_points([], []).empty
 
 
 def test_a_curve_of_one_class_has_no_points():

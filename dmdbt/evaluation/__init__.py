@@ -2,7 +2,7 @@
 
 from dmdbt.evaluation.claims import Claim, Scores, all_claims
 from dmdbt.evaluation.comparison import Comparison, bootstrap_test, delong_test, holm
-from dmdbt.evaluation.curves import precision_recall_points, roc_points
+from dmdbt.evaluation.curves import calibration_points, precision_recall_points, roc_points
 from dmdbt.evaluation.exports import latex_tables, markdown_tables
 from dmdbt.evaluation.files import (
     read_all_predictions,
@@ -42,6 +42,7 @@ __all__ = [
     "assign_folds",
     "best_head",
     "bootstrap_test",
+    "calibration_points",
     "classifier_metrics",
     "decide",
     "delong_test",

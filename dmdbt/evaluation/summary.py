@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from dmdbt.evaluation.curves import precision_recall_points, roc_points
+from dmdbt.evaluation.curves import calibration_points, precision_recall_points, roc_points
 from dmdbt.evaluation.metrics import Metrics
 from dmdbt.evaluation.predictions import CLASSIFIERS, ENSEMBLE, best_head, targets
 from dmdbt.terms import Label
@@ -35,8 +35,11 @@ def summary_text(metrics: BackboneMetrics) -> str:
 
 
 def plot_tables(predictions: Mapping[str, pd.DataFrame], metrics: BackboneMetrics) -> dict[str, pd.DataFrame]:
-    """Return the long tables ``roc``, ``pr`` and ``confusion``, with leading columns ``backbone``, ``classifier``."""
-    tables: dict[str, list[pd.DataFrame]] = {"roc": [], "pr": [], "confusion": []}
+    """Return the long tables ``roc``, ``pr``, ``calibration`` and ``confusion``.
+
+    Their leading columns are ``backbone`` and ``classifier``.
+    """
+    tables: dict[str, list[pd.DataFrame]] = {"roc": [], "pr": [], "calibration": [], "confusion": []}
     for backbone, table in predictions.items():
         for classifier in CLASSIFIERS:
             rows = table[table[f"p_{classifier}"].notna()]
@@ -44,6 +47,7 @@ def plot_tables(predictions: Mapping[str, pd.DataFrame], metrics: BackboneMetric
             parts = {
                 "roc": roc_points(targets(rows), probs),
                 "pr": precision_recall_points(targets(rows), probs),
+                "calibration": calibration_points(targets(rows), probs),
                 "confusion": _confusion(metrics[backbone][classifier]),
             }
             for name, part in parts.items():
