@@ -1,5 +1,6 @@
 """The trained parts of the baselines. All map (N, C, K * h, w), the K maps of a pair below each other, to logits."""
 
+import math
 from collections.abc import Mapping, Sequence
 
 import torch
@@ -68,7 +69,7 @@ class SliceConvolution(nn.Module):
             nn.MaxPool3d(pool),
         )
         pooled = [length // by for length, by in zip(axes, pool, strict=True)]
-        self.classifier = FullyConnected(filters * int(torch.tensor(pooled).prod()), hidden=hidden, dropout=dropout)
+        self.classifier = FullyConnected(filters * math.prod(pooled), hidden=hidden, dropout=dropout)
 
     def forward(self, maps: Tensor) -> Tensor:
         """Return logits (N, 2) of maps (N, C, K * h, w)."""
