@@ -1,4 +1,4 @@
-"""The baselines from real files to metrics, on toy volumes that can be told apart, under backbones with random weights."""
+"""The baselines from real files to metrics: toy volumes that can be told apart, backbones with random weights."""
 
 import csv
 import json
@@ -22,7 +22,7 @@ from stages import baseline, baseline_maps, baseline_resnet3d, baseline_svm, bas
 N_CASES, N_SLICES = 12, 5
 FEATURES = params.Features(crop="none", copies=["original"], size={})
 SPLIT = params.Split(folds=2, test_folds=[0, 1], seed=0)
-TRAIN = {"epochs": 12, "batch_size": 4, "learning_rate": 1e-3, "seed": 1}
+TRAIN = {"epochs": 20, "batch_size": 4, "learning_rate": 1e-2, "seed": 1}
 BASELINES = params.Baselines(
     names=["2d_t3_alex"],
     alexnet_2d=params.Alexnet2d(
@@ -35,7 +35,7 @@ BASELINES = params.Baselines(
     svm_gap=params.SvmGap(params.GapMaps(32), params.SvmTrain(2, [1.0, 10.0], [1.0], 1)),
     resnet3d=params.Resnet3d(
         params.VolumeMaps(4, "central", 16, 16, ["original"]),
-        params.Optimization(**TRAIN | {"epochs": 3, "learning_rate": 3e-4}),
+        params.Optimization(**TRAIN | {"epochs": 12, "learning_rate": 1e-3}),
     ),
 )
 
