@@ -204,6 +204,14 @@ class Ensemble:
 
 
 @dataclass(frozen=True)
+class Evaluation:
+    """The bootstrap of patients, behind every interval."""
+
+    draws: Annotated[int, Within(100, 1_000_000)]
+    seed: Seed
+
+
+@dataclass(frozen=True)
 class AlexnetMaps:
     """Feature maps of a mammogram: size of AlexNet's input, rows and columns of the pooled map, augmented copies."""
 
@@ -373,6 +381,7 @@ SECTIONS = {
     "train": Train,
     "ensemble": Ensemble,
     "baselines": Baselines,
+    "evaluation": Evaluation,
 }
 
 
@@ -427,6 +436,11 @@ def cohort_folder(path: Path = DEFAULT_PATH) -> Path:
     if not isinstance(found, str):
         raise ParameterError("cohort", expected="the path of a folder", found=found, remedy="Add the key.")
     return Path(found)
+
+
+def is_simulated(cohort: Path) -> bool:
+    """Return whether a cohort's folder is the one of the simulated cohort."""
+    return cohort == Path("data/phantom/cohort")
 
 
 def overrides(path: Path) -> list[str]:

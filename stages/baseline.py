@@ -2,16 +2,17 @@
 
 from pathlib import Path
 
-import pandas as pd
-
+from dmdbt import params
 from dmdbt.baselines import read_record
 from dmdbt.cohort import read_quarantined
-from dmdbt.evaluation import classifier_metrics, write_metrics
+from dmdbt.evaluation import Bootstrap, classifier_metrics, read_scores, write_metrics, write_table
 from dmdbt.terms import Label
 from stages._entry import run
 
 
-def main(predictions: Path, record: Path, quarantine: Path, metrics: Path) -> None:
+def main(
+    predictions: Path, record: Path, quarantine: Path, tested: Path, metrics: Path, evaluation: params.Evaluation
+) -> None:
     """Write the metrics of the probabilities in a table, and what the record says of the baseline.
 
     Parameters
@@ -22,12 +23,21 @@ def main(predictions: Path, record: Path, quarantine: Path, metrics: Path) -> No
         JSON file that was written beside it.
     quarantine
         The table of cases that were left out; the metrics have their number, ``quarantined``.
+    tested
+        A copy of `predictions` to write, in a folder that only the configured baselines write to.
     metrics
         JSON file to write.
+    evaluation
+        The bootstrap of the intervals.
     """
-    table = pd.read_csv(predictions, dtype={"case_id": str, "patient_id": str, "label": str}, keep_default_na=False)
-    targets = [Label(label).target for label in table["label"]]
-    measured = classifier_metrics(targets, table["p"].astype(float), patients=table["patient_id"].tolist())
+    table = read_scores(predictions)
+    measured = classifier_metrics(
+        [Label(label).target for label in table["label"]],
+        table["p"],
+        patients=table["patient_id"].tolist(),
+        bootstrap=Bootstrap(**vars(evaluation)),
+    )
+    write_table(tested, table)
     write_metrics(metrics, {**read_record(record), **measured, "quarantined": read_quarantined(quarantine)})
 
 
