@@ -49,7 +49,7 @@ def main(
     evaluation
         The bootstrap of the intervals.
     """
-    scores = {name: _scores(baselines / f"{name}.csv") for name in compared.names}
+    scores = {str(name): _scores(baselines / f"{name}.csv") for name in compared.names}
     content = tables_content(read_all_predictions(predictions, backbones.names), scores, Bootstrap(**vars(evaluation)))
     content |= {
         "simulated": params.is_simulated(cohort),

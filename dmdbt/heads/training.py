@@ -246,7 +246,7 @@ class _Training:
         """Advance by one epoch, and add the mean loss of each head to the history."""
         for head, network in self.heads.items():
             network.train()
-            self.optimizers[head].param_groups[0]["lr"] = _learning_rate(self.settings, self.epoch + 1)
+            self.optimizers[head].param_groups[0]["lr"] = learning_rate(self.settings, self.epoch + 1)
         losses: dict[Head, float] = {}
         for group in self.groups:
             losses |= self._run_group(group, features)
@@ -308,8 +308,11 @@ class _Training:
             torch.cuda.set_rng_state(state["dropout_cuda"], self.device)
 
 
-def _learning_rate(settings: TrainSettings, epoch: int) -> float:
-    """Half a cosine from the first epoch's rate toward 0: at a constant rate the last epoch would be a lottery."""
+def learning_rate(settings: TrainSettings, epoch: int) -> float:
+    """Half a cosine from the first epoch's rate toward 0: at a constant rate the last epoch would be a lottery.
+
+    Epochs count from 1.
+    """
     return settings.learning_rate * (1 + math.cos(math.pi * (epoch - 1) / settings.epochs)) / 2
 
 
