@@ -12,6 +12,7 @@ from dmdbt.evaluation.claims import claim_rows, verdict
 from dmdbt.terms import Head
 from stages import tables
 
+ROOT = Path(__file__).parents[1]
 BOOTSTRAP = Bootstrap(draws=300, seed=2)
 HEADS = [f"p_{head}" for head in Head]
 
@@ -135,7 +136,7 @@ def run_tables(folder, table, *, cohort="data/phantom/cohort", names=("alexnet",
         folder / "quarantine.csv",
         *written,
         backbones=params.Backbones(list(names), 18, "procedural"),
-        compared=params.Baselines(["2d_t3_alex", "3d_t2_alex"]),
+        compared=params.read(params.Baselines, ROOT / "params.yaml"),
         evaluation=params.Evaluation(draws=200, seed=1),
     )
     return json.loads(written[0].read_text()), written[1].read_text(), written[2].read_text()
