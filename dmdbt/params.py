@@ -3,7 +3,8 @@
 import math
 import re
 import types
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, is_dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -35,6 +36,12 @@ Fraction = Annotated[float, Within(0.0, 1.0)]
 Seed = Annotated[int, Within(0, 2**31 - 1)]
 ImageSize = Annotated[int, Within(32, 4096)]
 Count = Annotated[int, Within(1, 1_000_000)]
+Grid = Annotated[int, Within(1, 128)]
+AlexnetSize = Annotated[int, Within(64, 4096)]  # of smaller images its last max-pool leaves nothing
+Widths = list[Annotated[int, Within(1, 65536)]]
+Rate = Annotated[float, Within(0.0, 0.99)]
+Positive = Annotated[float, Within(1e-6, 1e6)]
+SliceChoice = Literal["even", "central"]
 
 
 @dataclass(frozen=True)
@@ -154,13 +161,7 @@ class Features:
     size: dict[str, ImageSize]
 
     def __post_init__(self) -> None:
-        if "original" not in self.copies or len(set(self.copies)) < len(self.copies):
-            raise ParameterError(
-                "features.copies",
-                expected="each copy once, the original among them",
-                found=self.copies,
-                remedy="Testing uses the original.",
-            )
+        _check_copies("features.copies", self.copies)
 
 
 @dataclass(frozen=True)
@@ -168,8 +169,8 @@ class Heads:
     """Table I of the paper."""
 
     filters: Literal["backbone"] | Annotated[int, Within(1, 8192)]
-    hidden: list[Annotated[int, Within(1, 65536)]]
-    dropout: Annotated[float, Within(0.0, 0.99)]
+    hidden: Widths
+    dropout: Rate
 
 
 @dataclass(frozen=True)
@@ -183,13 +184,7 @@ class Train:
     seed: Seed
 
     def __post_init__(self) -> None:
-        if self.batch_size % 2:
-            raise ParameterError(
-                "train.batch_size",
-                expected="an even number",
-                found=self.batch_size,
-                remedy="Half of every batch is benign, half malignant.",
-            )
+        _check_even("train.batch_size", self.batch_size)
 
 
 @dataclass(frozen=True)
@@ -208,6 +203,169 @@ class Ensemble:
             )
 
 
+@dataclass(frozen=True)
+class Evaluation:
+    """The bootstrap of patients, behind every interval."""
+
+    draws: Annotated[int, Within(100, 1_000_000)]
+    seed: Seed
+
+
+@dataclass(frozen=True)
+class AlexnetMaps:
+    """Feature maps of a mammogram: size of AlexNet's input, rows and columns of the pooled map, augmented copies."""
+
+    size: AlexnetSize
+    grid: Grid
+    copies: list[Copy]
+
+    def __post_init__(self) -> None:
+        _check_copies("baselines.alexnet_2d.maps.copies", self.copies)
+
+
+@dataclass(frozen=True)
+class SliceMaps:
+    """Feature maps of slices: how many and which, and of each as `AlexnetMaps`."""
+
+    slices: Annotated[int, Within(1, 1000)]
+    choice: SliceChoice
+    size: AlexnetSize
+    grid: Grid
+    copies: list[Copy]
+
+    def __post_init__(self) -> None:
+        _check_copies("baselines.alexnet_3d.maps.copies", self.copies)
+
+
+@dataclass(frozen=True)
+class GapMaps:
+    """Size of VGG19's input."""
+
+    size: ImageSize
+
+
+@dataclass(frozen=True)
+class VolumeMaps:
+    """A volume of fewer slices, rows and columns; no copy that would make columns of rows."""
+
+    slices: Annotated[int, Within(1, 1000)]
+    choice: SliceChoice
+    rows: Annotated[int, Within(16, 4096)]
+    columns: Annotated[int, Within(16, 4096)]
+    copies: list[Literal["original", "flip", "rot180"]]
+
+    def __post_init__(self) -> None:
+        _check_copies("baselines.resnet3d.maps.copies", self.copies)
+
+
+@dataclass(frozen=True)
+class Optimization:
+    """Optimization of a network; half of every batch is benign, half malignant."""
+
+    epochs: Annotated[int, Within(1, 10_000)]
+    batch_size: Annotated[int, Within(2, 4096)]
+    learning_rate: Annotated[float, Within(1e-8, 1.0)]
+    seed: Seed
+
+    def __post_init__(self) -> None:
+        _check_even("baselines.*.train.batch_size", self.batch_size)
+
+
+@dataclass(frozen=True)
+class AlexnetTrain(Optimization):
+    """Fully connected layers, and dropout before each."""
+
+    hidden: Widths
+    dropout: Rate
+
+
+@dataclass(frozen=True)
+class SliceTrain(AlexnetTrain):
+    """Filters of the 3-D convolution before the fully connected layers."""
+
+    filters: Annotated[int, Within(1, 8192)]
+
+
+@dataclass(frozen=True)
+class SvmTrain:
+    """What the inner cross-validation chooses from; `gamma` in units of 1 / number of features."""
+
+    folds: Annotated[int, Within(2, 100)]
+    c: list[Positive]
+    gamma: list[Positive]
+    seed: Seed
+
+    def __post_init__(self) -> None:
+        for name, values in (("c", self.c), ("gamma", self.gamma)):
+            if not values:
+                key = f"baselines.svm_gap.train.{name}"
+                raise ParameterError(key, expected="at least one number", found=values, remedy="Restore the list.")
+
+
+@dataclass(frozen=True)
+class Alexnet2d:
+    """2D-T3-Alex of Zhang et al. 2018."""
+
+    maps: AlexnetMaps
+    train: AlexnetTrain
+
+
+@dataclass(frozen=True)
+class Alexnet3d:
+    """3D-T2-Alex of Zhang et al. 2018."""
+
+    maps: SliceMaps
+    train: SliceTrain
+
+
+@dataclass(frozen=True)
+class SvmGap:
+    """SVMs on pooled features of VGG19, after Mendel et al. 2019."""
+
+    maps: GapMaps
+    train: SvmTrain
+
+
+@dataclass(frozen=True)
+class Resnet3d:
+    """3-D ResNet-18."""
+
+    maps: VolumeMaps
+    train: Optimization
+
+
+@dataclass(frozen=True)
+class Baselines:
+    """Which baselines run, and the settings of each: what it sees (`maps`) and how it is trained.
+
+    ``2d_t3_alex`` and ``3d_t2_alex`` have theirs under names that ``dvc exp run -S`` takes for keys: no digit first.
+    """
+
+    names: list[Literal["2d_t3_alex", "3d_t2_alex", "svm_gap", "resnet3d"]]
+    alexnet_2d: Alexnet2d
+    alexnet_3d: Alexnet3d
+    svm_gap: SvmGap
+    resnet3d: Resnet3d
+
+    def __post_init__(self) -> None:
+        if len(set(self.names)) < len(self.names):
+            raise ParameterError(
+                "baselines.names", expected="each name once", found=self.names, remedy="Correct the list."
+            )
+
+
+def _check_copies(key: str, copies: Sequence[str]) -> None:
+    if "original" not in copies or len(set(copies)) < len(copies):
+        expected = "each copy once, the original among them"
+        raise ParameterError(key, expected=expected, found=copies, remedy="Testing uses the original.")
+
+
+def _check_even(key: str, batch_size: int) -> None:
+    if batch_size % 2:
+        remedy = "Half of every batch is benign, half malignant."
+        raise ParameterError(key, expected="an even number", found=batch_size, remedy=remedy)
+
+
 SECTIONS = {
     "phantom": Phantom,
     "reading": Reading,
@@ -222,6 +380,8 @@ SECTIONS = {
     "heads": Heads,
     "train": Train,
     "ensemble": Ensemble,
+    "baselines": Baselines,
+    "evaluation": Evaluation,
 }
 
 
@@ -278,6 +438,11 @@ def cohort_folder(path: Path = DEFAULT_PATH) -> Path:
     return Path(found)
 
 
+def is_simulated(cohort: Path) -> bool:
+    """Return whether a cohort's folder is the one of the simulated cohort."""
+    return cohort == Path("data/phantom/cohort")
+
+
 def overrides(path: Path) -> list[str]:
     """Flatten a file that holds part of ``params.yaml`` to items ``section.key=value``, as ``dvc exp run -S`` takes."""
     return _flatten(_load(path), "")
@@ -325,6 +490,8 @@ def _section(section: type[Section], content: Any, key: str) -> Section:
 
 def _value(value: Any, hint: Any, key: str) -> Any:
     """Return `value` as `hint` demands, or raise with the key that is at fault."""
+    if is_dataclass(hint) and isinstance(hint, type):
+        return _section(hint, value, key)
     origin, arguments = get_origin(hint), get_args(hint)
     if origin is list and isinstance(value, list):
         return [_value(item, arguments[0], f"{key}[{index}]") for index, item in enumerate(value)]
@@ -364,7 +531,7 @@ def _describe(hint: Any) -> str:
         return f"a list, each {_describe(arguments[0])}"
     if origin is dict:
         return f"a mapping to {_describe(arguments[1])}"
-    return {int: "a whole number", float: "a number", str: "text"}[hint]
+    return {int: "a whole number", float: "a number", str: "text"}.get(hint, "a mapping")
 
 
 def _remedy(value: Any) -> str:

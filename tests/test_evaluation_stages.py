@@ -8,11 +8,13 @@ import pytest
 from dmdbt import params
 from dmdbt.cohort import Problem, write_quarantine
 from dmdbt.errors import InputDataError, IntegrityError
-from dmdbt.evaluation import classifier_metrics
+from dmdbt.evaluation import Bootstrap, classifier_metrics
 from stages import ensemble, split, summary
 
 HEADS = ("dm", "dbt", "dm_dbt")
 WEIGHTS = params.Ensemble({"dm": 1.0, "dbt": 1.0, "dm_dbt": 2.0})
+EVALUATION = params.Evaluation(draws=200, seed=1)
+BOOTSTRAP = Bootstrap(draws=200, seed=1)
 PROVENANCE = {"source": "procedural", "architecture": "alexnet", "sha256": "ab" * 32}
 
 
@@ -60,20 +62,33 @@ def quarantine(folder: Path, n_cases=0):
     write_quarantine(folder / "quarantine.csv", problems)
 
 
+def write_copies(path, probabilities):
+    """Each pair twice, its copy with a little less of everything."""
+    rows = []
+    for row in probabilities:
+        less = {name: cell * 0.9 for name, cell in row.items() if name[:2] == "p_" and isinstance(cell, float)}
+        rows += [row | {"copy": "original"}, row | less | {"copy": "flip"}]
+    write_rows(path, rows)
+
+
 def run_ensemble(folder: Path, cases, probabilities, backbone="alexnet", *, quarantined=0, settings=WEIGHTS):
     quarantine(folder, quarantined)
     write_rows(folder / "cases.csv", cases)
     write_rows(folder / f"{backbone}.csv", probabilities)
+    write_copies(folder / f"{backbone}-copies.csv", probabilities)
     (folder / "weights.json").write_text(json.dumps(PROVENANCE))
     predictions, metrics = folder / "predictions" / f"{backbone}.csv", folder / "metrics" / f"{backbone}.json"
     ensemble.main(
         probabilities=folder / f"{backbone}.csv",
+        copies=folder / f"{backbone}-copies.csv",
         cases=folder / "cases.csv",
         quarantine=folder / "quarantine.csv",
         weights=folder / "weights.json",
         predictions=predictions,
+        provenance=predictions.with_suffix(".json"),
         metrics=metrics,
         settings=settings,
+        evaluation=EVALUATION,
     )
     return predictions, metrics
 
@@ -98,6 +113,7 @@ def measure(rows, name):
         [float(row[f"p_{name}"]) for row in rows],
         decisions=decisions,
         patients=[r["patient_id"] for r in rows],
+        bootstrap=BOOTSTRAP,
     )
 
 
@@ -134,8 +150,10 @@ def test_metrics_are_those_of_the_written_predictions_in_six_digits(tmp_path, ca
     targets = [int(row["label"] == "malignant") for row in rows]
     for name in HEADS:
         assert content[name] == {key: round(value, 6) for key, value in measure(rows, name).items()}
-    vote_auc = classifier_metrics(targets, [float(row["vote_fraction"]) for row in rows])["auc"]
-    expected = measure(rows, "ensemble") | {"auc_vote_fraction": vote_auc}
+    fractions, patients = [float(row["vote_fraction"]) for row in rows], [row["patient_id"] for row in rows]
+    votes = classifier_metrics(targets, fractions, patients=patients, bootstrap=BOOTSTRAP)
+    of_votes = {f"auc_vote_fraction{end}": votes[f"auc{end}"] for end in ("", "_low", "_high")}
+    expected = measure(rows, "ensemble") | of_votes
     assert content["ensemble"] == {key: round(value, 6) for key, value in expected.items()}
     assert content["best_head"]["auc"] == max(content[head]["auc"] for head in HEADS)
     assert content[content["best_head"]["name"]]["auc"] == content["best_head"]["auc"]
@@ -143,6 +161,17 @@ def test_metrics_are_those_of_the_written_predictions_in_six_digits(tmp_path, ca
     assert content["folds"] == [0, 1]
     assert "incomplete_pairs" not in content
     assert content["quarantined"] == 0
+
+
+def test_the_papers_protocol_counts_copies_as_items_and_each_class_one_half(tmp_path, cases, probabilities):
+    _, metrics = run_ensemble(tmp_path, cases, probabilities)
+    content = json.loads(metrics.read_text())
+    block, dm = content["paper_protocol"], content["paper_protocol"]["dm"]
+    assert block["copies"] == ["original", "flip"]
+    assert (dm["n"], dm["n_patients"]) == (2 * len(cases), 30)
+    assert dm["acc"] == pytest.approx((dm["recall"] + dm["tn"] / (dm["tn"] + dm["fp"])) / 2, abs=1e-6)
+    assert dm["ap_hard"] == pytest.approx(dm["precision"] * dm["recall"] + (1 - dm["recall"]) / 2, abs=1e-6)
+    assert dm["auc_low"] < dm["auc"] < dm["auc_high"]
 
 
 def test_a_unit_has_the_mean_probability_and_is_malignant_if_one_pair_is(tmp_path, cases, probabilities):
@@ -280,13 +309,16 @@ def test_the_plots_are_long_tables_that_agree_with_the_metrics(tmp_path, cases, 
     _, metrics = run_ensemble(tmp_path, cases, probabilities)
     run_summary(tmp_path)
     content = json.loads(metrics.read_text())
-    tables = {name: read_rows(tmp_path / "plots" / f"{name}.csv") for name in ("roc", "pr", "confusion")}
+    tables = {name: read_rows(tmp_path / "plots" / f"{name}.csv") for name in ("roc", "pr", "calibration", "confusion")}
     for name in (*HEADS, "ensemble"):
         of = {table: [row for row in rows if row["classifier"] == name] for table, rows in tables.items()}
         assert [int(row["point"]) for row in of["roc"]] == list(range(len(of["roc"])))
         sides = [[float(row[f"{side}_positive_rate"]) for row in of["roc"]] for side in ("true", "false")]
         assert np.trapezoid(*sides) == pytest.approx(content[name]["auc"], abs=1e-5)
         assert {row["backbone"] for row in of["pr"]} == {"alexnet"}
+        bins = [[float(row[key]) for key in ("mean_probability", "malignant", "pairs")] for row in of["calibration"]]
+        gaps = sum(abs(mean - share) * pairs for mean, share, pairs in bins) / len(cases)
+        assert gaps == pytest.approx(content[name]["ece"], abs=1e-5)
         counts = {(row["actual"], row["predicted"]): int(row["pairs"]) for row in of["confusion"]}
         assert counts["malignant", "benign"] == content[name]["fn"]
         assert counts["benign", "malignant"] == content[name]["fp"]

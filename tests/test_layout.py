@@ -26,6 +26,7 @@ FLOORS = {
     "dmdbt/running": 2,
     "dmdbt/cohort": 3,
     "dmdbt/heads": 3,
+    "dmdbt/baselines": 4,
     "dmdbt/doctor": 4,
     "dmdbt/importers": 4,
     "dmdbt/ingest": 4,
@@ -33,14 +34,17 @@ FLOORS = {
     "stages": 5,
     "dmdbt/__main__.py": 6,
 }
+# Options that are no paths.
+NAMES = ("backbone", "baseline", "modality", "pairs")
 # Modules of floor 1 and the reader of params.yaml are no `deps`: a new error message would run everything again.
 ROOMS = [room for room in FLOORS if not room.endswith(".py") and room != "stages"]
 
 
 def load_stages():
     stages = {}
-    for path in ("dvc.yaml", "data/phantom/dvc.yaml"):
-        stages |= yaml.safe_load((ROOT / path).read_text())["stages"]
+    for path in ("dvc.yaml", "data/phantom/dvc.yaml", "on_demand/dvc.yaml"):
+        found = yaml.safe_load((ROOT / path).read_text())["stages"]
+        stages |= {name: stage.get("do", stage) for name, stage in found.items()}
     return stages
 
 
@@ -125,12 +129,12 @@ def test_a_stage_tracks_exactly_the_sections_of_params_that_it_reads(name):
 @pytest.mark.parametrize("name", STAGES)
 def test_the_paths_of_a_command_are_those_that_dvc_tracks(name):
     stage = STAGES[name]
-    given = {value for option, value in options(stage).items() if option not in ("backbone", "pairs")}
+    given = {value for option, value in options(stage).items() if option not in NAMES}
     tracked = {dep for dep in stage["deps"] if not dep.startswith(("dmdbt", "stages"))} | set(outputs(stage))
     # A folder may stand for the files in it that are tracked one by one.
     untracked = {path for path in given - tracked if not any(item.startswith(path + "/") for item in tracked)}
-    # The summary reads no cohort: the path itself tells whether it is the simulated one.
-    assert untracked <= ({"${cohort}"} if name == "summary" else set())
+    # These read no cohort: the path itself tells whether it is the simulated one.
+    assert untracked <= ({"${cohort}"} if name in ("summary", "tables") else set())
     assert {item for item in tracked - given if not any(item.startswith(path + "/") for path in given)} == set()
 
 

@@ -5,6 +5,8 @@ import pandas as pd
 from numpy.typing import ArrayLike
 from sklearn.metrics import precision_recall_curve, roc_curve
 
+from dmdbt.evaluation.weighted import BINS, calibration_bins
+
 
 def roc_points(targets: ArrayLike, probs: ArrayLike) -> pd.DataFrame:
     """Return the corners of the ROC curve, from (0, 0) to (1, 1); no row when only one class is there.
@@ -32,3 +34,23 @@ def precision_recall_points(targets: ArrayLike, probs: ArrayLike) -> pd.DataFram
         return pd.DataFrame({"point": [], "recall": [], "precision": []})
     precision, recall, _ = precision_recall_curve(targets, probs, drop_intermediate=True)
     return pd.DataFrame({"point": range(len(recall)), "recall": recall[::-1], "precision": precision[::-1]})
+
+
+def calibration_points(targets: ArrayLike, probs: ArrayLike) -> pd.DataFrame:
+    """Return the calibration in 15 bins of equal width, those of the metric ``ece``; no row for an empty bin.
+
+    Columns: ``bin`` (from 0), ``mean_probability``, ``malignant`` (share of the pairs) and ``pairs``.
+    """
+    targets, probs = np.asarray(targets, dtype=np.float64), np.asarray(probs, dtype=np.float64)
+    counts, sums, hits = (
+        np.bincount(calibration_bins(probs), weights=weights, minlength=BINS) for weights in (None, probs, targets)
+    )
+    filled = np.flatnonzero(counts)
+    return pd.DataFrame(
+        {
+            "bin": filled,
+            "mean_probability": sums[filled] / counts[filled],
+            "malignant": hits[filled] / counts[filled],
+            "pairs": counts[filled].astype(int),
+        }
+    )

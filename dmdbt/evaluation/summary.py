@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from dmdbt.evaluation.curves import precision_recall_points, roc_points
+from dmdbt.evaluation.curves import calibration_points, precision_recall_points, roc_points
 from dmdbt.evaluation.metrics import Metrics
 from dmdbt.evaluation.predictions import CLASSIFIERS, ENSEMBLE, best_head, targets
 from dmdbt.terms import Label
@@ -13,10 +13,13 @@ BackboneMetrics = Mapping[str, Mapping[str, Metrics]]
 
 
 def summary_numbers(metrics: BackboneMetrics) -> dict[str, dict[str, float]]:
-    """Return three numbers per backbone: the ensemble's ``acc`` and ``auc``, and ``best_head_auc``."""
+    """Return three numbers per backbone: the ensemble's ``acc`` and ``auc``, and ``best_head_auc``.
+
+    An undefined one is left out: DVC has no way to print that there is none.
+    """
     numbers = {}
     for backbone, of in metrics.items():
-        found = {"acc": of[ENSEMBLE].get("acc"), "auc": of[ENSEMBLE].get("auc"), "best_head_auc": _best_auc(of)}
+        found = {"acc": of[ENSEMBLE]["acc"], "auc": of[ENSEMBLE]["auc"], "best_head_auc": _best_auc(of)}
         numbers[backbone] = {name: value for name, value in found.items() if value is not None}
     return numbers
 
@@ -32,8 +35,11 @@ def summary_text(metrics: BackboneMetrics) -> str:
 
 
 def plot_tables(predictions: Mapping[str, pd.DataFrame], metrics: BackboneMetrics) -> dict[str, pd.DataFrame]:
-    """Return the long tables ``roc``, ``pr`` and ``confusion``, with leading columns ``backbone``, ``classifier``."""
-    tables: dict[str, list[pd.DataFrame]] = {"roc": [], "pr": [], "confusion": []}
+    """Return the long tables ``roc``, ``pr``, ``calibration`` and ``confusion``.
+
+    Their leading columns are ``backbone`` and ``classifier``.
+    """
+    tables: dict[str, list[pd.DataFrame]] = {"roc": [], "pr": [], "calibration": [], "confusion": []}
     for backbone, table in predictions.items():
         for classifier in CLASSIFIERS:
             rows = table[table[f"p_{classifier}"].notna()]
@@ -41,6 +47,7 @@ def plot_tables(predictions: Mapping[str, pd.DataFrame], metrics: BackboneMetric
             parts = {
                 "roc": roc_points(targets(rows), probs),
                 "pr": precision_recall_points(targets(rows), probs),
+                "calibration": calibration_points(targets(rows), probs),
                 "confusion": _confusion(metrics[backbone][classifier]),
             }
             for name, part in parts.items():
@@ -61,7 +68,7 @@ def _heading(classifier: str) -> str:
 
 def _cell(metrics: Metrics) -> str:
     return " ".join(
-        form.format(metrics[name]) if name in metrics else "-"
+        form.format(metrics[name]) if metrics[name] is not None else "-"
         for name, form in (("auc", "{:.3f}"), ("acc", "({:.3f})"))
     )
 

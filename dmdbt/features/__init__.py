@@ -5,7 +5,7 @@ from dmdbt.features.backbones import architecture, build_backbone, feature_shape
 from dmdbt.features.extraction import batch_images, extract
 from dmdbt.features.procedural import pretrain
 from dmdbt.features.store import Origin, read_copy, read_features, read_origin, write_features
-from dmdbt.features.weights import Weights, imagenet_weights, local_weights, write_weights
+from dmdbt.features.weights import Weights, imagenet_weights, kinetics_weights, local_weights, write_weights
 
 __all__ = [
     "COPIES",
@@ -18,6 +18,7 @@ __all__ = [
     "extract",
     "feature_shape",
     "imagenet_weights",
+    "kinetics_weights",
     "last_layer",
     "local_weights",
     "normalize",

@@ -44,25 +44,19 @@ def imagenet_weights(name: str, resnet_depth: int = 50) -> Weights:
     IntegrityError
         It is damaged.
     """
-    published = next(iter(models.get_model_weights(architecture(name, resnet_depth))))
-    file = Path(torch.hub.get_dir()) / "checkpoints" / published.url.rpartition("/")[2]
-    hash_prefix = file.stem.rpartition("-")[2]
-    if not file.exists():
-        _download(published.url, file, hash_prefix)
-    if not sha256(file).startswith(hash_prefix):
-        raise IntegrityError(
-            "WEIGHTS-HASH",
-            file=file.name,
-            cause=f"expected a SHA-256 that starts with {hash_prefix}, got {sha256(file)[:8]}",
-            remedy=f"Delete <torch hub folder>/checkpoints/{file.name} and run again.",
-        )
-    origin = {
-        "source": "imagenet",
-        "weights": str(published),
-        "checkpoint": file.name,
-        "checkpoint_sha256": sha256(file),
-    }
-    return Weights(_backbone_part(file, name, resnet_depth), origin)
+    file, origin = _checkpoint(architecture(name, resnet_depth))
+    return Weights(_backbone_part(file, name, resnet_depth), {"source": "imagenet", **origin})
+
+
+def kinetics_weights(name: str = "r3d_18") -> Weights:
+    """Return torchvision's weights of a classifier of videos, trained on Kinetics-400, its last layer included.
+
+    The checkpoint is found and verified as by `imagenet_weights`, whose errors apply.
+    """
+    file, origin = _checkpoint(name)
+    with torch.device("meta"):
+        expected = models.get_model(name, weights=None).state_dict()
+    return Weights(_checked(file, name, expected, expected), {"source": "kinetics400", **origin})
 
 
 def local_weights(source: str, name: str, resnet_depth: int = 50) -> Weights:
@@ -103,6 +97,23 @@ def write_weights(weights: Weights, architecture: str, *, output: Path, provenan
     write_json(provenance, {**weights.origin, "architecture": architecture, "sha256": sha256(output)})
 
 
+def _checkpoint(architecture: str) -> tuple[Path, dict[str, object]]:
+    """The file of the first weights that torchvision published for an architecture, verified, and what it is."""
+    published = next(iter(models.get_model_weights(architecture)))
+    file = Path(torch.hub.get_dir()) / "checkpoints" / published.url.rpartition("/")[2]
+    hash_prefix = file.stem.rpartition("-")[2]
+    if not file.exists():
+        _download(published.url, file, hash_prefix)
+    if not sha256(file).startswith(hash_prefix):
+        raise IntegrityError(
+            "WEIGHTS-HASH",
+            file=file.name,
+            cause=f"expected a SHA-256 that starts with {hash_prefix}, got {sha256(file)[:8]}",
+            remedy=f"Delete <torch hub folder>/checkpoints/{file.name} and run again.",
+        )
+    return file, {"weights": str(published), "checkpoint": file.name, "checkpoint_sha256": sha256(file)}
+
+
 def _download(url: str, file: Path, hash_prefix: str) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     try:
@@ -116,23 +127,30 @@ def _download(url: str, file: Path, hash_prefix: str) -> None:
 
 def _backbone_part(file: Path, name: str, resnet_depth: int) -> dict[str, Tensor]:
     """Read a state dict, check every key and shape, and leave out the fully connected layers."""
-    stored = {_OLD_DENSENET.sub(r"\1", key): tensor for key, tensor in _read(file).items()}
     classifier = create_classifier(name, resnet_depth)
     backbone = feature_extractor(classifier)
-    expected = backbone.state_dict()
+    known = _checked(file, architecture(name, resnet_depth), backbone.state_dict(), classifier.state_dict())
+    backbone.load_state_dict(known, strict=True)
+    return backbone.state_dict()
+
+
+def _checked(
+    file: Path, architecture: str, expected: Mapping[str, Tensor], allowed: Mapping[str, Tensor]
+) -> dict[str, Tensor]:
+    """Of a file those tensors that are `expected`; no other may be there but those `allowed`."""
+    stored = {_OLD_DENSENET.sub(r"\1", key): tensor for key, tensor in _read(file).items()}
     # Checkpoints that are older than this counter lack it, and nothing uses it.
     needed = {key: tensor for key, tensor in expected.items() if not key.endswith("num_batches_tracked")}
     faults = {
         "missing": [key for key in needed if key not in stored],
-        "unknown": [key for key in stored if key not in classifier.state_dict()],
+        "unknown": [key for key in stored if key not in allowed],
         "of another shape": [key for key in expected if key in stored and stored[key].shape != expected[key].shape],
         "not finite": [key for key in needed if key in stored and not torch.isfinite(stored[key]).all()],
     }
     found = [f"{len(keys)} {fault} ({', '.join(keys[:_LISTED])})" for fault, keys in faults.items() if keys]
     if found:
-        raise _unusable(file, f"the tensors of {architecture(name, resnet_depth)}", "; ".join(found))
-    backbone.load_state_dict({key: stored[key] for key in expected if key in stored}, strict=True)
-    return backbone.state_dict()
+        raise _unusable(file, f"the tensors of {architecture}", "; ".join(found))
+    return {key: stored[key] for key in expected if key in stored}
 
 
 def _read(file: Path) -> Mapping[str, Tensor]:

@@ -2,8 +2,21 @@
 
 from dmdbt.heads.checkpoint import Checkpoint
 from dmdbt.heads.dataset import FeatureSet, feature_bytes, open_features
-from dmdbt.heads.networks import JointHead, SingleModalityHead, build_head, training_bytes
-from dmdbt.heads.training import HeadSettings, TrainSettings, predict, train_heads
+from dmdbt.heads.networks import (
+    JointHead,
+    SingleModalityHead,
+    build_head,
+    malignant_probability,
+    training_bytes,
+)
+from dmdbt.heads.training import (
+    HeadSettings,
+    TrainSettings,
+    balanced_batches,
+    learning_rate,
+    predict,
+    train_heads,
+)
 
 __all__ = [
     "Checkpoint",
@@ -12,8 +25,11 @@ __all__ = [
     "JointHead",
     "SingleModalityHead",
     "TrainSettings",
+    "balanced_batches",
     "build_head",
     "feature_bytes",
+    "learning_rate",
+    "malignant_probability",
     "open_features",
     "predict",
     "train_heads",

@@ -243,7 +243,7 @@ class _Planner:
         yield Line(
             f"train@{name}",
             len(s.split.test_folds),
-            models + sizes.tables_bytes(len(self.cases)),
+            models + sizes.tables_bytes(len(self.cases), len(backbone.copies)),
             self._training(name, shape, at_once=at_once, threads=threads, held=held),
             at_once * (fold + self.base) + 2 * self.base,
         )

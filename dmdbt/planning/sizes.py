@@ -18,7 +18,7 @@ _PNG, _HDF5, _JSON = 1024, 16_384, 4096  # bytes of a file that are not its pixe
 _SAFETENSORS = 65_536
 _WEIGHT_AS_TEXT = 32  # of a slice, in the JSON file of a dynamic image
 _BOOKS = 1024  # of one item in a manifest
-_ROW = 512  # of a pair in all tables of one backbone
+_ROW, _COPY_ROW = 512, 192  # of a pair in all tables of one backbone, and of one of its copies
 
 
 def mammogram_bytes(size: int) -> int:
@@ -41,9 +41,9 @@ def features_bytes(shape: tuple[int, int, int], n_copies: int) -> int:
     return n_copies * math.prod(shape) * FLOAT16 + _HDF5 + _BOOKS
 
 
-def tables_bytes(n_pairs: int) -> int:
+def tables_bytes(n_pairs: int, n_copies: int) -> int:
     """Bound of the probabilities and predictions of one backbone."""
-    return n_pairs * _ROW + _JSON
+    return n_pairs * (_ROW + n_copies * _COPY_ROW) + _JSON
 
 
 def backbone_sizes(name: str, resnet_depth: int, size: int) -> tuple[tuple[int, int, int], int]:

@@ -6,6 +6,7 @@ with a file that differs from it in content, size or type, is not read.
 """
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -49,13 +50,20 @@ def write_slices(volume: Volume, folder: Path, *, quality: int) -> None:
         write_json(temporary / "manifest.json", manifest)
 
 
-def read_slices(folder: Path) -> np.ndarray:
+def read_slices(folder: Path, chosen: Sequence[int] | None = None) -> np.ndarray:
     """Read what `write_slices` wrote.
+
+    Parameters
+    ----------
+    folder
+        Of the volume.
+    chosen
+        Indices of the slices to read, from 0, in this order; all of them without it. No other file is opened.
 
     Returns
     -------
     ndarray of uint8, shape (T, H, W)
-        In slice order.
+        In slice order, or in that of `chosen`.
 
     Raises
     ------
@@ -64,8 +72,9 @@ def read_slices(folder: Path) -> np.ndarray:
     """
     manifest = _read_manifest(folder)
     shape = manifest["rows"], manifest["columns"]
-    slices = np.empty((len(manifest["slices"]), *shape), np.uint8)
-    for index, entry in enumerate(manifest["slices"]):
+    entries = manifest["slices"] if chosen is None else [manifest["slices"][index] for index in chosen]
+    slices = np.empty((len(entries), *shape), np.uint8)
+    for index, entry in enumerate(entries):
         slices[index] = _read_slice(folder / entry["file"], entry["sha256"], shape)
     return slices
 

@@ -1,0 +1,33 @@
+"""Classifiers of other publications, tested on the same folds as the heads."""
+
+from dmdbt.baselines.extractors import BlockMeans, extract_stack, pooled_alexnet
+from dmdbt.baselines.networks import FullyConnected, SliceConvolution, VideoResnet
+from dmdbt.baselines.slices import choose_slices, framed
+from dmdbt.baselines.subjects import Subjects, read_subjects
+from dmdbt.baselines.svm import Svm, SvmSettings, fit_svm, inner_folds, normalized
+from dmdbt.baselines.tables import read_record, write_curves, write_results
+from dmdbt.baselines.training import Experiment, Tested, run_folds
+
+__all__ = [
+    "BlockMeans",
+    "Experiment",
+    "FullyConnected",
+    "SliceConvolution",
+    "Subjects",
+    "Svm",
+    "SvmSettings",
+    "Tested",
+    "VideoResnet",
+    "choose_slices",
+    "extract_stack",
+    "fit_svm",
+    "framed",
+    "inner_folds",
+    "normalized",
+    "pooled_alexnet",
+    "read_record",
+    "read_subjects",
+    "run_folds",
+    "write_curves",
+    "write_results",
+]

@@ -1,0 +1,95 @@
+"""What a baseline hands to the evaluation: the probabilities of the tested pairs, a record, learning curves."""
+
+import csv
+import io
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from dmdbt.baselines.subjects import Subjects
+from dmdbt.baselines.training import Tested
+from dmdbt.errors import IntegrityError
+from dmdbt.files import write_json, write_text
+
+_COLUMNS = ("case_id", "patient_id", "label", "fold", "p")
+_FORMAT, _VERSION = "dmdbt baseline", 1
+
+
+def write_results(
+    baseline: str,
+    subjects: Subjects,
+    tested: Sequence[Tested],
+    *,
+    about: Mapping[str, Any],
+    predictions: Path,
+    record: Path,
+) -> None:
+    """Write the probabilities of the tested pairs, and what a metrics file has to say beside its metrics.
+
+    Parameters
+    ----------
+    baseline
+        Its name.
+    subjects, tested
+        The pairs, and what each fold gave. Of a fold that could not be trained the pairs are left out; it is named in
+        the record and printed.
+    about
+        Goes into the record: ``settings``, ``weights`` and more.
+    predictions
+        CSV file, sorted by case: ``case_id``, ``patient_id``, ``label``, ``fold``, and ``p``, the probability of
+        malignant, without rounding. Where nothing was tested, the header alone.
+    record
+        JSON file, see `read_record`.
+    """
+    untrained = [result.fold for result in tested if not len(result.pairs)]
+    for fold in untrained:
+        print(f"baseline {baseline}: fold {fold} is not tested: too few benign or malignant patients have the images")
+    rows = [
+        (case.case_id, case.patient_id, str(case.label), result.fold, float(prob))
+        for result in tested
+        for case, prob in zip((subjects.cases[pair] for pair in result.pairs), result.probs, strict=True)
+    ]
+    _write_csv(predictions, _COLUMNS, sorted(rows))
+    content = {
+        **about,
+        "baseline": baseline,
+        "folds": sorted(result.fold for result in tested),
+        "n_missing_modality": subjects.n_missing,
+        "untrained_folds": untrained,
+    }
+    write_json(record, {**content, "format": _FORMAT, "version": _VERSION})
+
+
+def write_curves(path: Path, baseline: str, head: str, tested: Sequence[Tested]) -> None:
+    """Write the mean loss of every fold and epoch in the form of the heads' learning curves."""
+    rows = [
+        (f"baseline {baseline}", result.fold, head, epoch, loss)
+        for result in tested
+        for epoch, loss in enumerate(result.losses, start=1)
+    ]
+    _write_csv(path, ("backbone", "fold", "head", "epoch", "loss"), rows)
+
+
+def read_record(path: Path) -> dict[str, Any]:
+    """Read what `write_results` says beside the predictions.
+
+    Raises
+    ------
+    IntegrityError
+        The file is of another format or version.
+    """
+    content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    made_by = content.pop("format", None), content.pop("version", None)
+    if made_by != (_FORMAT, _VERSION):
+        cause = f"expected format {_FORMAT} {_VERSION}, found {made_by[0]} {made_by[1]}"
+        raise IntegrityError("BASELINE-FORMAT", file=path.name, cause=cause, remedy="Train the baseline again.")
+    return content
+
+
+def _write_csv(path: Path, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows(rows)
+    write_text(path, text.getvalue())
