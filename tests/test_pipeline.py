@@ -17,6 +17,7 @@ import pytest
 import yaml
 from PIL import Image
 
+from dmdbt import params
 from dmdbt.cohort import read_table, write_table
 from dmdbt.readers import open_volume
 from tests.dicom_corpus import write_tomosynthesis
@@ -61,8 +62,10 @@ def clone(tmp_path_factory):
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(ROOT / name, folder / name)
     small = yaml.safe_load((ROOT / "settings" / "ci.yaml").read_text())
-    for section in {*small, *SMALL}:
-        change(folder, section, **(small.get(section, {}) | SMALL.get(section, {})))
+    content = yaml.safe_load((folder / "params.yaml").read_text())
+    for changes in (small, SMALL):
+        content = params._merged(content, changes)
+    (folder / "params.yaml").write_text(yaml.safe_dump(content))
     call(folder, "git", "init", "--quiet")
     call(folder, "git", "config", "user.email", "test@example.org")
     call(folder, "git", "config", "user.name", "test")
