@@ -54,6 +54,8 @@ def main(
         What the stages ingest, rankpool and tables wrote.
     report
         The HTML file.
+    phantom, split, mammogram, rankpool, backbones, features, heads, train, ensemble
+        The settings that the page names; no result of another backbone is read.
     """
     results = read_results(
         backbones.names,

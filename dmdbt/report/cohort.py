@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dmdbt.readers import SYNTAXES
+from dmdbt.report.words import TIMES
 
 _LISTED = 24  # so many cases of a flag are named
 _GROUPS = {
@@ -13,10 +14,10 @@ _GROUPS = {
     "patients_by_label": "Patients by biopsy",
     "pairs_by_view": "Pairs by view",
     "pairs_by_laterality": "Pairs by side",
-    "dm_sizes": "Mammogram, rows × columns",
+    "dm_sizes": f"Mammogram, rows {TIMES} columns",
     "dm_kinds": "Mammogram, file",
     "dm_voi": "Mammogram, gray levels",
-    "dbt_sizes": "Slice, rows × columns",
+    "dbt_sizes": f"Slice, rows {TIMES} columns",
     "dbt_kinds": "Volume, file",
     "slice_orders": "Order of the slices",
 }
@@ -65,7 +66,7 @@ def _flags(flagged: Mapping[str, list[str]], prefix: str = "") -> Iterator[Flag]
 def _words(key: str, value: str) -> str:
     """The value in words; a transfer syntax with its name in the place of its number."""
     if key.endswith("_sizes"):
-        return value.replace(" x ", " × ")
+        return value.replace(" x ", f" {TIMES} ")
     if key == "dm_kinds":
         words = [SYNTAXES[word].name if word in SYNTAXES else word for word in value.split()]
         return " ".join([*words[:-1], f"{words[-1]} bits"] if words[-1].isdigit() else words).replace("dicom", "DICOM,")

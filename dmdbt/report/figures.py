@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import matplotlib as mpl
 import numpy as np
@@ -23,7 +23,7 @@ _COLORS = dict(zip(CLASSIFIERS, SERIES, strict=True))
 # Told apart without color too, on paper and by whoever does not see it.
 _DASHES = dict(zip(CLASSIFIERS, ("-", (0, (5, 2)), (0, (1, 1.3)), "-"), strict=True))
 _WIDTHS = dict(zip(CLASSIFIERS, (1.3, 1.3, 1.8, 2.0), strict=True))
-_BINS = 5
+_GROUPS, _LEAST = 5, 10  # of the calibration: so many groups, of so many pairs at least
 
 
 @dataclass(frozen=True)
@@ -56,11 +56,13 @@ def roc_figure(backbone: str, table: pd.DataFrame) -> Drawing | None:
     at = {name: np.interp(0.1, c["false_positive_rate"], c["true_positive_rate"]) for name, c in drawn.items()}
     words = ", ".join(f"{classifier_name(name)} {number(value, 2)}" for name, value in at.items())
     alternative = f"ROC curves of {backbone_name(backbone)}. Sensitivity at a specificity of 0.90: {words}."
-    return Drawing(inline_svg(figure, f"roc-{backbone}", alternative=alternative), "ROC curves; the diagonal is chance.")
+    return Drawing(
+        inline_svg(figure, f"roc-{backbone}", alternative=alternative), "ROC curves; the diagonal is chance."
+    )
 
 
 def precision_recall_figure(backbone: str, table: pd.DataFrame) -> Drawing | None:
-    """Precision over recall, as `roc_figure`; the share of malignant pairs is a line."""
+    """Precision over recall, as `roc_figure`, but for the convention at recall 0; the share of malignant is a line."""
     curves = {name: precision_recall_points(targets(rows), rows[f"p_{name}"]) for name, rows in _rows(table).items()}
     drawn = {name: curve for name, curve in curves.items() if len(curve)}
     if not drawn:
@@ -69,7 +71,8 @@ def precision_recall_figure(backbone: str, table: pd.DataFrame) -> Drawing | Non
     figure, axes = _axes("recall (sensitivity)", "precision")
     axes.axhline(prevalence, color=RULE, linewidth=1)
     for name, curve in drawn.items():
-        axes.plot(curve["recall"], curve["precision"], drawstyle="steps-pre", **_line(name))
+        measured = curve[curve["recall"] > 0]
+        axes.plot(measured["recall"], measured["precision"], drawstyle="steps-pre", **_line(name))
     _legend(axes, "lower left")
     at = {name: float(curve.loc[curve["recall"] >= 0.8, "precision"].max()) for name, curve in drawn.items()}
     words = ", ".join(f"{classifier_name(name)} {number(value, 2)}" for name, value in at.items())
@@ -79,23 +82,28 @@ def precision_recall_figure(backbone: str, table: pd.DataFrame) -> Drawing | Non
 
 
 def calibration_figure(backbone: str, table: pd.DataFrame) -> Drawing | None:
-    """Share of malignant pairs over the mean probability in bins of equal width; None without a pair."""
+    """Share of malignant pairs over the mean probability, in groups of equal size; None without a pair.
+
+    Bins of equal width, as in the calibration error, may hold a single pair, which lies at 0 or 1 and misleads the eye.
+    """
     drawn = {name: _calibration(rows, f"p_{name}") for name, rows in _rows(table).items() if len(rows)}
     if not drawn:
         return None
     figure, axes = _axes("mean probability of malignant", "share of malignant pairs")
     axes.plot([0, 1], [0, 1], color=RULE, linewidth=1)
     for name, points in drawn.items():
-        sizes = 8 + 60 * points["n"] / points["n"].sum()
-        axes.plot(points["probability"], points["share"], **_line(name))
-        axes.scatter(points["probability"], points["share"], s=sizes, color=_COLORS[name])
-    _legend(axes, "upper left")
+        axes.plot(points["probability"], points["share"], **_line(name), marker="o", markersize=4)
+    _legend(axes, "best")
     points = drawn[CLASSIFIERS[-1]]
-    words = "; ".join(
-        f"{number(row.probability, 2)}: {number(row.share, 2)} of {row.n} pairs" for row in points.itertuples()
+    ends = zip(points["probability"].tolist(), points["share"].tolist(), strict=True)
+    words = ", ".join(f"{number(probability, 2)} and {number(share, 2)}" for probability, share in ends)
+    alternative = (
+        f"Calibration of {backbone_name(backbone)}. Ensemble, mean probability and share of malignant: {words}."
     )
-    alternative = f"Calibration of {backbone_name(backbone)}. Ensemble, mean probability and share of malignant: {words}."
-    caption = f"Calibration in {_BINS} bins of equal width, dots by number of pairs; on the diagonal: as often as said."
+    caption = (
+        f"Calibration: the pairs sorted by probability in {_plural(len(points), 'group')} of equal size. "
+        "On the diagonal a probability comes true as often as it says."
+    )
     return Drawing(inline_svg(figure, f"calibration-{backbone}", alternative=alternative), caption)
 
 
@@ -116,7 +124,9 @@ def learning_figure(backbone: str, history: pd.DataFrame) -> Drawing | None:
     axes.set_ylim(bottom=0)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     _legend(axes, "best")
-    alternative = f"Learning curves of {backbone_name(backbone)}, mean of the folds, first to last epoch: {', '.join(ends)}."
+    alternative = (
+        f"Learning curves of {backbone_name(backbone)}, mean of the folds, first to last epoch: {', '.join(ends)}."
+    )
     return Drawing(inline_svg(figure, f"learning-{backbone}", alternative=alternative), backbone_name(backbone))
 
 
@@ -126,24 +136,31 @@ def forest_figure(claims: Sequence[Mapping[str, Any]]) -> Drawing | None:
     if not rows:
         return None
     with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(7.2, 0.7 + 0.24 * len(rows)), layout="constrained")
-        axes = figure.add_subplot()
+        figure = Figure(figsize=(4.2, 0.7 + 0.36 * len(rows)), layout="constrained")
+        axes = figure.add_subplot(xlabel="difference, first minus second")
+        axes.grid(visible=True, axis="x")
+        axes.set_axisbelow(True)
     axes.axvline(0, color=MUTED, linewidth=1)
-    for place, (_, claim) in enumerate(rows):
-        axes.plot([claim["low"], claim["high"]], [place, place], color=INK, linewidth=1.4, solid_capstyle="butt")
-        axes.plot([claim["difference"]], [place], color=INK, marker="s", markersize=4.5)
-    axes.set_yticks(range(len(rows)), [f"{row}  {claim['first_name']} - {claim['second_name']}" for row, claim in rows])
-    axes.invert_yaxis()
-    axes.set_xlabel("difference, first minus second")
-    axes.grid(visible=True, axis="x")
-    axes.set_axisbelow(True)
-    axes.tick_params(axis="y", length=0)
+    for place, (row, claim) in enumerate(rows):
+        _forest_row(axes, place, row, claim)
+    axes.set_ylim(len(rows) - 0.6, -0.8)
+    axes.yaxis.set_visible(False)
+    axes.spines["left"].set_visible(False)
     words = "; ".join(
         f"{row}: {number(c['difference'])} from {number(c['low'])} to {number(c['high'])}" for row, c in rows
     )
     alternative = f"Difference and interval of each claim, by its number: {words}."
     caption = "Differences of the claims, by number, with their 95 % intervals. Right of 0 the first is better."
     return Drawing(inline_svg(figure, "forest", alternative=alternative), caption)
+
+
+def _forest_row(axes: Axes, place: int, row: int, claim: Mapping[str, Any]) -> None:
+    """One interval, and above it what is compared."""
+    if claim["low"] is not None and claim["high"] is not None:
+        axes.plot([claim["low"], claim["high"]], [place, place], color=INK, linewidth=1.4, solid_capstyle="butt")
+    axes.plot([claim["difference"]], [place], color=INK, marker="s", markersize=4.5)
+    text = f"{row}  {claim['metric'].upper()}: {claim['first_name']} \N{MINUS SIGN} {claim['second_name']}"
+    axes.text(0, place - 0.28, text, transform=axes.get_yaxis_transform(), va="center")
 
 
 def _axes(x_label: str, y_label: str, *, unit: bool = True) -> tuple[Figure, Axes]:
@@ -167,7 +184,7 @@ def _line(classifier: str) -> dict[str, Any]:
     }
 
 
-def _legend(axes: Axes, place: str) -> None:
+def _legend(axes: Axes, place: Literal["best", "lower left", "lower right"]) -> None:
     with mpl.rc_context(STYLE):
         axes.legend(loc=place, handlelength=2.2, labelspacing=0.25)
 
@@ -178,6 +195,13 @@ def _rows(table: pd.DataFrame) -> dict[str, pd.DataFrame]:
 
 
 def _calibration(rows: pd.DataFrame, column: str) -> pd.DataFrame:
-    bins = np.minimum((rows[column] * _BINS).astype(int), _BINS - 1)
-    grouped = pd.DataFrame({"probability": rows[column], "share": targets(rows)}).groupby(bins)
-    return grouped.mean().assign(n=grouped.size()).reset_index(drop=True)
+    """Mean ``probability`` and ``share`` of malignant in each group, by rising probability."""
+    ranked = rows.sort_values([column, "case_id"])
+    n_groups = min(_GROUPS, max(1, len(ranked) // _LEAST))
+    places = np.arange(len(ranked)) * n_groups // len(ranked)
+    values = pd.DataFrame({"probability": ranked[column], "share": targets(ranked)})
+    return values.groupby(places).mean()
+
+
+def _plural(count: int, word: str) -> str:
+    return f"{count} {word}{'' if count == 1 else 's'}"

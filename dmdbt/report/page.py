@@ -58,6 +58,7 @@ def render_page(results: Results, images: Images, settings: Settings, *, simulat
         "certificates": results.certificates,
         "problems": results.problems,
         "backbones": [_backbone(name, results) for name in results.predictions],
+        "heads": _by_backbone(results.tables["heads"]),
         "classifiers": CLASSIFIERS,
         "shown": shown,
         "examples": _pairs(list(_median_cases(results, shown)), results, shown, images, n_slices=_EXAMPLE_SLICES),
@@ -97,6 +98,12 @@ def _named(claims: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     return [{**claim, **{name: words.side_name(claim[side]) for name, side in names}} for claim in claims]
 
 
+def _by_backbone(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Mapping[str, Any]]]:
+    """Rows of Table IV by backbone, in their order."""
+    names = dict.fromkeys(row["backbone"] for row in rows)
+    return {name: [row for row in rows if row["backbone"] == name] for name in names}
+
+
 def _backbone(name: str, results: Results) -> dict[str, Any]:
     """Curves, results fold by fold and by unit of a backbone."""
     table = results.predictions[name]
@@ -117,7 +124,9 @@ def _folds(compared: pd.DataFrame) -> list[dict[str, Any]]:
     """One row per fold in the order of their numbers, and all together."""
     numbers = compared["fold"].astype(int)
     parts = {str(fold): compared[numbers == fold] for fold in sorted(set(numbers))}
-    return [{"name": name, "metrics": metrics_by_classifier(rows)} for name, rows in (parts | {"all": compared}).items()]
+    return [
+        {"name": name, "metrics": metrics_by_classifier(rows)} for name, rows in (parts | {"all": compared}).items()
+    ]
 
 
 def _units(compared: pd.DataFrame, results: Results) -> list[dict[str, Any]]:
@@ -125,7 +134,8 @@ def _units(compared: pd.DataFrame, results: Results) -> list[dict[str, Any]]:
     sides = [results.cases[case].laterality.value for case in compared["case_id"]]
     by_side = compared.assign(laterality=sides)
     parts = {"pair": compared} | {
-        name: units(by_side, keys) for name, keys in (("breast", ["patient_id", "laterality"]), ("patient", ["patient_id"]))
+        name: units(by_side, keys)
+        for name, keys in (("breast", ["patient_id", "laterality"]), ("patient", ["patient_id"]))
     }
     return [{"name": name, "metrics": metrics_by_classifier(rows)} for name, rows in parts.items()]
 
@@ -138,11 +148,9 @@ def _mistaken_cases(results: Results, backbone: str) -> list[str]:
     return worst_mistakes(results.predictions[backbone], _MISTAKES)
 
 
-def _pairs(
-    case_ids: Sequence[str], results: Results, backbone: str, images: Images, *, n_slices: int
-) -> list[Pair]:
-    by_case = results.predictions[backbone].set_index("case_id")
+def _pairs(case_ids: Sequence[str], results: Results, backbone: str, images: Images, *, n_slices: int) -> list[Pair]:
+    by_case = {row["case_id"]: row for row in results.predictions[backbone].to_dict("records")}
     return [
-        shown_pair(results.cases[case_id], by_case.loc[case_id], images, n_slices=n_slices)
+        shown_pair(results.cases[case_id], by_case[case_id], images, n_slices=n_slices)
         for case_id in tqdm(case_ids, desc="pictures", unit="pair", disable=None)
     ]

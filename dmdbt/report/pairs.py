@@ -1,8 +1,9 @@
 """One pair as the page shows it: its pictures and what the classifiers say of it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -67,7 +68,7 @@ class Pair:
     decisions: dict[str, str]
 
 
-def shown_pair(case: Case, row: pd.Series, images: Images, *, n_slices: int) -> Pair:
+def shown_pair(case: Case, row: Mapping[str, Any], images: Images, *, n_slices: int) -> Pair:
     """Make the pictures of a pair.
 
     Parameters

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 
 from dmdbt import params
-from dmdbt.report.words import classifier_name
+from dmdbt.report.words import TIMES, classifier_name
 
 _LIBRARIES = ("torch", "torchvision", "numpy", "scikit-learn", "pydicom", "av", "pillow")
 
@@ -42,8 +42,8 @@ def _cohort_rows(settings: Settings, *, simulated: bool) -> Iterator[tuple[str, 
     if simulated:
         yield (
             "Simulation",
-            f"findings with {phantom.contrast:g} times the usual contrast, {phantom.ambiguous:.0%} of them drawn like "
-            f"the other class, {phantom.dose:g} times a screening dose, seed {phantom.seed}",
+            f"contrast of the findings {TIMES} {phantom.contrast:g} (0 inserts none), share drawn like the other class "
+            f"{phantom.ambiguous:g}, dose {TIMES} {phantom.dose:g} of a screening exposure, seed {phantom.seed}",
         )
     folds = ", ".join(map(str, sorted(split.test_folds)))
     yield "Tested folds", f"{folds} of {split.folds} (numbered from 0), whole patients, seed {split.seed}"
@@ -52,8 +52,8 @@ def _cohort_rows(settings: Settings, *, simulated: bool) -> Iterator[tuple[str, 
 def _image_rows(settings: Settings) -> Iterator[tuple[str, str]]:
     mammogram, rankpool, features = settings.mammogram, settings.rankpool, settings.features
     resized = {"stretch": "stretched to a square", "pad": "padded with black to a square"}[mammogram.resize]
-    yield "Mammogram", f"{resized} of {mammogram.size} × {mammogram.size}"
-    rho = f", ρ = {rankpool.rho:g}" if rankpool.pooler == "ranksvm" else ""
+    yield "Mammogram", f"{resized} of {mammogram.size} {TIMES} {mammogram.size}"
+    rho = f", rho = {rankpool.rho:g}" if rankpool.pooler == "ranksvm" else ""
     yield "Dynamic image", f"pooler {rankpool.pooler}{rho}, {rankpool.mapping} mapping to 8 bits"
     box = {"breast": "the box around the breast", "none": "the whole image"}[features.crop]
     yield "What a backbone sees", f"{box}; training copies: {', '.join(features.copies)}; testing: original"
@@ -63,7 +63,7 @@ def _training_rows(settings: Settings) -> Iterator[tuple[str, str]]:
     heads, train = settings.heads, settings.train
     filters = "as many filters as the backbone" if heads.filters == "backbone" else f"{heads.filters} filters"
     layers = ", ".join(map(str, heads.hidden))
-    yield "Heads", f"1 × 1 convolution with {filters}, fully connected {layers}, dropout {heads.dropout:g}"
+    yield "Heads", f"1 {TIMES} 1 convolution with {filters}, fully connected {layers}, dropout {heads.dropout:g}"
     yield (
         "Training",
         f"{train.epochs} epochs, the last one is tested; balanced batches of {train.batch_size}, learning rate "

@@ -1,7 +1,8 @@
-"""Figures of matplotlib as SVG inside a page: colors of the page's style sheet, no identifier twice, no outside name."""
+"""Figures of matplotlib as SVG inside a page: colors of its style sheet, no identifier twice, no outside address."""
 
 import io
 import re
+from typing import Any
 
 import matplotlib as mpl
 from markupsafe import Markup, escape
@@ -13,7 +14,7 @@ SERIES = ("#040401", "#040402", "#040403", "#040404")
 _VARIABLES = {INK: "--ink", MUTED: "--muted", RULE: "--rule"} | {
     color: f"--series-{number}" for number, color in enumerate(SERIES, start=1)
 }
-STYLE = {
+STYLE: dict[Any, object] = {
     "font.family": "sans-serif",
     "font.size": 9.0,
     "text.color": INK,
@@ -63,7 +64,7 @@ def inline_svg(figure: Figure, name: str, *, alternative: str) -> Markup:
         text = text.replace(color, f"var({variable})")
     text = re.sub(r"font: ([\d.]+px) [^;\"]*", r"font-size: \1", text)
     head, _, rest = text.partition(">")
-    return Markup(f'{_head(head, alternative)}>{rest.strip()}')  # noqa: S704 - matplotlib escapes its text
+    return Markup(f"{_head(head, alternative)}>{rest.strip()}")
 
 
 def _head(head: str, alternative: str) -> str:

@@ -8,14 +8,16 @@ from dmdbt.evaluation.predictions import ENSEMBLE
 _BACKBONES = {"alexnet": "AlexNet", "resnet": "ResNet", "densenet": "DenseNet", "squeezenet": "SqueezeNet"}
 _VERDICTS = {"undefined": "not defined"}
 _SMALLEST_P = 0.001
+_DASH, _MINUS = "\N{EN DASH}", "\N{MINUS SIGN}"
+TIMES = "\N{MULTIPLICATION SIGN}"
 
 
 def number(value: float | None, digits: int = 3) -> str:
     """A number with a true minus sign; a dash where there is none."""
     if value is None:
-        return "–"
+        return _DASH
     text = f"{value:.{digits}f}"
-    return text.replace("-", "−") if float(text) else text.removeprefix("-")
+    return text.replace("-", _MINUS) if float(text) else text.removeprefix("-")
 
 
 def signed(value: float | None, digits: int = 3) -> str:
