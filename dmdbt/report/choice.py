@@ -36,9 +36,9 @@ def median_pairs(table: pd.DataFrame) -> dict[Label, str]:
     return chosen
 
 
-def worst_mistakes(table: pd.DataFrame, count: int) -> list[str]:
-    """Return up to `count` cases that the ensemble decides wrongly, the farthest probability first, then by name."""
+def mistakes(table: pd.DataFrame) -> list[str]:
+    """Return the cases that the ensemble decides wrongly, the farthest probability first, then by name."""
     wrong = table[table[f"decision_{ENSEMBLE}"] != table["label"]]
     distance = (wrong[_P] - targets(wrong)).abs()
     ranked = wrong.assign(distance=distance).sort_values(["distance", "case_id"], ascending=[False, True])
-    return [str(case) for case in ranked["case_id"].head(count)]
+    return [str(case) for case in ranked["case_id"]]

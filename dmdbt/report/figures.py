@@ -138,9 +138,6 @@ def forest_figure(claims: Sequence[Mapping[str, Any]]) -> Drawing | None:
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(4.2, 0.7 + 0.36 * len(rows)), layout="constrained")
         axes = figure.add_subplot(xlabel="difference, first minus second")
-        axes.grid(visible=True, axis="x")
-        axes.set_axisbelow(True)
-    axes.axvline(0, color=MUTED, linewidth=1)
     for place, (row, claim) in enumerate(rows):
         _forest_row(axes, place, row, claim)
     axes.set_ylim(len(rows) - 0.6, -0.8)
@@ -155,12 +152,13 @@ def forest_figure(claims: Sequence[Mapping[str, Any]]) -> Drawing | None:
 
 
 def _forest_row(axes: Axes, place: int, row: int, claim: Mapping[str, Any]) -> None:
-    """One interval, and above it what is compared."""
+    """One interval about a mark at 0, and above it what is compared."""
+    axes.plot([0, 0], [place - 0.13, place + 0.13], color=MUTED, linewidth=1)
     if claim["low"] is not None and claim["high"] is not None:
         axes.plot([claim["low"], claim["high"]], [place, place], color=INK, linewidth=1.4, solid_capstyle="butt")
     axes.plot([claim["difference"]], [place], color=INK, marker="s", markersize=4.5)
     text = f"{row}  {claim['metric'].upper()}: {claim['first_name']} \N{MINUS SIGN} {claim['second_name']}"
-    axes.text(0, place - 0.28, text, transform=axes.get_yaxis_transform(), va="center")
+    axes.text(0, place - 0.32, text, color=INK, transform=axes.get_yaxis_transform(), va="center")
 
 
 def _axes(x_label: str, y_label: str, *, unit: bool = True) -> tuple[Figure, Axes]:

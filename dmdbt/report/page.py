@@ -9,7 +9,7 @@ from tqdm import tqdm
 
 from dmdbt.evaluation import CLASSIFIERS, is_measured, metrics_by_classifier, units
 from dmdbt.report import words
-from dmdbt.report.choice import best_backbone, median_pairs, worst_mistakes
+from dmdbt.report.choice import best_backbone, median_pairs, mistakes
 from dmdbt.report.cohort import cohort_rows, flag_rows
 from dmdbt.report.figures import (
     Drawing,
@@ -19,7 +19,7 @@ from dmdbt.report.figures import (
     precision_recall_figure,
     roc_figure,
 )
-from dmdbt.report.pairs import Images, Pair, shown_pair
+from dmdbt.report.pairs import Images, shown_pair
 from dmdbt.report.results import Results
 from dmdbt.report.run import Settings, input_sizes, library_versions, settings_rows
 
@@ -42,29 +42,17 @@ def render_page(results: Results, images: Images, settings: Settings, *, simulat
     simulated
         The cohort is the simulated one, which the title says.
     """
-    shown = best_backbone(results.predictions)
     content = {
         "simulated": simulated,
         "negative_control": simulated and settings.phantom.contrast == 0,
-        "tables": results.tables,
-        "claims": _named(results.tables["claims"]),
-        "forest": forest_figure(_named(results.tables["claims"])),
         "settings": settings_rows(settings, simulated=simulated),
         "input_sizes": input_sizes(settings),
         "versions": library_versions(),
-        "counts": results.counts,
-        "cohort_rows": cohort_rows(results.counts),
-        "flags": flag_rows(results.counts, results.certificates),
-        "certificates": results.certificates,
-        "problems": results.problems,
         "backbones": [_backbone(name, results) for name in results.predictions],
-        "heads": _by_backbone(results.tables["heads"]),
         "classifiers": CLASSIFIERS,
-        "shown": shown,
-        "examples": _pairs(list(_median_cases(results, shown)), results, shown, images, n_slices=_EXAMPLE_SLICES),
-        "mistakes": _pairs(_mistaken_cases(results, shown), results, shown, images, n_slices=1),
-        "n_mistakes": len(worst_mistakes(results.predictions[shown], len(results.predictions[shown]))),
+        "problems": results.problems,
     }
+    content |= _comparison(results) | _cohort(results) | _shown(results, images)
     return _environment().get_template(_TEMPLATE).render(content) + "\n"
 
 
@@ -96,6 +84,43 @@ def _named(claims: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Add the names that a reader knows to the claims."""
     names = (("first_name", "first"), ("second_name", "second"))
     return [{**claim, **{name: words.side_name(claim[side]) for name, side in names}} for claim in claims]
+
+
+def _comparison(results: Results) -> dict[str, Any]:
+    """Claims, and tables beside the paper's."""
+    claims = _named(results.tables["claims"])
+    heads = _by_backbone(results.tables["heads"])
+    return {"tables": results.tables, "claims": claims, "forest": forest_figure(claims), "heads": heads}
+
+
+def _cohort(results: Results) -> dict[str, Any]:
+    """What the cohort is, and what rank pooling says of its volumes."""
+    return {
+        "counts": results.counts,
+        "cohort_rows": cohort_rows(results.counts),
+        "flags": flag_rows(results.counts, results.certificates),
+        "certificates": results.certificates,
+    }
+
+
+def _shown(results: Results, images: Images) -> dict[str, Any]:
+    """Examples and mistakes of the backbone that is best here."""
+    backbone = best_backbone(results.predictions)
+    table = results.predictions[backbone]
+    wrong = mistakes(table)
+    medians = list(median_pairs(table).values())
+    rows = {row["case_id"]: row for row in table.to_dict("records")}
+    wanted = [(case, _EXAMPLE_SLICES) for case in medians] + [(case, 1) for case in wrong[:_MISTAKES]]
+    pairs = [
+        shown_pair(results.cases[case], rows[case], images, n_slices=n_slices)
+        for case, n_slices in tqdm(wanted, desc="pictures", unit="pair", disable=None)
+    ]
+    return {
+        "shown": backbone,
+        "examples": pairs[: len(medians)],
+        "mistakes": pairs[len(medians) :],
+        "n_mistakes": len(wrong),
+    }
 
 
 def _by_backbone(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Mapping[str, Any]]]:
@@ -138,19 +163,3 @@ def _units(compared: pd.DataFrame, results: Results) -> list[dict[str, Any]]:
         for name, keys in (("breast", ["patient_id", "laterality"]), ("patient", ["patient_id"]))
     }
     return [{"name": name, "metrics": metrics_by_classifier(rows)} for name, rows in parts.items()]
-
-
-def _median_cases(results: Results, backbone: str) -> list[str]:
-    return list(median_pairs(results.predictions[backbone]).values())
-
-
-def _mistaken_cases(results: Results, backbone: str) -> list[str]:
-    return worst_mistakes(results.predictions[backbone], _MISTAKES)
-
-
-def _pairs(case_ids: Sequence[str], results: Results, backbone: str, images: Images, *, n_slices: int) -> list[Pair]:
-    by_case = {row["case_id"]: row for row in results.predictions[backbone].to_dict("records")}
-    return [
-        shown_pair(results.cases[case_id], by_case[case_id], images, n_slices=n_slices)
-        for case_id in tqdm(case_ids, desc="pictures", unit="pair", disable=None)
-    ]

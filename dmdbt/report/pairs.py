@@ -1,6 +1,6 @@
 """One pair as the page shows it: its pictures and what the classifiers say of it."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -68,7 +68,7 @@ class Pair:
     decisions: dict[str, str]
 
 
-def shown_pair(case: Case, row: Mapping[str, Any], images: Images, *, n_slices: int) -> Pair:
+def shown_pair(case: Case, row: Mapping[Hashable, Any], images: Images, *, n_slices: int) -> Pair:
     """Make the pictures of a pair.
 
     Parameters
