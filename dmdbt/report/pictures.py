@@ -9,7 +9,7 @@ from PIL import Image
 
 from dmdbt.readers import breast_box, resize
 
-_LONGEST = 300  # pixels of a picture
+_LONGEST = 320  # pixels of a picture
 _MARGIN = 0.04  # of the box around the breast, on every side
 _QUALITY = 82  # of the JPEG data
 
