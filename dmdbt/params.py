@@ -208,6 +208,14 @@ class Ensemble:
             )
 
 
+@dataclass(frozen=True)
+class Evaluation:
+    """The bootstrap of patients, behind every interval."""
+
+    draws: Annotated[int, Within(100, 1_000_000)]
+    seed: Seed
+
+
 SECTIONS = {
     "phantom": Phantom,
     "reading": Reading,
@@ -222,6 +230,7 @@ SECTIONS = {
     "heads": Heads,
     "train": Train,
     "ensemble": Ensemble,
+    "evaluation": Evaluation,
 }
 
 
