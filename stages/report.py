@@ -21,6 +21,7 @@ def main(
     mammograms: Path,
     slices: Path,
     dynamic: Path,
+    metrics: Path,
     predictions: Path,
     learning: Path,
     counts: Path,
@@ -48,8 +49,8 @@ def main(
         The tables of the cases that went on and of those that were left out.
     examined, mammograms, slices, dynamic
         Folders with the shape of the files and the images of every case.
-    predictions, learning
-        Folders with a CSV file per backbone.
+    metrics, predictions, learning
+        Folders with a JSON or a CSV file per backbone.
     counts, certificates, tables
         What the stages ingest, rankpool and tables wrote.
     report
@@ -60,6 +61,7 @@ def main(
     results = read_results(
         backbones.names,
         tables=tables,
+        metrics=metrics,
         predictions=predictions,
         learning=learning,
         cases=cases,

@@ -93,8 +93,9 @@ def write_predictions(folder, cases, backbones, folds):
             quarantine=folder / "quarantine.csv",
             weights=folder / "weights.json",
             predictions=folder / f"predictions/{backbone}.csv",
-            metrics=folder / f"{backbone}.json",
+            metrics=folder / f"metrics/{backbone}.json",
             settings=SECTIONS["ensemble"],
+            evaluation=params.Evaluation(draws=100, seed=0),
         )
         losses = [f"{backbone},{f},{head},{e},{1 / e}" for f in folds for e in (1, 2, 3) for head in HEADS]
         (folder / "learning").mkdir(exist_ok=True)
@@ -139,7 +140,7 @@ def tables_content(backbones, *, defined=True, baselines=True, **others):
         "claims": [claim | numbers],
         "models": [row | {"model": name} for name in names],
         "ensembles": [
-            row | {"backbone": b, "best_head": {"name": "dm", "auc": 0.7} if defined else {}} for b in backbones
+            row | {"backbone": b, "best_head": {"name": "dm"} | cell if defined else None} for b in backbones
         ],
         "heads": [
             {
@@ -147,7 +148,7 @@ def tables_content(backbones, *, defined=True, baselines=True, **others):
                 "head": h,
                 "ours": dict.fromkeys(METRICS, cell),
                 "paper": dict.fromkeys(METRICS, 0.5),
-                "note": "",
+                "note": None,
             }
             for b in backbones
             for h in HEADS
@@ -165,6 +166,7 @@ def write_report(folder, backbones=("alexnet",), *, cohort=Path("data/phantom/co
         mammograms=folder / "dm",
         slices=folder / "slices",
         dynamic=folder / "dbt",
+        metrics=folder / "metrics",
         predictions=folder / "predictions",
         learning=folder / "learning",
         counts=folder / "cohort.json",

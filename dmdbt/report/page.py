@@ -7,7 +7,7 @@ import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from tqdm import tqdm
 
-from dmdbt.evaluation import CLASSIFIERS, is_measured, metrics_by_classifier, units
+from dmdbt.evaluation import CLASSIFIERS, is_measured, metrics_by_classifier
 from dmdbt.report import words
 from dmdbt.report.choice import best_backbone, median_pairs, mistakes
 from dmdbt.report.cohort import cohort_rows, flag_rows
@@ -25,6 +25,7 @@ from dmdbt.report.run import Settings, input_sizes, library_versions, settings_r
 
 _EXAMPLE_SLICES = 5
 _MISTAKES = 6
+_APART = {"incomplete_pairs": "pair that lacks an image or a head", "paper_protocol": "copy of a pair, as in the paper"}
 _TEMPLATE = "report.html.jinja"
 
 
@@ -72,6 +73,7 @@ def _environment() -> Environment:
         words.p_value,
         words.published,
         words.classifier_name,
+        words.model_name,
         words.backbone_name,
         words.source_of_weights,
         words.verdict,
@@ -90,7 +92,14 @@ def _comparison(results: Results) -> dict[str, Any]:
     """Claims, and tables beside the paper's."""
     claims = _named(results.tables["claims"])
     heads = _by_backbone(results.tables["heads"])
-    return {"tables": results.tables, "claims": claims, "forest": forest_figure(claims), "heads": heads}
+    protocols = {name: measured.get("paper_protocol") for name, measured in results.metrics.items()}
+    return {
+        "tables": results.tables,
+        "claims": claims,
+        "forest": forest_figure(claims),
+        "heads": heads,
+        "protocols": protocols,
+    }
 
 
 def _cohort(results: Results) -> dict[str, Any]:
@@ -141,7 +150,7 @@ def _backbone(name: str, results: Results) -> dict[str, Any]:
         "figures": [drawing for drawing in drawings if drawing is not None],
         "learning": learning_figure(name, results.learning[name]),
         "folds": _folds(compared),
-        "units": _units(compared, results),
+        "units": _units(results.metrics[name]),
     }
 
 
@@ -154,12 +163,8 @@ def _folds(compared: pd.DataFrame) -> list[dict[str, Any]]:
     ]
 
 
-def _units(compared: pd.DataFrame, results: Results) -> list[dict[str, Any]]:
-    """One row each per pair, breast and patient."""
-    sides = [results.cases[case].laterality.value for case in compared["case_id"]]
-    by_side = compared.assign(laterality=sides)
-    parts = {"pair": compared} | {
-        name: units(by_side, keys)
-        for name, keys in (("breast", ["patient_id", "laterality"]), ("patient", ["patient_id"]))
-    }
-    return [{"name": name, "metrics": metrics_by_classifier(rows)} for name, rows in parts.items()]
+def _units(measured: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """One row each per pair, breast and patient; below, what is measured apart."""
+    parts = {"pair": measured} | {name: measured["units"][name] for name in ("breast", "patient")}
+    parts |= {name: measured[key] for key, name in _APART.items() if key in measured}
+    return [{"name": name, "metrics": metrics} for name, metrics in parts.items()]

@@ -24,8 +24,9 @@ class Results:
     ----------
     tables
         Claims and tables beside the paper's, as the stage tables wrote them.
-    predictions, learning
-        By backbone, in the order of the parameter: the tested pairs sorted by case; the losses of the training.
+    metrics, predictions, learning
+        By backbone, in the order of the parameter: what the stage ensemble measured; the tested pairs sorted by case;
+        the losses of the training.
     cases
         The pairs that were not left out, by case.
     counts, certificates
@@ -35,6 +36,7 @@ class Results:
     """
 
     tables: Mapping[str, Any]
+    metrics: Mapping[str, Mapping[str, Any]]
     predictions: Mapping[str, pd.DataFrame]
     learning: Mapping[str, pd.DataFrame]
     cases: Mapping[str, Case]
@@ -47,6 +49,7 @@ def read_results(
     backbones: Sequence[str],
     *,
     tables: Path,
+    metrics: Path,
     predictions: Path,
     learning: Path,
     cases: Path,
@@ -62,8 +65,8 @@ def read_results(
         Names.
     tables, counts, certificates
         JSON files.
-    predictions, learning
-        Folders with a CSV file per backbone.
+    metrics, predictions, learning
+        Folders with a JSON or a CSV file per backbone.
     cases, quarantine
         CSV files.
 
@@ -76,6 +79,7 @@ def read_results(
     """
     return Results(
         tables=_read_tables(tables),
+        metrics={name: _read_json(metrics / f"{name}.json") for name in backbones},
         predictions={name: read_predictions(predictions / f"{name}.csv") for name in backbones},
         learning={name: _read_history(learning / f"{name}.csv") for name in backbones},
         cases={case.case_id: case for case in read_table(cases)},

@@ -3,9 +3,15 @@
 from collections.abc import Mapping
 from typing import Any
 
-from dmdbt.evaluation.predictions import ENSEMBLE
+from dmdbt.terms import Head
 
 _BACKBONES = {"alexnet": "AlexNet", "resnet": "ResNet", "densenet": "DenseNet", "squeezenet": "SqueezeNet"}
+_BASELINES = {
+    "2d_t3_alex": "2D-T3-Alex",
+    "3d_t2_alex": "3D-T2-Alex",
+    "svm_gap": "SVM on averaged features",
+    "resnet3d": "3-D ResNet",
+}
 _VERDICTS = {"undefined": "not defined"}
 _SMALLEST_P = 0.001
 _DASH, _MINUS = "\N{EN DASH}", "\N{MINUS SIGN}"
@@ -44,8 +50,8 @@ def published(value: float | None) -> str:
 
 
 def classifier_name(name: str) -> str:
-    """The paper's name of a head, or the ensemble."""
-    return name if name == ENSEMBLE else name.upper().replace("_", "-")
+    """The paper's name of a head; any other classifier as it is called."""
+    return name.upper().replace("_", "-") if name in list(Head) else name
 
 
 def backbone_name(name: str) -> str:
@@ -53,12 +59,15 @@ def backbone_name(name: str) -> str:
     return _BACKBONES.get(name, name)
 
 
+def model_name(name: str) -> str:
+    """The name of a baseline in print, or of a classifier."""
+    return _BASELINES.get(name, classifier_name(name))
+
+
 def side_name(name: str) -> str:
     """Name one side of a comparison: ``alexnet dm_dbt`` as AlexNet DM-DBT, ``baseline 3d_t2_alex`` as 3D-T2-Alex."""
     first, _, second = name.partition(" ")
-    if first == "baseline":
-        return "-".join(part.upper() if len(part) < 3 else part.capitalize() for part in second.split("_"))
-    return f"{backbone_name(first)} {classifier_name(second)}".strip()
+    return model_name(second) if first == "baseline" else f"{backbone_name(first)} {classifier_name(second)}"
 
 
 def verdict(word: str) -> str:
