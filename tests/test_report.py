@@ -257,6 +257,29 @@ def test_figures_have_no_color_of_their_own(page):
     assert [text for text in texts if "fill: var(--" not in text] == []
 
 
+def contrast(one, other):
+    """Of two colors, as WCAG 2.2 defines it."""
+
+    def luminance(color):
+        shares = [int(color[place : place + 2], 16) / 255 for place in (1, 3, 5)]
+        linear = [s / 12.92 if s <= 0.04045 else ((s + 0.055) / 1.055) ** 2.4 for s in shares]
+        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+    dark, light = sorted((luminance(one), luminance(other)))
+    return (light + 0.05) / (dark + 0.05)
+
+
+def test_text_and_curves_stand_out_in_light_dark_and_print(page):
+    schemes = re.findall(r":root \{(.*?)\}", page, flags=re.DOTALL)
+    assert len(schemes) == 3
+    for scheme in schemes:
+        colors = dict(re.findall(r"--([\w-]+): (#[0-9a-f]{6})", scheme))
+        for ground in (colors.pop("ground"), colors.pop("surface")):
+            found = {name: contrast(color, ground) for name, color in colors.items() if name != "rule"}
+            assert len(found) == 10
+            assert {name: ratio for name, ratio in found.items() if ratio < (3 if "series" in name else 4.5)} == {}
+
+
 def test_headings_are_one_title_and_levels_without_a_gap(page):
     levels = [int(tag[1]) for tag, _ in Parsed(page).tags if re.fullmatch(r"h\d", tag)]
     assert levels.count(1) == 1

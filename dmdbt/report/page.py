@@ -25,6 +25,7 @@ from dmdbt.report.run import Settings, input_sizes, library_versions, settings_r
 
 _EXAMPLE_SLICES = 5
 _MISTAKES = 6
+_SIGNED = ("ranksvm", "approximate", "svr")  # poolers whose images have values on both sides of no change
 _APART = {"incomplete_pairs": "pair that lacks an image or a head", "paper_protocol": "copy of a pair, as in the paper"}
 _TEMPLATE = "report.html.jinja"
 
@@ -49,7 +50,12 @@ def render_page(results: Results, images: Images, settings: Settings, *, simulat
         "settings": settings_rows(settings, simulated=simulated),
         "input_sizes": input_sizes(settings),
         "versions": library_versions(),
-        "backbones": [_backbone(name, results) for name in results.predictions],
+        "even_gray": settings.rankpool.mapping == "symmetric" and settings.rankpool.pooler in _SIGNED,
+        "backbones": [
+            _backbone(name, results)
+            for name in tqdm(results.predictions, desc="figures", unit="backbone", disable=None)
+        ],
+        "digest": results.digest,
         "classifiers": CLASSIFIERS,
         "problems": results.problems,
     }

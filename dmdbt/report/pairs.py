@@ -120,7 +120,7 @@ def _volume(case: Case, images: Images, n_slices: int) -> list[Picture]:
         for place in places
     ]
     dynamic = read_gray(images.dynamic / f"{case.case_id}.png")
-    seen = f"Dynamic image of the {_described(case)}: what changes from slice to slice; even gray is no change."
+    seen = f"Dynamic image of the {_described(case)}: all slices pooled into one image."
     return [*pictures, picture(dynamic, box, caption="Dynamic image", alternative=seen, shape=shape)]
 
 

@@ -11,6 +11,7 @@ import pandas as pd
 from dmdbt.cohort import Case, Problem, read_quarantine, read_table
 from dmdbt.errors import IntegrityError
 from dmdbt.evaluation import read_predictions
+from dmdbt.files import sha256
 
 _FORMAT, _VERSION = "dmdbt tables", 1
 _HISTORY = ("fold", "head", "epoch", "loss")
@@ -33,6 +34,8 @@ class Results:
         As the stages ingest and rankpool wrote them.
     problems
         What is wrong with the cases that were left out.
+    digest
+        SHA-256 of the table of cases.
     """
 
     tables: Mapping[str, Any]
@@ -43,6 +46,7 @@ class Results:
     counts: Mapping[str, Any]
     certificates: Mapping[str, Any]
     problems: Sequence[Problem]
+    digest: str
 
 
 def read_results(
@@ -86,6 +90,7 @@ def read_results(
         counts=_read_json(counts),
         certificates=_read_json(certificates),
         problems=read_quarantine(quarantine),
+        digest=sha256(cases),
     )
 
 
