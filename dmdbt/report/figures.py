@@ -136,7 +136,7 @@ def forest_figure(claims: Sequence[Mapping[str, Any]]) -> Drawing | None:
     if not rows:
         return None
     with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(4.2, 0.7 + 0.36 * len(rows)), layout="constrained")
+        figure = Figure(figsize=(4.2, 0.7 + 0.32 * len(rows)), layout="constrained")
         axes = figure.add_subplot(xlabel="difference, first minus second")
     for place, (row, claim) in enumerate(rows):
         _forest_row(axes, place, row, claim)

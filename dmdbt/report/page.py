@@ -80,6 +80,8 @@ def _environment() -> Environment:
         words.published,
         words.classifier_name,
         words.model_name,
+        words.short_name,
+        words.sentence,
         words.backbone_name,
         words.source_of_weights,
         words.verdict,

@@ -64,6 +64,20 @@ def model_name(name: str) -> str:
     return _BASELINES.get(name, classifier_name(name))
 
 
+def short_name(name: str) -> str:
+    """As `side_name`, without the backbone."""
+    return model_name(name.partition(" ")[2])
+
+
+def sentence(claim: str) -> str:
+    """A claim with the names of print: it begins with a backbone, and may speak of a baseline."""
+    backbone, colon, rest = claim.partition(": ")
+    text = f"{backbone_name(backbone)}: {rest}" if colon else claim
+    for name in _BASELINES:
+        text = text.replace(f"the baseline {name}", f"the baseline {model_name(name)}")
+    return text
+
+
 def side_name(name: str) -> str:
     """Name one side of a comparison: ``alexnet dm_dbt`` as AlexNet DM-DBT, ``baseline 3d_t2_alex`` as 3D-T2-Alex."""
     first, _, second = name.partition(" ")
