@@ -8,6 +8,7 @@ from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
 
+import matplotlib as mpl
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
@@ -299,6 +300,11 @@ def test_equal_results_give_equal_bytes_wherever_they_lie(cohort, page, tmp_path
     assert again == page
     assert str(cohort) not in page
     assert str(tmp_path) not in page
+
+
+def test_a_users_own_settings_of_matplotlib_change_nothing(cohort, page):
+    with mpl.rc_context({"font.size": 13, "lines.linewidth": 5, "axes.grid": True, "svg.hashsalt": "mine"}):
+        assert write_report(cohort, ["alexnet", "resnet"], name="styled.html") == page
 
 
 def test_a_case_is_the_only_identifier(page):

@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from markupsafe import Markup
@@ -14,7 +13,7 @@ from matplotlib.ticker import MaxNLocator
 
 from dmdbt.evaluation import CLASSIFIERS, precision_recall_points, roc_points
 from dmdbt.evaluation.predictions import targets
-from dmdbt.report.svg import INK, MUTED, RULE, SERIES, STYLE, inline_svg
+from dmdbt.report.svg import INK, MUTED, RULE, SERIES, inline_svg, style
 from dmdbt.report.words import backbone_name, classifier_name, number
 from dmdbt.terms import Head
 
@@ -42,6 +41,7 @@ class Drawing:
     caption: str
 
 
+@style()
 def roc_figure(backbone: str, table: pd.DataFrame) -> Drawing | None:
     """ROC curves of the four classifiers on the rows of a table of predictions; None where no curve is defined."""
     curves = {name: roc_points(targets(rows), rows[f"p_{name}"]) for name, rows in _rows(table).items()}
@@ -61,6 +61,7 @@ def roc_figure(backbone: str, table: pd.DataFrame) -> Drawing | None:
     )
 
 
+@style()
 def precision_recall_figure(backbone: str, table: pd.DataFrame) -> Drawing | None:
     """Precision over recall, as `roc_figure`, but for the convention at recall 0; the share of malignant is a line."""
     curves = {name: precision_recall_points(targets(rows), rows[f"p_{name}"]) for name, rows in _rows(table).items()}
@@ -81,6 +82,7 @@ def precision_recall_figure(backbone: str, table: pd.DataFrame) -> Drawing | Non
     return Drawing(inline_svg(figure, f"pr-{backbone}", alternative=alternative), caption)
 
 
+@style()
 def calibration_figure(backbone: str, table: pd.DataFrame) -> Drawing | None:
     """Share of malignant pairs over the mean probability, in groups of equal size; None without a pair.
 
@@ -107,6 +109,7 @@ def calibration_figure(backbone: str, table: pd.DataFrame) -> Drawing | None:
     return Drawing(inline_svg(figure, f"calibration-{backbone}", alternative=alternative), caption)
 
 
+@style()
 def learning_figure(backbone: str, history: pd.DataFrame) -> Drawing | None:
     """Training loss over the epochs, a line per head and fold; None without an epoch."""
     if not len(history):
@@ -130,18 +133,19 @@ def learning_figure(backbone: str, history: pd.DataFrame) -> Drawing | None:
     return Drawing(inline_svg(figure, f"learning-{backbone}", alternative=alternative), backbone_name(backbone))
 
 
+@style()
 def forest_figure(claims: Sequence[Mapping[str, Any]]) -> Drawing | None:
     """Differences with their intervals, one row per claim in the order of the table; None if all are undefined."""
     rows = [(row, claim) for row, claim in enumerate(claims, start=1) if claim["difference"] is not None]
     if not rows:
         return None
-    with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(4.2, 0.7 + 0.32 * len(rows)), layout="constrained")
-        axes = figure.add_subplot(xlabel="difference, first minus second")
+    figure = Figure(figsize=(4.2, 0.7 + 0.32 * len(rows)), layout="constrained")
+    axes = figure.add_subplot(xlabel="difference, first minus second")
     for place, (row, claim) in enumerate(rows):
         _forest_row(axes, place, row, claim)
     axes.set_ylim(len(rows) - 0.6, -0.8)
     axes.yaxis.set_visible(False)
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=5))
     axes.spines["left"].set_visible(False)
     words = "; ".join(
         f"{row}: {number(c['difference'])} from {number(c['low'])} to {number(c['high'])}" for row, c in rows
@@ -163,13 +167,12 @@ def _forest_row(axes: Axes, place: int, row: int, claim: Mapping[str, Any]) -> N
 
 def _axes(x_label: str, y_label: str, *, unit: bool = True) -> tuple[Figure, Axes]:
     """An empty figure with labeled axes; `unit`: both from 0 to 1, drawn square."""
-    with mpl.rc_context(STYLE):
-        figure = Figure(figsize=_SQUARE, layout="constrained")
-        axes = figure.add_subplot(xlabel=x_label, ylabel=y_label)
-        axes.grid(visible=True)
-        axes.set_axisbelow(True)
-        if unit:
-            axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
+    figure = Figure(figsize=_SQUARE, layout="constrained")
+    axes = figure.add_subplot(xlabel=x_label, ylabel=y_label)
+    axes.grid(visible=True)
+    axes.set_axisbelow(True)
+    if unit:
+        axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
     return figure, axes
 
 
@@ -183,8 +186,7 @@ def _line(classifier: str) -> dict[str, Any]:
 
 
 def _legend(axes: Axes, place: Literal["best", "lower left", "lower right"]) -> None:
-    with mpl.rc_context(STYLE):
-        axes.legend(loc=place, handlelength=2.2, labelspacing=0.25)
+    axes.legend(loc=place, handlelength=2.2, labelspacing=0.25)
 
 
 def _rows(table: pd.DataFrame) -> dict[str, pd.DataFrame]:

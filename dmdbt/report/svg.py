@@ -2,6 +2,8 @@
 
 import io
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import matplotlib as mpl
@@ -14,7 +16,7 @@ SERIES = ("#040401", "#040402", "#040403", "#040404")
 _VARIABLES = {INK: "--ink", MUTED: "--muted", RULE: "--rule"} | {
     color: f"--series-{number}" for number, color in enumerate(SERIES, start=1)
 }
-STYLE: dict[Any, object] = {
+_STYLE: dict[Any, object] = {
     "font.family": "sans-serif",
     "font.size": 9.0,
     "text.color": INK,
@@ -37,19 +39,28 @@ STYLE: dict[Any, object] = {
 }
 
 
+@contextmanager
+def style() -> Iterator[None]:
+    """Draw as this page does, whatever the user's own settings of matplotlib are."""
+    with mpl.rc_context():
+        mpl.rcdefaults()
+        mpl.rcParams.update(_STYLE)
+        yield
+
+
 def inline_svg(figure: Figure, name: str, *, alternative: str) -> Markup:
     """Return a figure as an ``<svg>`` element for an HTML page; equal figures give equal text.
 
     Parameters
     ----------
     figure
-        Drawn in `INK`, `MUTED`, `RULE` and `SERIES` alone, under `STYLE`.
+        Drawn in `INK`, `MUTED`, `RULE` and `SERIES` alone, under `style`.
     name
         Of this figure alone on its page: it begins every identifier.
     alternative
         What is seen, for whoever does not see it.
     """
-    with mpl.rc_context(STYLE):
+    with style():
         buffer = io.StringIO()
         # No date, and no other metadata, whose vocabulary is named by addresses.
         figure.savefig(
