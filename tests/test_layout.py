@@ -153,6 +153,18 @@ def test_every_output_is_ignored_by_git_or_kept_out_of_the_cache_by_name():
             assert in_git or any(f"/{path}".startswith(line) for line in ignored if line.startswith("/data/")), path
 
 
+def test_every_plot_is_drawn():
+    """DVC looks into a folder that is a plot's name, but says "file type error" of one that is a source of a plot."""
+    named = {
+        name: plot for entry in yaml.safe_load((ROOT / "dvc.yaml").read_text())["plots"] for name, plot in entry.items()
+    }
+    sources = {source for plot in named.values() if isinstance(plot["y"], dict) for source in plot["y"]}
+    paths = {name for name, plot in named.items() if not isinstance(plot["y"], dict)}
+    written = {path for stage in STAGES.values() for path in outputs(stage)}
+    assert all(source.endswith(".csv") and source in written for source in sources)
+    assert all(any(path.startswith(f"{name}/") for path in written) for name in paths)
+
+
 @pytest.mark.parametrize("path", sorted((ROOT / "dmdbt").rglob("*.py")), ids=lambda path: path.stem)
 def test_a_module_imports_from_lower_floors_alone(path):
     here = room(path)
