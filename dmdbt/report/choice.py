@@ -37,8 +37,9 @@ def median_pairs(table: pd.DataFrame) -> dict[Label, str]:
 
 
 def mistakes(table: pd.DataFrame) -> list[str]:
-    """Return the cases that the ensemble decides wrongly, the farthest probability first, then by name."""
-    wrong = table[table[f"decision_{ENSEMBLE}"] != table["label"]]
+    """Return the compared cases that the ensemble decides wrongly, the farthest probability first, then by name."""
+    compared = table[is_measured(table)]
+    wrong = compared[compared[f"decision_{ENSEMBLE}"] != compared["label"]]
     distance = (wrong[_P] - targets(wrong)).abs()
     ranked = wrong.assign(distance=distance).sort_values(["distance", "case_id"], ascending=[False, True])
     return [str(case) for case in ranked["case_id"]]
