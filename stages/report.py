@@ -11,8 +11,6 @@ from dmdbt.report import Images, Settings, read_results, render_page
 from dmdbt.terms import Modality
 from stages._entry import run
 
-_SIMULATED = Path("data/phantom/cohort")
-
 
 def main(
     cohort: Path,
@@ -69,7 +67,7 @@ def main(
         certificates=certificates,
         quarantine=quarantine,
     )
-    simulated = cohort == _SIMULATED
+    simulated = params.is_simulated(cohort)
     images = Images(
         mammograms,
         slices,

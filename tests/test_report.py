@@ -23,7 +23,7 @@ from dmdbt.report.choice import best_backbone, median_pairs, mistakes
 from dmdbt.report.svg import INK, inline_svg
 from dmdbt.report.words import interval, number, p_value, side_name, signed
 from dmdbt.terms import Label, Laterality, View
-from stages import decode, ensemble, ingest, mammogram, rankpool, report
+from stages import decode, ensemble, ingest, mammogram, rankpool, report, tables
 from tests.clinic import write_avi, write_dicom
 from tests.volumes import smooth_volume
 
@@ -87,13 +87,17 @@ def write_predictions(folder, cases, backbones, folds):
             ]
             lines.append(",".join([case.case_id, case.patient_id, case.label, str(folds[n % len(folds)]), *cells]))
         (folder / "probabilities.csv").write_text("\n".join(lines) + "\n")
+        copies = [f"{lines[0]},copy", *(f"{line},{copy}" for line in lines[1:] for copy in ("original", "flip"))]
+        (folder / "copies.csv").write_text("\n".join(copies) + "\n")
         (folder / "weights.json").write_text(json.dumps(PROVENANCE))
         ensemble.main(
             folder / "probabilities.csv",
+            copies=folder / "copies.csv",
             cases=folder / "cases.csv",
             quarantine=folder / "quarantine.csv",
             weights=folder / "weights.json",
             predictions=folder / f"predictions/{backbone}.csv",
+            provenance=folder / f"predictions/{backbone}.json",
             metrics=folder / f"metrics/{backbone}.json",
             settings=SECTIONS["ensemble"],
             evaluation=params.Evaluation(draws=100, seed=0),
@@ -343,6 +347,31 @@ def test_claims_have_both_values_the_difference_and_what_the_paper_prints(page):
     assert "AlexNet: DM-DBT is better than the baseline 3D-T2-Alex AUC; DeLong, patients as clusters not" in text
     assert "supported 0; not supported 1; contradicted 0" in text
     assert "0.812 [0.700, 0.900]" in text
+
+
+def test_the_page_shows_what_the_stage_tables_writes_also_without_baselines(cohort, tmp_path):
+    shutil.copytree(cohort, tmp_path, dirs_exist_ok=True)
+    tables.main(
+        Path("data/phantom/cohort"),
+        predictions=tmp_path / "predictions",
+        baselines=tmp_path / "none",
+        quarantine=tmp_path / "quarantine.csv",
+        output=tmp_path / "tables.json",
+        markdown=tmp_path / "tables.md",
+        latex=tmp_path / "tables.tex",
+        backbones=params.Backbones(["alexnet", "resnet"], 18, "procedural"),
+        compared=params.Baselines(["2d_t3_alex"]),
+        evaluation=params.Evaluation(draws=100, seed=0),
+    )
+    content = json.loads((tmp_path / "tables.json").read_text())
+    page = write_report(tmp_path, ["alexnet", "resnet"])
+    text = words(page)
+    for claim in content["claims"]:
+        assert f"{number(claim['first_value'])} " in text
+        assert claim["second_value"] is None or f"{signed(claim['difference'])} [" in text
+    assert "2d_t3_alex.csv is missing" in text
+    assert text.count("here, the paper's way") == 2 * 3 == page.count("<td>here</td>")
+    assert "100 times, so that views of one patient move together" in text
 
 
 def test_what_is_not_defined_has_its_reason_on_the_page_and_no_figure(cohort):
