@@ -10,6 +10,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 repro: .venv/runtime.installed  ## run the pipeline, only what changed, and show its results
 	dvc repro
 	@cat metrics/summary.txt
+	@echo "Report: $(CURDIR)/metrics/report.html (open it in a browser)"
 
 test: .venv/development.installed  ## run the tests
 	pytest

@@ -210,6 +210,16 @@ def test_a_pair_without_an_image_is_allowed_by_the_parameter(tmp_path, cohort):
     assert run(tmp_path, pairs=Pairs.ALLOW)["modalities"] == {"dm": 1, "dm and dbt": 3}
 
 
+@pytest.mark.parametrize("missing", ["dm", "dbt"])
+def test_a_cohort_of_one_modality_alone_is_described(tmp_path, cohort, missing):
+    write_table(
+        cohort / "cases.csv", [Case(**{**vars(case), missing: ""}) for case in read_table(cohort / "cases.csv")]
+    )
+    found = run(tmp_path, pairs=Pairs.ALLOW)
+    assert found["modalities"] == {{"dm": "dbt", "dbt": "dm"}[missing]: 4}
+    assert found["flags"] == {}
+
+
 @pytest.mark.usefixtures("cohort")
 def test_an_examination_that_takes_too_long_is_quarantined_and_not_kept(tmp_path):
     with pytest.raises(InputDataError, match="E-QUARANTINE"):

@@ -30,6 +30,7 @@ FLOORS = {
     "dmdbt/doctor": 4,
     "dmdbt/importers": 4,
     "dmdbt/ingest": 4,
+    "dmdbt/report": 4,
     "dmdbt/planning": 5,
     "stages": 5,
     "dmdbt/__main__.py": 6,
@@ -134,7 +135,7 @@ def test_the_paths_of_a_command_are_those_that_dvc_tracks(name):
     # A folder may stand for the files in it that are tracked one by one.
     untracked = {path for path in given - tracked if not any(item.startswith(path + "/") for item in tracked)}
     # These read no cohort: the path itself tells whether it is the simulated one.
-    assert untracked <= ({"${cohort}"} if name in ("summary", "tables") else set())
+    assert untracked <= ({"${cohort}"} if name in ("summary", "tables", "report") else set())
     assert {item for item in tracked - given if not any(item.startswith(path + "/") for path in given)} == set()
 
 
@@ -154,6 +155,18 @@ def test_every_output_is_ignored_by_git_or_kept_out_of_the_cache_by_name():
             path = entry_names([entry])[0]
             in_git = isinstance(entry, dict) and entry[path].get("cache") is False
             assert in_git or any(f"/{path}".startswith(line) for line in ignored if line.startswith("/data/")), path
+
+
+def test_every_plot_is_drawn():
+    """DVC looks into a folder that is a plot's name, but says "file type error" of one that is a source of a plot."""
+    named = {
+        name: plot for entry in yaml.safe_load((ROOT / "dvc.yaml").read_text())["plots"] for name, plot in entry.items()
+    }
+    sources = {source for plot in named.values() if isinstance(plot["y"], dict) for source in plot["y"]}
+    paths = {name for name, plot in named.items() if not isinstance(plot["y"], dict)}
+    written = {path for stage in STAGES.values() for path in outputs(stage)}
+    assert all(source.endswith(".csv") and source in written for source in sources)
+    assert all(any(path.startswith(f"{name}/") for path in written) for name in paths)
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "dmdbt").rglob("*.py")), ids=lambda path: path.stem)

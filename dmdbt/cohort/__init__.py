@@ -1,7 +1,7 @@
 """A cohort: a folder with ``cases.csv`` and the files it names. Nothing here opens those files."""
 
 from dmdbt.cohort.folds import read_folds, write_folds
-from dmdbt.cohort.quarantine import Problem, read_quarantined, write_quarantine
+from dmdbt.cohort.quarantine import Problem, read_quarantine, read_quarantined, write_quarantine
 from dmdbt.cohort.table import TABLE_NAME, Case, read_table, write_table
 
 __all__ = [
@@ -9,6 +9,7 @@ __all__ = [
     "Case",
     "Problem",
     "read_folds",
+    "read_quarantine",
     "read_quarantined",
     "read_table",
     "write_folds",

@@ -43,8 +43,8 @@ def write_quarantine(path: Path, problems: Iterable[Problem]) -> None:
     write_text(path, text.getvalue())
 
 
-def read_quarantined(path: Path) -> int:
-    """Return how many cases the table of `write_quarantine` names, however many problems each has.
+def read_quarantine(path: Path) -> list[Problem]:
+    """Read the table of `write_quarantine`.
 
     Raises
     ------
@@ -56,4 +56,9 @@ def read_quarantined(path: Path) -> int:
         if tuple(reader.fieldnames or ()) != _COLUMNS:
             cause = f"expected the columns {', '.join(_COLUMNS)}, found {', '.join(reader.fieldnames or ()) or 'none'}"
             raise IntegrityError("QUARANTINE", file=path.name, cause=cause, remedy="Run the stage ingest again.")
-        return len({row["case"] for row in reader})
+        return [Problem(**row) for row in reader]
+
+
+def read_quarantined(path: Path) -> int:
+    """Return how many cases the table of `write_quarantine` names, however many problems each has."""
+    return len({problem.case for problem in read_quarantine(path)})

@@ -1,0 +1,207 @@
+"""The figures of the page. Every one says in words what it shows."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+from markupsafe import Markup
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from dmdbt.evaluation import CLASSIFIERS, precision_recall_points, roc_points
+from dmdbt.evaluation.predictions import targets
+from dmdbt.report.svg import INK, MUTED, RULE, SERIES, inline_svg, style
+from dmdbt.report.words import backbone_name, classifier_name, number
+from dmdbt.terms import Head
+
+_SQUARE = (3.5, 3.3)
+_COLORS = dict(zip(CLASSIFIERS, SERIES, strict=True))
+# Told apart without color too, on paper and by whoever does not see it.
+_DASHES = dict(zip(CLASSIFIERS, ("-", (0, (5, 2)), (0, (1, 1.3)), "-"), strict=True))
+_WIDTHS = dict(zip(CLASSIFIERS, (1.3, 1.3, 1.8, 2.0), strict=True))
+_GROUPS, _LEAST = 5, 10  # of the calibration: so many groups, of so many pairs at least
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A figure of the page.
+
+    Attributes
+    ----------
+    svg
+        The element, with its alternative text.
+    caption
+        What stands below it.
+    """
+
+    svg: Markup
+    caption: str
+
+
+@style()
+def roc_figure(backbone: str, table: pd.DataFrame) -> Drawing | None:
+    """ROC curves of the four classifiers on the rows of a table of predictions; None where no curve is defined."""
+    curves = {name: roc_points(targets(rows), rows[f"p_{name}"]) for name, rows in _rows(table).items()}
+    drawn = {name: curve for name, curve in curves.items() if len(curve)}
+    if not drawn:
+        return None
+    figure, axes = _axes("1 - specificity", "sensitivity")
+    axes.plot([0, 1], [0, 1], color=RULE, linewidth=1)
+    for name, curve in drawn.items():
+        axes.plot(curve["false_positive_rate"], curve["true_positive_rate"], **_line(name))
+    _legend(axes, "lower right")
+    at = {name: np.interp(0.1, c["false_positive_rate"], c["true_positive_rate"]) for name, c in drawn.items()}
+    words = ", ".join(f"{classifier_name(name)} {number(value, 2)}" for name, value in at.items())
+    alternative = f"ROC curves of {backbone_name(backbone)}. Sensitivity at a specificity of 0.90: {words}."
+    return Drawing(
+        inline_svg(figure, f"roc-{backbone}", alternative=alternative), "ROC curves; the diagonal is chance."
+    )
+
+
+@style()
+def precision_recall_figure(backbone: str, table: pd.DataFrame) -> Drawing | None:
+    """Precision over recall, as `roc_figure`, but for the convention at recall 0; the share of malignant is a line."""
+    curves = {name: precision_recall_points(targets(rows), rows[f"p_{name}"]) for name, rows in _rows(table).items()}
+    drawn = {name: curve for name, curve in curves.items() if len(curve)}
+    if not drawn:
+        return None
+    prevalence = float(targets(table).mean())
+    figure, axes = _axes("recall (sensitivity)", "precision")
+    axes.axhline(prevalence, color=RULE, linewidth=1)
+    for name, curve in drawn.items():
+        measured = curve[curve["recall"] > 0]
+        axes.plot(measured["recall"], measured["precision"], drawstyle="steps-pre", **_line(name))
+    _legend(axes, "lower left")
+    at = {name: float(curve.loc[curve["recall"] >= 0.8, "precision"].max()) for name, curve in drawn.items()}
+    words = ", ".join(f"{classifier_name(name)} {number(value, 2)}" for name, value in at.items())
+    alternative = f"Precision-recall curves of {backbone_name(backbone)}. Best precision at a recall of 0.8: {words}."
+    caption = f"Precision and recall; the horizontal line is the share of malignant pairs, {number(prevalence, 2)}."
+    return Drawing(inline_svg(figure, f"pr-{backbone}", alternative=alternative), caption)
+
+
+@style()
+def calibration_figure(backbone: str, table: pd.DataFrame) -> Drawing | None:
+    """Share of malignant pairs over the mean probability, in groups of equal size; None without a pair.
+
+    Bins of equal width, as in the calibration error, may hold a single pair, which lies at 0 or 1 and misleads the eye.
+    """
+    drawn = {name: _calibration(rows, f"p_{name}") for name, rows in _rows(table).items() if len(rows)}
+    if not drawn:
+        return None
+    figure, axes = _axes("mean probability of malignant", "share of malignant pairs")
+    axes.plot([0, 1], [0, 1], color=RULE, linewidth=1)
+    for name, points in drawn.items():
+        axes.plot(points["probability"], points["share"], **_line(name), marker="o", markersize=4)
+    _legend(axes, "best")
+    points = drawn[CLASSIFIERS[-1]]
+    ends = zip(points["probability"].tolist(), points["share"].tolist(), strict=True)
+    words = ", ".join(f"{number(probability, 2)} and {number(share, 2)}" for probability, share in ends)
+    alternative = (
+        f"Calibration of {backbone_name(backbone)}. Ensemble, mean probability and share of malignant: {words}."
+    )
+    caption = (
+        f"Calibration: the pairs sorted by probability in {_plural(len(points), 'group')} of equal size. "
+        "On the diagonal a probability comes true as often as it says."
+    )
+    return Drawing(inline_svg(figure, f"calibration-{backbone}", alternative=alternative), caption)
+
+
+@style()
+def learning_figure(backbone: str, history: pd.DataFrame) -> Drawing | None:
+    """Training loss over the epochs, a line per head and fold; None without an epoch."""
+    if not len(history):
+        return None
+    figure, axes = _axes("epoch", "training loss (cross-entropy)", unit=False)
+    ends = []
+    for head in Head:
+        of_head = history[history["head"] == head.value]
+        for index, (_, of_fold) in enumerate(of_head.groupby("fold", sort=True)):
+            style = _line(head.value) | ({} if index == 0 else {"label": "_"})
+            axes.plot(of_fold["epoch"], of_fold["loss"], **style, marker="." if len(of_fold) < 3 else "")
+        if len(of_head):
+            first, last = (of_head[of_head["epoch"] == of_head["epoch"].agg(edge)]["loss"] for edge in ("min", "max"))
+            ends.append(f"{classifier_name(head.value)} {number(first.mean(), 2)} to {number(last.mean(), 2)}")
+    axes.set_ylim(bottom=0)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    _legend(axes, "best")
+    alternative = (
+        f"Learning curves of {backbone_name(backbone)}, mean of the folds, first to last epoch: {', '.join(ends)}."
+    )
+    return Drawing(inline_svg(figure, f"learning-{backbone}", alternative=alternative), backbone_name(backbone))
+
+
+@style()
+def forest_figure(claims: Sequence[Mapping[str, Any]]) -> Drawing | None:
+    """Differences with their intervals, one row per claim in the order of the table; None if all are undefined."""
+    rows = [(row, claim) for row, claim in enumerate(claims, start=1) if claim["difference"] is not None]
+    if not rows:
+        return None
+    figure = Figure(figsize=(4.2, 0.7 + 0.32 * len(rows)), layout="constrained")
+    axes = figure.add_subplot(xlabel="difference, first minus second")
+    for place, (row, claim) in enumerate(rows):
+        _forest_row(axes, place, row, claim)
+    axes.set_ylim(len(rows) - 0.6, -0.8)
+    axes.yaxis.set_visible(False)
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=5))
+    axes.spines["left"].set_visible(False)
+    words = "; ".join(
+        f"{row}: {number(c['difference'])} from {number(c['low'])} to {number(c['high'])}" for row, c in rows
+    )
+    alternative = f"Difference and interval of each claim, by its number: {words}."
+    caption = "Differences of the claims, by number, with their 95 % intervals. Right of 0 the first is better."
+    return Drawing(inline_svg(figure, "forest", alternative=alternative), caption)
+
+
+def _forest_row(axes: Axes, place: int, row: int, claim: Mapping[str, Any]) -> None:
+    """One interval about a mark at 0, and above it what is compared."""
+    axes.plot([0, 0], [place - 0.13, place + 0.13], color=MUTED, linewidth=1)
+    if claim["low"] is not None and claim["high"] is not None:
+        axes.plot([claim["low"], claim["high"]], [place, place], color=INK, linewidth=1.4, solid_capstyle="butt")
+    axes.plot([claim["difference"]], [place], color=INK, marker="s", markersize=4.5)
+    text = f"{row}  {claim['metric'].upper()}: {claim['first_name']} \N{MINUS SIGN} {claim['second_name']}"
+    axes.text(0, place - 0.32, text, color=INK, transform=axes.get_yaxis_transform(), va="center")
+
+
+def _axes(x_label: str, y_label: str, *, unit: bool = True) -> tuple[Figure, Axes]:
+    """An empty figure with labeled axes; `unit`: both from 0 to 1, drawn square."""
+    figure = Figure(figsize=_SQUARE, layout="constrained")
+    axes = figure.add_subplot(xlabel=x_label, ylabel=y_label)
+    axes.grid(visible=True)
+    axes.set_axisbelow(True)
+    if unit:
+        axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
+    return figure, axes
+
+
+def _line(classifier: str) -> dict[str, Any]:
+    return {
+        "color": _COLORS[classifier],
+        "linestyle": _DASHES[classifier],
+        "linewidth": _WIDTHS[classifier],
+        "label": classifier_name(classifier),
+    }
+
+
+def _legend(axes: Axes, place: Literal["best", "lower left", "lower right"]) -> None:
+    axes.legend(loc=place, handlelength=2.2, labelspacing=0.25)
+
+
+def _rows(table: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """By classifier, the pairs that it has seen."""
+    return {name: table[table[f"p_{name}"].notna()] for name in CLASSIFIERS}
+
+
+def _calibration(rows: pd.DataFrame, column: str) -> pd.DataFrame:
+    """Mean ``probability`` and ``share`` of malignant in each group, by rising probability."""
+    ranked = rows.sort_values([column, "case_id"])
+    n_groups = min(_GROUPS, max(1, len(ranked) // _LEAST))
+    places = np.arange(len(ranked)) * n_groups // len(ranked)
+    values = pd.DataFrame({"probability": ranked[column], "share": targets(ranked)})
+    return values.groupby(places).mean()
+
+
+def _plural(count: int, word: str) -> str:
+    return f"{count} {word}{'' if count == 1 else 's'}"

@@ -1,0 +1,178 @@
+"""The page: everything that it says, and the template that lays it out."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from tqdm import tqdm
+
+from dmdbt.evaluation import CLASSIFIERS, is_measured, metrics_by_classifier
+from dmdbt.report import words
+from dmdbt.report.choice import best_backbone, median_pairs, mistakes
+from dmdbt.report.cohort import cohort_rows, flag_rows
+from dmdbt.report.figures import (
+    Drawing,
+    calibration_figure,
+    forest_figure,
+    learning_figure,
+    precision_recall_figure,
+    roc_figure,
+)
+from dmdbt.report.pairs import Images, shown_pair
+from dmdbt.report.results import Results
+from dmdbt.report.run import Settings, input_sizes, library_versions, settings_rows
+
+_EXAMPLE_SLICES = 5
+_MISTAKES = 6
+_SIGNED = ("ranksvm", "approximate", "svr")  # poolers whose images have values on both sides of no change
+_APART = {"incomplete_pairs": "pair that lacks an image or a head", "paper_protocol": "copy of a pair, as in the paper"}
+_TEMPLATE = "report.html.jinja"
+
+
+def render_page(results: Results, images: Images, settings: Settings, *, simulated: bool) -> str:
+    """Write the page as HTML that needs no other file; equal results give equal text.
+
+    Parameters
+    ----------
+    results
+        Of the stages.
+    images
+        Where the images of the cohort are; few pairs are opened.
+    settings
+        What decides the results.
+    simulated
+        The cohort is the simulated one, which the title says.
+    """
+    content = {
+        "simulated": simulated,
+        "negative_control": simulated and settings.phantom.contrast == 0,
+        "settings": settings_rows(settings, simulated=simulated),
+        "input_sizes": input_sizes(settings),
+        "versions": library_versions(),
+        "even_gray": settings.rankpool.mapping == "symmetric" and settings.rankpool.pooler in _SIGNED,
+        "backbones": [
+            _backbone(name, results)
+            for name in tqdm(results.predictions, desc="figures", unit="backbone", disable=None)
+        ],
+        "digest": results.digest,
+        "classifiers": CLASSIFIERS,
+        "problems": results.problems,
+    }
+    content |= _comparison(results) | _cohort(results) | _shown(results, images)
+    return _environment().get_template(_TEMPLATE).render(content) + "\n"
+
+
+def _environment() -> Environment:
+    """Jinja2, which escapes everything that no macro or figure has made, and refuses what is not defined."""
+    environment = Environment(
+        loader=PackageLoader("dmdbt.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    filters = (
+        words.number,
+        words.signed,
+        words.interval,
+        words.p_value,
+        words.published,
+        words.classifier_name,
+        words.model_name,
+        words.short_name,
+        words.sentence,
+        words.backbone_name,
+        words.source_of_weights,
+        words.verdict,
+    )
+    environment.filters |= {function.__name__: function for function in filters}
+    return environment
+
+
+def _named(claims: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Add the names that a reader knows to the claims."""
+    names = (("first_name", "first"), ("second_name", "second"))
+    return [{**claim, **{name: words.side_name(claim[side]) for name, side in names}} for claim in claims]
+
+
+def _comparison(results: Results) -> dict[str, Any]:
+    """Claims, and tables beside the paper's."""
+    claims = _named(results.tables["claims"])
+    heads = _by_backbone(results.tables["heads"])
+    protocols = {name: measured.get("paper_protocol") for name, measured in results.metrics.items()}
+    return {
+        "tables": results.tables,
+        "claims": claims,
+        "forest": forest_figure(claims),
+        "heads": heads,
+        "protocols": protocols,
+    }
+
+
+def _cohort(results: Results) -> dict[str, Any]:
+    """What the cohort is, and what rank pooling says of its volumes."""
+    return {
+        "counts": results.counts,
+        "cohort_rows": cohort_rows(results.counts),
+        "flags": flag_rows(results.counts, results.certificates),
+        "certificates": results.certificates,
+    }
+
+
+def _shown(results: Results, images: Images) -> dict[str, Any]:
+    """Examples and mistakes of the backbone that is best here."""
+    backbone = best_backbone(results.predictions)
+    table = results.predictions[backbone]
+    wrong = mistakes(table)
+    medians = list(median_pairs(table).values())
+    rows = {row["case_id"]: row for row in table.to_dict("records")}
+    wanted = [(case, _EXAMPLE_SLICES) for case in medians] + [(case, 1) for case in wrong[:_MISTAKES]]
+    pairs = [
+        shown_pair(results.cases[case], rows[case], images, n_slices=n_slices)
+        for case, n_slices in tqdm(wanted, desc="pictures", unit="pair", disable=None)
+    ]
+    return {
+        "shown": backbone,
+        "examples": pairs[: len(medians)],
+        "mistakes": pairs[len(medians) :],
+        "n_mistakes": len(wrong),
+    }
+
+
+def _by_backbone(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Mapping[str, Any]]]:
+    """Rows of Table IV by backbone, in their order."""
+    names = dict.fromkeys(row["backbone"] for row in rows)
+    return {name: [row for row in rows if row["backbone"] == name] for name in names}
+
+
+def _backbone(name: str, results: Results) -> dict[str, Any]:
+    """Curves, results fold by fold and by unit of a backbone."""
+    table = results.predictions[name]
+    compared = table[is_measured(table)]
+    drawings: list[Drawing | None] = [
+        figure(name, compared) for figure in (roc_figure, precision_recall_figure, calibration_figure)
+    ]
+    return {
+        "name": name,
+        "figures": [drawing for drawing in drawings if drawing is not None],
+        "learning": learning_figure(name, results.learning[name]),
+        "folds": _folds(compared),
+        "units": _units(results.metrics[name]),
+    }
+
+
+def _folds(compared: pd.DataFrame) -> list[dict[str, Any]]:
+    """One row per fold in the order of their numbers, and all together."""
+    numbers = compared["fold"].astype(int)
+    parts = {str(fold): compared[numbers == fold] for fold in sorted(set(numbers))}
+    return [
+        {"name": name, "metrics": metrics_by_classifier(rows)} for name, rows in (parts | {"all": compared}).items()
+    ]
+
+
+def _units(measured: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """One row each per pair, breast and patient; below, what is measured apart."""
+    parts = {"pair": measured} | {name: measured["units"][name] for name in ("breast", "patient")}
+    parts |= {name: measured[key] for key, name in _APART.items() if key in measured}
+    return [{"name": name, "metrics": metrics} for name, metrics in parts.items()]

@@ -1,0 +1,116 @@
+"""What the stages before have written, read and checked, without the images."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from dmdbt.cohort import Case, Problem, read_quarantine, read_table
+from dmdbt.errors import IntegrityError
+from dmdbt.evaluation import read_predictions
+from dmdbt.files import sha256
+
+_FORMAT, _VERSION = "dmdbt tables", 1
+_HISTORY = ("fold", "head", "epoch", "loss")
+
+
+@dataclass(frozen=True)
+class Results:
+    """What the page is made of.
+
+    Attributes
+    ----------
+    tables
+        Claims and tables beside the paper's, as the stage tables wrote them.
+    metrics, predictions, learning
+        By backbone, in the order of the parameter: what the stage ensemble measured; the tested pairs sorted by case;
+        the losses of the training.
+    cases
+        The pairs that were not left out, by case.
+    counts, certificates
+        As the stages ingest and rankpool wrote them.
+    problems
+        What is wrong with the cases that were left out.
+    digest
+        SHA-256 of the table of cases.
+    """
+
+    tables: Mapping[str, Any]
+    metrics: Mapping[str, Mapping[str, Any]]
+    predictions: Mapping[str, pd.DataFrame]
+    learning: Mapping[str, pd.DataFrame]
+    cases: Mapping[str, Case]
+    counts: Mapping[str, Any]
+    certificates: Mapping[str, Any]
+    problems: Sequence[Problem]
+    digest: str
+
+
+def read_results(
+    backbones: Sequence[str],
+    *,
+    tables: Path,
+    metrics: Path,
+    predictions: Path,
+    learning: Path,
+    cases: Path,
+    counts: Path,
+    certificates: Path,
+    quarantine: Path,
+) -> Results:
+    """Read the results of some backbones; files of others are left alone.
+
+    Parameters
+    ----------
+    backbones
+        Names.
+    tables, counts, certificates
+        JSON files.
+    metrics, predictions, learning
+        Folders with a JSON or a CSV file per backbone.
+    cases, quarantine
+        CSV files.
+
+    Raises
+    ------
+    IntegrityError
+        `tables` has another format, or a history of the training other columns.
+    InputDataError
+        A table cannot be read.
+    """
+    return Results(
+        tables=_read_tables(tables),
+        metrics={name: _read_json(metrics / f"{name}.json") for name in backbones},
+        predictions={name: read_predictions(predictions / f"{name}.csv") for name in backbones},
+        learning={name: _read_history(learning / f"{name}.csv") for name in backbones},
+        cases={case.case_id: case for case in read_table(cases)},
+        counts=_read_json(counts),
+        certificates=_read_json(certificates),
+        problems=read_quarantine(quarantine),
+        digest=sha256(cases),
+    )
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return content
+
+
+def _read_tables(path: Path) -> dict[str, Any]:
+    content = _read_json(path)
+    if (content.get("format"), content.get("version")) != (_FORMAT, _VERSION):
+        cause = f"expected format {_FORMAT} {_VERSION}, found {content.get('format')} {content.get('version')}"
+        raise IntegrityError("TABLES-FORMAT", file=path.name, cause=cause, remedy="Run the stage tables again.")
+    return content
+
+
+def _read_history(path: Path) -> pd.DataFrame:
+    history = pd.read_csv(path)
+    missing = [column for column in _HISTORY if column not in history]
+    if missing:
+        cause = f"expected the columns {', '.join(_HISTORY)}, found none named {', '.join(missing)}"
+        raise IntegrityError("HISTORY-COLUMNS", file=path.name, cause=cause, remedy="Run the stage train again.")
+    return history

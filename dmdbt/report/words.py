@@ -1,0 +1,99 @@
+"""Numbers and names as a reader of the page sees them."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from dmdbt.terms import Head
+
+_BACKBONES = {"alexnet": "AlexNet", "resnet": "ResNet", "densenet": "DenseNet", "squeezenet": "SqueezeNet"}
+_BASELINES = {
+    "2d_t3_alex": "2D-T3-Alex",
+    "3d_t2_alex": "3D-T2-Alex",
+    "svm_gap": "SVM on averaged features",
+    "resnet3d": "3-D ResNet",
+}
+_VERDICTS = {"undefined": "not defined"}
+_SMALLEST_P = 0.001
+_DASH, _MINUS = "\N{EN DASH}", "\N{MINUS SIGN}"
+TIMES = "\N{MULTIPLICATION SIGN}"
+
+
+def number(value: float | None, digits: int = 3) -> str:
+    """A number with a true minus sign; a dash where there is none."""
+    if value is None:
+        return _DASH
+    text = f"{value:.{digits}f}"
+    return text.replace("-", _MINUS) if float(text) else text.removeprefix("-")
+
+
+def signed(value: float | None, digits: int = 3) -> str:
+    """As `number`, with a plus sign too."""
+    text = number(value, digits)
+    return f"+{text}" if value is not None and float(f"{value:.{digits}f}") > 0 else text
+
+
+def interval(low: float | None, high: float | None, digits: int = 3) -> str:
+    """An interval in brackets; nothing where there is none."""
+    return "" if low is None or high is None else f"[{number(low, digits)}, {number(high, digits)}]"
+
+
+def p_value(value: float | None) -> str:
+    """A p-value; one too small for its digits is given by a bound."""
+    if value is not None and value < _SMALLEST_P:
+        return f"< {_SMALLEST_P}"
+    return number(value)
+
+
+def published(value: float | None) -> str:
+    """A figure of the paper, in its two digits."""
+    return number(value, 2)
+
+
+def classifier_name(name: str) -> str:
+    """The paper's name of a head; any other classifier as it is called."""
+    return name.upper().replace("_", "-") if name in list(Head) else name
+
+
+def backbone_name(name: str) -> str:
+    """The name of a backbone as its authors write it; torchvision's name of any other."""
+    return _BACKBONES.get(name, name)
+
+
+def model_name(name: str) -> str:
+    """The name of a baseline in print, or of a classifier."""
+    return _BASELINES.get(name, classifier_name(name))
+
+
+def short_name(name: str) -> str:
+    """As `side_name`, without the backbone."""
+    return model_name(name.partition(" ")[2])
+
+
+def sentence(claim: str) -> str:
+    """A claim with the names of print: it begins with a backbone, and may speak of a baseline."""
+    backbone, colon, rest = claim.partition(": ")
+    text = f"{backbone_name(backbone)}: {rest}" if colon else claim
+    for name in _BASELINES:
+        text = text.replace(f"the baseline {name}", f"the baseline {model_name(name)}")
+    return text
+
+
+def side_name(name: str) -> str:
+    """Name one side of a comparison: ``alexnet dm_dbt`` as AlexNet DM-DBT, ``baseline 3d_t2_alex`` as 3D-T2-Alex."""
+    first, _, second = name.partition(" ")
+    return model_name(second) if first == "baseline" else f"{backbone_name(first)} {classifier_name(second)}"
+
+
+def verdict(word: str) -> str:
+    """The verdict on a claim."""
+    return _VERDICTS.get(word, word)
+
+
+def source_of_weights(provenance: Mapping[str, Any]) -> str:
+    """Where the weights of a backbone come from, as `dmdbt.features.weights` records it."""
+    known = {
+        "procedural": "procedural: a short training on generated shapes, not ImageNet",
+        "imagenet": f"ImageNet ({provenance.get('weights', 'torchvision')})",
+        "file": f"local file {provenance.get('file', '')}".rstrip(),
+    }
+    return known.get(str(provenance.get("source")), "not stated")
