@@ -132,7 +132,7 @@ def test_weights_of_another_architecture_are_refused(squeezenet_file: Path) -> N
 
 def test_truncated_weights_are_refused(squeezenet_file: Path) -> None:
     squeezenet_file.write_bytes(squeezenet_file.read_bytes()[:-100])
-    with pytest.raises(IntegrityError, match="dvc repro --force on_demand/dvc.yaml:weights@squeezenet"):
+    with pytest.raises(IntegrityError, match="dvc repro --force data/weights/dvc.yaml:weights@squeezenet"):
         build_backbone("squeezenet", squeezenet_file)
 
 

@@ -4,6 +4,7 @@ import ast
 import importlib
 import inspect
 import shlex
+from fnmatch import fnmatch
 from functools import cache
 from pathlib import Path
 
@@ -43,7 +44,7 @@ ROOMS = [room for room in FLOORS if not room.endswith(".py") and room != "stages
 
 def load_stages():
     stages = {}
-    for path in ("dvc.yaml", "data/phantom/dvc.yaml", "on_demand/dvc.yaml"):
+    for path in ("dvc.yaml", "data/phantom/dvc.yaml", "data/weights/dvc.yaml", "data/baselines/dvc.yaml"):
         found = yaml.safe_load((ROOT / path).read_text())["stages"]
         stages |= {name: stage.get("do", stage) for name, stage in found.items()}
     return stages
@@ -149,12 +150,13 @@ def test_the_options_of_a_command_are_the_arguments_of_main(name):
 
 
 def test_every_output_is_ignored_by_git_or_kept_out_of_the_cache_by_name():
-    ignored = (ROOT / ".gitignore").read_text().splitlines()
+    lines = [line for line in (ROOT / ".gitignore").read_text().splitlines() if line.startswith("/data/")]
+    ignored = [pattern for line in lines for pattern in (line, f"{line}/*")]
     for stage in STAGES.values():
         for entry in [*stage.get("outs", []), *stage.get("metrics", [])]:
             path = entry_names([entry])[0]
             in_git = isinstance(entry, dict) and entry[path].get("cache") is False
-            assert in_git or any(f"/{path}".startswith(line) for line in ignored if line.startswith("/data/")), path
+            assert in_git or any(fnmatch(f"/{path}", line) for line in ignored), path
 
 
 def test_every_plot_is_drawn():

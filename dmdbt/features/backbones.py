@@ -110,7 +110,7 @@ def build_backbone(name: str, weights: Path, *, resnet_depth: int = 50) -> nn.Mo
             "WEIGHTS",
             file=weights.name,
             cause=f"expected the weights of {architecture(name, resnet_depth)}, got: {found}",
-            remedy=f"Run the stage weights again: dvc repro --force on_demand/dvc.yaml:weights@{name}.",
+            remedy=f"Run the stage weights again: dvc repro --force data/weights/dvc.yaml:weights@{name}.",
         ) from exc
     frozen = backbone.requires_grad_(False).eval()
     return nn.utils.convert_conv2d_weight_memory_format(frozen, torch.channels_last)

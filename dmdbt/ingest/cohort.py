@@ -131,8 +131,6 @@ def _same(records: Records, modality: Modality) -> Iterator[tuple[str, str]]:
 def _alike(records: Records, modality: Modality, *, patient_of: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     """Pairs of cases of two patients whose texture hashes are near each other."""
     case_ids = [case_id for case_id, images in records.items() if modality in images]
-    if not case_ids:
-        return
     digests = bytes.fromhex("".join(records[case_id][modality]["texture_hash"] for case_id in case_ids))
     hashes = np.frombuffer(digests, np.uint64).reshape(-1, _HASH_BITS // 64)
     for index, case_id in enumerate(case_ids):
