@@ -3,7 +3,7 @@
 import math
 import re
 import types
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -208,6 +208,27 @@ class Ensemble:
             )
 
 
+@dataclass(frozen=True)
+class Ablation:
+    """What is tried beside the pipeline: poolers of the slices, and fewer training patients."""
+
+    backbone: str
+    variants: list[str]
+    fractions: list[Annotated[float, Within(0.0, 0.99, above_low=True)]]
+    seed: Seed
+
+    def __post_init__(self) -> None:
+        base = Rankpool(pooler="mean", rho=1.0, mapping="symmetric", quantile=1.0)
+        poolings = [for_variant(base, variant) for variant in self.variants]
+        if not poolings or any(pooling in poolings[:number] for number, pooling in enumerate(poolings)):
+            raise ParameterError(
+                "ablation.variants",
+                expected="at least one, and each pooling once",
+                found=self.variants,
+                remedy="Correct the list.",
+            )
+
+
 SECTIONS = {
     "phantom": Phantom,
     "reading": Reading,
@@ -222,6 +243,7 @@ SECTIONS = {
     "heads": Heads,
     "train": Train,
     "ensemble": Ensemble,
+    "ablation": Ablation,
 }
 
 
@@ -268,6 +290,23 @@ def for_backbone(values: dict[str, int], backbone: str, *, key: str) -> int:
             f"{key}.{backbone}", expected="a number", found=None, remedy="Every name in backbones.names needs one."
         )
     return values[backbone]
+
+
+def for_variant(settings: Rankpool, variant: str) -> Rankpool:
+    """Return `settings` with the pooling of a variant of the ablation; ParameterError if there is no such pooling.
+
+    A variant is the name of a pooler, or ``ranksvm-<rho>``. The rho of other poolers is 1, for they have none.
+    """
+    pooler, _, rho = variant.partition("-")
+    if (pooler == "ranksvm") != bool(rho) or (rho and not re.fullmatch(r"[\d.]+(e-?\d+)?", rho)):
+        raise ParameterError(
+            "ablation.variants",
+            expected="the names of poolers, ranksvm with its rho",
+            found=variant,
+            remedy="Write such as mean, or ranksvm-0.1.",
+        )
+    changes = {"pooler": pooler, "rho": yaml.load(rho or "1", _Loader)}  # a SafeLoader
+    return _section(Rankpool, asdict(settings) | changes, f"ablation.variants.{variant}")
 
 
 def cohort_folder(path: Path = DEFAULT_PATH) -> Path:
