@@ -209,6 +209,13 @@ class Ensemble:
 
 
 @dataclass(frozen=True)
+class Evaluation:
+    """The bootstrap of patients, behind every interval."""
+
+    draws: Annotated[int, Within(100, 1_000_000)]
+    seed: Seed
+
+
 class Ablation:
     """What is tried beside the pipeline: poolers of the slices, and fewer training patients."""
 
@@ -243,6 +250,7 @@ SECTIONS = {
     "heads": Heads,
     "train": Train,
     "ensemble": Ensemble,
+    "evaluation": Evaluation,
     "ablation": Ablation,
 }
 

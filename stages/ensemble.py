@@ -6,6 +6,7 @@ from pathlib import Path
 from dmdbt import params
 from dmdbt.cohort import read_quarantined, read_table
 from dmdbt.evaluation import (
+    Bootstrap,
     add_votes,
     best_head,
     is_measured,
@@ -27,6 +28,7 @@ def main(
     predictions: Path,
     metrics: Path,
     settings: params.Ensemble,
+    evaluation: params.Evaluation,
 ) -> None:
     """Read the heads' probabilities, write predictions and metrics of one backbone.
 
@@ -47,26 +49,29 @@ def main(
         Files to write.
     settings
         Weights of the votes.
+    evaluation
+        The bootstrap of the intervals.
     """
+    bootstrap = Bootstrap(**vars(evaluation))
     weight_of = {Head(name): weight for name, weight in settings.weights.items()}
     table = add_votes(read_probabilities(probabilities), weight_of)
     write_table(predictions, table)
     side_of = {case.case_id: case.laterality.value for case in read_table(cases)}
     pairs = table.assign(laterality=[side_of[case] for case in table["case_id"]])
     compared, apart = pairs[is_measured(pairs)], pairs[~is_measured(pairs)]
-    measured = metrics_by_classifier(compared)
+    measured = metrics_by_classifier(compared, bootstrap)
     content = measured | {
         "best_head": best_head(measured),
         "units": {
-            "breast": metrics_by_classifier(units(compared, ["patient_id", "laterality"])),
-            "patient": metrics_by_classifier(units(compared, ["patient_id"])),
+            "breast": metrics_by_classifier(units(compared, ["patient_id", "laterality"]), bootstrap),
+            "patient": metrics_by_classifier(units(compared, ["patient_id"]), bootstrap),
         },
         "folds": sorted({int(fold) for fold in table["fold"]}),
         "quarantined": read_quarantined(quarantine),
         "weights": json.loads(weights.read_text(encoding="utf-8")),
     }
     if len(apart):
-        content["incomplete_pairs"] = metrics_by_classifier(apart)
+        content["incomplete_pairs"] = metrics_by_classifier(apart, bootstrap)
     write_metrics(metrics, content)
 
 

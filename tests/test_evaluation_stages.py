@@ -8,11 +8,13 @@ import pytest
 from dmdbt import params
 from dmdbt.cohort import Problem, write_quarantine
 from dmdbt.errors import InputDataError, IntegrityError
-from dmdbt.evaluation import classifier_metrics
+from dmdbt.evaluation import Bootstrap, classifier_metrics
 from stages import ensemble, split, summary
 
 HEADS = ("dm", "dbt", "dm_dbt")
 WEIGHTS = params.Ensemble({"dm": 1.0, "dbt": 1.0, "dm_dbt": 2.0})
+EVALUATION = params.Evaluation(draws=200, seed=1)
+BOOTSTRAP = Bootstrap(draws=200, seed=1)
 PROVENANCE = {"source": "procedural", "architecture": "alexnet", "sha256": "ab" * 32}
 
 
@@ -74,6 +76,7 @@ def run_ensemble(folder: Path, cases, probabilities, backbone="alexnet", *, quar
         predictions=predictions,
         metrics=metrics,
         settings=settings,
+        evaluation=EVALUATION,
     )
     return predictions, metrics
 
@@ -98,6 +101,7 @@ def measure(rows, name):
         [float(row[f"p_{name}"]) for row in rows],
         decisions=decisions,
         patients=[r["patient_id"] for r in rows],
+        bootstrap=BOOTSTRAP,
     )
 
 
@@ -134,8 +138,10 @@ def test_metrics_are_those_of_the_written_predictions_in_six_digits(tmp_path, ca
     targets = [int(row["label"] == "malignant") for row in rows]
     for name in HEADS:
         assert content[name] == {key: round(value, 6) for key, value in measure(rows, name).items()}
-    vote_auc = classifier_metrics(targets, [float(row["vote_fraction"]) for row in rows])["auc"]
-    expected = measure(rows, "ensemble") | {"auc_vote_fraction": vote_auc}
+    fractions, patients = [float(row["vote_fraction"]) for row in rows], [row["patient_id"] for row in rows]
+    votes = classifier_metrics(targets, fractions, patients=patients, bootstrap=BOOTSTRAP)
+    of_votes = {f"auc_vote_fraction{end}": votes[f"auc{end}"] for end in ("", "_low", "_high")}
+    expected = measure(rows, "ensemble") | of_votes
     assert content["ensemble"] == {key: round(value, 6) for key, value in expected.items()}
     assert content["best_head"]["auc"] == max(content[head]["auc"] for head in HEADS)
     assert content[content["best_head"]["name"]]["auc"] == content["best_head"]["auc"]

@@ -49,7 +49,7 @@ def test_ap_sums_precision_over_gains_in_recall(pairs):
 def test_ap_hard_is_the_papers_formula(pairs):
     targets, probs, decisions = pairs
     metrics = classifier_metrics(targets, probs, decisions=decisions)
-    precision, recall, prevalence = metrics.get("precision", 0.0), metrics["recall"], targets.mean()
+    precision, recall, prevalence = metrics["precision"] or 0.0, metrics["recall"], targets.mean()
     assert metrics["ap_hard"] == pytest.approx(precision * recall + (1 - recall) * prevalence)
 
 
@@ -73,7 +73,7 @@ def test_confidence_is_the_mean_of_the_larger_softmax_over_correct_pairs(pairs):
     targets, probs, decisions = pairs
     correct = [max(p, 1 - p) for t, p, d in zip(targets, probs, decisions, strict=True) if t == d]
     metrics = classifier_metrics(targets, probs, decisions=decisions)
-    assert metrics.get("confidence") == (pytest.approx(sum(correct) / len(correct)) if correct else None)
+    assert metrics["confidence"] == (pytest.approx(sum(correct) / len(correct)) if correct else None)
 
 
 @given(scored_pairs())
@@ -111,7 +111,9 @@ def test_the_order_of_the_pairs_does_not_matter(pairs, random):
     order = random.sample(range(len(pairs[0])), len(pairs[0]))
     targets, probs, decisions = (values[order] for values in pairs)
     expected = classifier_metrics(pairs[0], pairs[1], decisions=pairs[2])
-    assert classifier_metrics(targets, probs, decisions=decisions) == pytest.approx(expected)
+    found = classifier_metrics(targets, probs, decisions=decisions)
+    assert found.pop("undefined", {}) == expected.pop("undefined", {})
+    assert found == pytest.approx(expected)
 
 
 @given(scored_pairs())
@@ -140,18 +142,45 @@ def test_every_metric_is_there_when_all_are_defined():
     assert metrics["n_patients"] == 2
 
 
+RANKINGS = ("auc", "ap", "ap_hard", "sensitivity_at_90_specificity")
+
+
 @pytest.mark.parametrize(
-    ("targets", "probs", "missing"),
+    ("targets", "probs", "reasons"),
     [
-        ([], [], OF_DECISIONS | OF_PROBS),
-        ([1, 1], [0.6, 0.7], {"auc", "ap", "ap_hard", "sensitivity_at_90_specificity"}),
-        ([0, 0], [0.6, 0.3], {"auc", "ap", "ap_hard", "sensitivity_at_90_specificity", "recall", "f1"}),
-        ([0, 1], [0.1, 0.2], {"precision", "f1"}),
-        ([0, 1], [0.8, 0.2], {"confidence"}),
+        ([], [], dict.fromkeys(OF_DECISIONS | OF_PROBS, "no pairs")),
+        ([1, 1], [0.6, 0.7], dict.fromkeys(RANKINGS, "no benign pairs")),
+        ([0, 0], [0.6, 0.3], dict.fromkeys((*RANKINGS, "recall", "f1"), "no malignant pairs")),
+        ([0, 1], [0.1, 0.2], dict.fromkeys(("precision", "f1"), "nothing is called malignant")),
+        ([0, 1], [0.8, 0.2], {"confidence": "nothing is correct"}),
+        (
+            [1],
+            [0.2],
+            dict.fromkeys(RANKINGS, "no benign pairs")
+            | {
+                "precision": "nothing is called malignant",
+                "f1": "nothing is called malignant",
+                "confidence": "nothing is correct",
+            },
+        ),
+        (
+            [0],
+            [0.2],
+            dict.fromkeys((*RANKINGS, "recall", "f1"), "no malignant pairs")
+            | {"precision": "nothing is called malignant"},
+        ),
     ],
 )
-def test_an_undefined_metric_is_left_out(targets, probs, missing):
-    assert classifier_metrics(targets, probs).keys() == (COUNTS | OF_DECISIONS | OF_PROBS) - missing
+def test_an_undefined_metric_is_none_and_says_why(targets, probs, reasons):
+    metrics = classifier_metrics(targets, probs)
+    assert metrics["undefined"] == reasons
+    assert {name for name in OF_DECISIONS | OF_PROBS if metrics[name] is None} == set(reasons)
+
+
+def test_balanced_classes_need_both():
+    metrics = classifier_metrics([1, 1], [0.6, 0.7], balanced=True)
+    assert metrics["undefined"] == dict.fromkeys(OF_DECISIONS | OF_PROBS, "no benign pairs")
+    assert metrics["tp"] == 2
 
 
 def test_a_curve_of_one_class_has_no_points():
@@ -175,7 +204,7 @@ def test_one_half_is_malignant():
 @pytest.mark.parametrize(
     ("targets", "probs", "message"),
     [
-        ([0, 1], [0.5, np.nan], "probs: expected 0 to 1"),
+        ([0, 1, 1], [0.5, np.nan, np.nan], "probs: expected 0 to 1, got NaN in 2 of 3. Leave out the pairs"),
         ([0, 1], [0.5, 1.1], "probs: expected 0 to 1, got 0.5 to 1.1"),
         ([0, 1], [-0.1, 1.0], "probs: expected 0 to 1, got -0.1"),
         ([0, 2], [0.5, 0.5], "targets: expected 0 or 1"),

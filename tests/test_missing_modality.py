@@ -83,6 +83,7 @@ def run_stages(folder):
         predictions=folder / f"predictions/{NAME}.csv",
         metrics=folder / "metrics.json",
         settings=section(params.Ensemble),
+        evaluation=section(params.Evaluation),
     )
     summary.main(
         folder / "cohort",

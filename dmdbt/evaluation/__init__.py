@@ -8,6 +8,7 @@ from dmdbt.evaluation.files import (
     write_points,
     write_table,
 )
+from dmdbt.evaluation.intervals import Bootstrap
 from dmdbt.evaluation.metrics import classifier_metrics, expected_calibration_error
 from dmdbt.evaluation.predictions import (
     CLASSIFIERS,
@@ -24,6 +25,7 @@ from dmdbt.evaluation.voting import Vote, decide, majority_vote
 
 __all__ = [
     "CLASSIFIERS",
+    "Bootstrap",
     "Vote",
     "add_votes",
     "assign_folds",

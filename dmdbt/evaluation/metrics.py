@@ -1,17 +1,16 @@
-"""What is measured of one classifier; the positive class is malignant. Confidence intervals: not here."""
+"""What is measured of one classifier, and how sure it is; the positive class is malignant."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.metrics import average_precision_score, roc_auc_score, roc_curve
 
+from dmdbt.evaluation.intervals import Bootstrap, metric_draws, percentile_interval
 from dmdbt.evaluation.voting import decide
+from dmdbt.evaluation.weighted import Floats, calibration_bins, weighted_metrics
 
-_BINS = 15
-_MAX_FALSE_POSITIVE_RATE = 0.1
-
-Metrics = dict[str, int | float]
+Metrics = dict[str, Any]
 
 
 def classifier_metrics(
@@ -20,6 +19,8 @@ def classifier_metrics(
     *,
     patients: Sequence[str] | None = None,
     decisions: ArrayLike | None = None,
+    bootstrap: Bootstrap | None = None,
+    balanced: bool = False,
 ) -> Metrics:
     """Measure a classifier on N pairs.
 
@@ -30,9 +31,13 @@ def classifier_metrics(
     probs
         Shape (N,), probability of malignant.
     patients
-        N pseudonyms, to count the patients.
+        N pseudonyms, to count the patients and to draw them.
     decisions
         Shape (N,), true for malignant, where they are not those of the probabilities (the vote of an ensemble).
+    bootstrap
+        For intervals; needs `patients`.
+    balanced
+        Whether each class counts one half, however many pairs it has. Counts stay those of the pairs.
 
     Returns
     -------
@@ -41,27 +46,39 @@ def classifier_metrics(
         ``acc``, ``precision``, ``recall``, ``f1``, ``ap_hard`` (the paper's AP: average precision of the decisions).
         Of the probabilities: ``auc``, ``ap``, ``sensitivity_at_90_specificity``, ``confidence`` (mean max-softmax of
         the correctly classified pairs, the paper's AC), ``brier``, ``ece``.
-        An undefined metric is left out: there are no pairs, one class only, nothing is called malignant (precision,
-        f1), or nothing is correct (confidence).
+        With `bootstrap` for each metric ``<metric>_low`` and ``<metric>_high``, the ends of its 95 % interval.
+        An undefined number is None: there are no pairs, one class only, nothing is called malignant (precision,
+        f1), or nothing is correct (confidence). If there is one, ``undefined`` has the reason for each.
 
     Raises
     ------
     ValueError
-        Lengths differ, a target is not 0 or 1, or a probability is NaN or outside 0 to 1.
+        Lengths differ, a target is not 0 or 1, a probability is NaN or outside 0 to 1, or patients are missing.
     """
     targets, probs = np.asarray(targets, dtype=np.float64), np.asarray(probs, dtype=np.float64)
     decisions = decide(probs) if decisions is None else np.asarray(decisions, dtype=bool)
-    _check(targets, probs, decisions)
-    metrics = _counts(targets, decisions) | _decision_metrics(targets, decisions)
-    metrics |= _ranking_metrics(targets, probs) | _probability_metrics(targets, probs, decisions)
+    _check(targets, probs, decisions, patients, bootstrap)
+    once = weighted_metrics(targets, probs, decisions, np.ones((1, len(targets))), balanced=balanced)
+    values = {name: float(value[0]) for name, value in once.items()}
+    undefined = {name: _reason(name, targets, decisions) for name, value in values.items() if np.isnan(value)}
+    metrics: Metrics = _counts(targets, decisions) | {
+        name: None if name in undefined else value for name, value in values.items()
+    }
     if patients is not None:
         metrics["n_patients"] = len(set(patients))
-    return metrics
+    if bootstrap is not None and patients is not None:
+        draws = metric_draws(targets, probs, decisions, patients, bootstrap, balanced=balanced)
+        ends, reasons = _intervals(draws, undefined)
+        metrics, undefined = metrics | ends, undefined | reasons
+    return metrics | ({"undefined": undefined} if undefined else {})
 
 
-def ranking_auc(targets: ArrayLike, scores: ArrayLike) -> float | None:
-    """Area under the ROC curve of scores of shape (N,); None when only one class is there."""
-    return float(roc_auc_score(targets, scores)) if _both_classes(np.asarray(targets, dtype=np.float64)) else None
+def only(metrics: Metrics, name: str, *, called: str) -> Metrics:
+    """Return one metric with its interval and reasons under another name."""
+    old = [name, f"{name}_low", f"{name}_high"]
+    new = {key: called + key.removeprefix(name) for key in old if key in metrics}
+    undefined = {new[key]: reason for key, reason in metrics.get("undefined", {}).items() if key in new}
+    return {new[key]: metrics[key] for key in new} | ({"undefined": undefined} if undefined else {})
 
 
 def expected_calibration_error(targets: ArrayLike, probs: ArrayLike) -> float:
@@ -74,71 +91,66 @@ def expected_calibration_error(targets: ArrayLike, probs: ArrayLike) -> float:
     Naeini, Cooper and Hauskrecht, AAAI 2015.
     """
     targets, probs = np.asarray(targets, dtype=np.float64), np.asarray(probs, dtype=np.float64)
-    bins = np.minimum((probs * _BINS).astype(int), _BINS - 1)
-    return float(np.abs(np.bincount(bins, weights=probs - targets)).sum() / len(probs))
+    gaps = np.bincount(calibration_bins(probs), weights=probs - targets)
+    return float(np.abs(gaps).sum() / len(probs))
 
 
-def _check(targets: NDArray[np.float64], probs: NDArray[np.float64], decisions: NDArray[np.bool_]) -> None:
+def _check(
+    targets: Floats,
+    probs: Floats,
+    decisions: NDArray[np.bool_],
+    patients: Sequence[str] | None,
+    bootstrap: Bootstrap | None,
+) -> None:
     if probs.ndim != 1 or not targets.shape == probs.shape == decisions.shape:
         raise ValueError(
             "targets, probs and decisions: expected one shape (N,), "
             f"got {targets.shape}, {probs.shape} and {decisions.shape}"
         )
+    if patients is None and bootstrap is not None:
+        raise ValueError("patients: expected N names to draw from, got None. Give them, or no bootstrap.")
+    if patients is not None and len(patients) != len(targets):
+        raise ValueError(f"patients: expected {len(targets)} names, got {len(patients)}")
     if not np.isin(targets, (0, 1)).all():
         raise ValueError(f"targets: expected 0 or 1, got {np.unique(targets).tolist()}")
+    if np.isnan(probs).any():
+        raise ValueError(
+            f"probs: expected 0 to 1, got NaN in {np.isnan(probs).sum()} of {len(probs)}. "
+            "Leave out the pairs that the classifier has not seen."
+        )
     if not ((probs >= 0) & (probs <= 1)).all():
         raise ValueError(f"probs: expected 0 to 1, got {probs.min()} to {probs.max()}")
 
 
-def _both_classes(targets: NDArray[np.float64]) -> bool:
-    return len(np.unique(targets)) == 2
-
-
-def _counts(targets: NDArray[np.float64], decisions: NDArray[np.bool_]) -> Metrics:
+def _counts(targets: Floats, decisions: NDArray[np.bool_]) -> Metrics:
     malignant = targets == 1
     pairs = {"tp": malignant & decisions, "fp": ~malignant & decisions}
     pairs |= {"tn": ~malignant & ~decisions, "fn": malignant & ~decisions, "n_malignant": malignant}
     return {"n": len(targets), **{name: int(which.sum()) for name, which in pairs.items()}}
 
 
-def _decision_metrics(targets: NDArray[np.float64], decisions: NDArray[np.bool_]) -> Metrics:
-    counts = _counts(targets, decisions)
-    tp, called, malignant = counts["tp"], counts["tp"] + counts["fp"], counts["n_malignant"]
-    metrics: Metrics = {}
-    if len(targets):
-        metrics["acc"] = (tp + counts["tn"]) / len(targets)
-    if called:
-        metrics["precision"] = tp / called
-    if malignant:
-        metrics["recall"] = tp / malignant
-    if called and malignant:
-        metrics["f1"] = 2 * tp / (called + malignant)
-    if _both_classes(targets):
-        metrics["ap_hard"] = float(average_precision_score(targets, decisions))
-    return metrics
-
-
-def _ranking_metrics(targets: NDArray[np.float64], probs: NDArray[np.float64]) -> Metrics:
-    if not _both_classes(targets):
-        return {}
-    false_positive_rate, sensitivity, _ = roc_curve(targets, probs, drop_intermediate=False)
-    return {
-        "auc": float(roc_auc_score(targets, probs)),
-        "ap": float(average_precision_score(targets, probs)),
-        "sensitivity_at_90_specificity": float(sensitivity[false_positive_rate <= _MAX_FALSE_POSITIVE_RATE].max()),
-    }
-
-
-def _probability_metrics(
-    targets: NDArray[np.float64], probs: NDArray[np.float64], decisions: NDArray[np.bool_]
-) -> Metrics:
+def _reason(name: str, targets: Floats, decisions: NDArray[np.bool_]) -> str:
+    """Why a metric is undefined."""
     if not len(targets):
-        return {}
-    correct = decisions == (targets == 1)
-    metrics: Metrics = {
-        "brier": float(np.mean((probs - targets) ** 2)),
-        "ece": expected_calibration_error(targets, probs),
-    }
-    if correct.any():
-        metrics["confidence"] = float(np.maximum(probs, 1 - probs)[correct].mean())
-    return metrics
+        return "no pairs"
+    if name == "confidence" and not (decisions == (targets == 1)).any():
+        return "nothing is correct"
+    if name == "precision" and not decisions.any():
+        return "nothing is called malignant"
+    if not targets.any():
+        return "no malignant pairs"
+    return "nothing is called malignant" if name == "f1" and not decisions.any() else "no benign pairs"
+
+
+def _intervals(draws: Mapping[str, Floats], undefined: Mapping[str, str]) -> tuple[Metrics, dict[str, str]]:
+    """Both ends of the interval of each metric, and why some are missing."""
+    ends: Metrics = {}
+    reasons: dict[str, str] = {}
+    for name, of_metric in draws.items():
+        found = undefined[name] if name in undefined else percentile_interval(of_metric)
+        for place, end in enumerate(("low", "high")):
+            key = f"{name}_{end}"
+            ends[key] = None if isinstance(found, str) else found[place]
+            if isinstance(found, str):
+                reasons[key] = found
+    return ends, reasons

@@ -7,7 +7,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from dmdbt.errors import InputDataError
-from dmdbt.evaluation.metrics import Metrics, classifier_metrics, ranking_auc
+from dmdbt.evaluation.intervals import Bootstrap
+from dmdbt.evaluation.metrics import Metrics, classifier_metrics, only
 from dmdbt.evaluation.voting import decide, majority_vote
 from dmdbt.terms import Head, Label
 
@@ -70,13 +71,15 @@ def units(table: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
     return _with_decisions(merged.rename(columns={"patient": "patient_id"}).reset_index(drop=True))
 
 
-def metrics_by_classifier(table: pd.DataFrame) -> dict[str, Metrics]:
+def metrics_by_classifier(
+    table: pd.DataFrame, bootstrap: Bootstrap | None = None, *, balanced: bool = False
+) -> dict[str, Metrics]:
     """Measure each of `CLASSIFIERS` on the rows where it has a probability; the ensemble's AUC twice.
 
     ``auc`` of the ensemble is that of the mean probability, ``auc_vote_fraction`` that of the vote fraction, which
-    has only a few distinct values.
+    has only a few distinct values. `bootstrap` and `balanced` as in `classifier_metrics`.
     """
-    metrics = {}
+    metrics: dict[str, Metrics] = {}
     for classifier in CLASSIFIERS:
         rows = table[table[f"p_{classifier}"].notna()]
         metrics[classifier] = classifier_metrics(
@@ -84,16 +87,20 @@ def metrics_by_classifier(table: pd.DataFrame) -> dict[str, Metrics]:
             rows[f"p_{classifier}"],
             patients=rows["patient_id"].tolist(),
             decisions=rows[f"decision_{classifier}"] == Label.MALIGNANT,
+            bootstrap=bootstrap,
+            balanced=balanced,
         )
-    auc = ranking_auc(targets(table), table["vote_fraction"])
-    if auc is not None:
-        metrics[ENSEMBLE]["auc_vote_fraction"] = auc
+    patients = table["patient_id"].tolist()
+    of_votes = classifier_metrics(targets(table), table["vote_fraction"], patients=patients, bootstrap=bootstrap)
+    fraction = only(of_votes, "auc", called="auc_vote_fraction")
+    reasons = metrics[ENSEMBLE].get("undefined", {}) | fraction.pop("undefined", {})
+    metrics[ENSEMBLE] |= fraction | ({"undefined": reasons} if reasons else {})
     return metrics
 
 
 def best_head(metrics: Mapping[str, Metrics]) -> dict[str, str | float]:
     """Return ``name`` and ``auc`` of the single head with the largest AUC; empty if none has an AUC."""
-    scored = [head.value for head in Head if "auc" in metrics[head]]
+    scored = [head.value for head in Head if metrics[head]["auc"] is not None]
     if not scored:
         return {}
     name = max(scored, key=lambda head: metrics[head]["auc"])

@@ -13,10 +13,13 @@ BackboneMetrics = Mapping[str, Mapping[str, Metrics]]
 
 
 def summary_numbers(metrics: BackboneMetrics) -> dict[str, dict[str, float]]:
-    """Return three numbers per backbone: the ensemble's ``acc`` and ``auc``, and ``best_head_auc``."""
+    """Return three numbers per backbone: the ensemble's ``acc`` and ``auc``, and ``best_head_auc``.
+
+    An undefined one is left out: DVC has no way to print that there is none.
+    """
     numbers = {}
     for backbone, of in metrics.items():
-        found = {"acc": of[ENSEMBLE].get("acc"), "auc": of[ENSEMBLE].get("auc"), "best_head_auc": _best_auc(of)}
+        found = {"acc": of[ENSEMBLE]["acc"], "auc": of[ENSEMBLE]["auc"], "best_head_auc": _best_auc(of)}
         numbers[backbone] = {name: value for name, value in found.items() if value is not None}
     return numbers
 
@@ -61,7 +64,7 @@ def _heading(classifier: str) -> str:
 
 def _cell(metrics: Metrics) -> str:
     return " ".join(
-        form.format(metrics[name]) if name in metrics else "-"
+        form.format(metrics[name]) if metrics[name] is not None else "-"
         for name, form in (("auc", "{:.3f}"), ("acc", "({:.3f})"))
     )
 
