@@ -216,6 +216,7 @@ class Evaluation:
     seed: Seed
 
 
+@dataclass(frozen=True)
 class Ablation:
     """What is tried beside the pipeline: poolers of the slices, and fewer training patients."""
 
