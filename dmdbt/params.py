@@ -209,6 +209,13 @@ class Ensemble:
 
 
 @dataclass(frozen=True)
+class Baselines:
+    """Classifiers of other publications."""
+
+    names: list[str]
+
+
+@dataclass(frozen=True)
 class Evaluation:
     """The bootstrap of patients, behind every interval."""
 
@@ -251,6 +258,7 @@ SECTIONS = {
     "heads": Heads,
     "train": Train,
     "ensemble": Ensemble,
+    "baselines": Baselines,
     "evaluation": Evaluation,
     "ablation": Ablation,
 }
@@ -324,6 +332,11 @@ def cohort_folder(path: Path = DEFAULT_PATH) -> Path:
     if not isinstance(found, str):
         raise ParameterError("cohort", expected="the path of a folder", found=found, remedy="Add the key.")
     return Path(found)
+
+
+def is_simulated(cohort: Path) -> bool:
+    """Return whether a cohort's folder is the one of the simulated cohort."""
+    return cohort == Path("data/phantom/cohort")
 
 
 def overrides(path: Path) -> list[str]:

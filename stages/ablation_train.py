@@ -27,6 +27,7 @@ def main(
             features=features,
             models=Path(scratch) / "models",
             probabilities=probabilities,
+            copies=Path(scratch) / "copies.csv",
             history=Path(scratch) / "history.csv",
             folds=folds,
             heads=heads,

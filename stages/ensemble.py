@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 from dmdbt import params
 from dmdbt.cohort import read_quarantined, read_table
@@ -16,16 +17,19 @@ from dmdbt.evaluation import (
     write_metrics,
     write_table,
 )
+from dmdbt.files import write_json
 from dmdbt.terms import Head
 from stages._entry import run
 
 
 def main(
     probabilities: Path,
+    copies: Path,
     cases: Path,
     quarantine: Path,
     weights: Path,
     predictions: Path,
+    provenance: Path,
     metrics: Path,
     settings: params.Ensemble,
     evaluation: params.Evaluation,
@@ -35,18 +39,26 @@ def main(
     The metrics compare the classifiers on the pairs that all heads have seen; pairs that lack an image or a head are
     measured apart, as ``incomplete_pairs``. If no pair is complete, all are measured together (`is_measured`).
 
+    ``paper_protocol`` measures the compared pairs as the paper does, to compare like with like: each augmented copy is
+    an item of its own, and each class counts one half. The copies of a pair are no independent items; its intervals
+    are of whole patients, and so do not shrink by the copies.
+
     Parameters
     ----------
     probabilities
         CSV file, see `dmdbt.evaluation.read_probabilities`.
+    copies
+        The same of all augmented copies.
     cases
         The cohort's table, which knows the laterality of a pair.
     quarantine
         The table of cases that were left out; the metrics have their number, ``quarantined``.
     weights
-        JSON file with the provenance of the backbone's weights; copied into the metrics.
+        JSON file with the provenance of the backbone's weights.
     predictions, metrics
         Files to write.
+    provenance
+        A copy of `weights` to write beside the predictions, for what reads only those; the metrics have one too.
     settings
         Weights of the votes.
     evaluation
@@ -60,19 +72,29 @@ def main(
     pairs = table.assign(laterality=[side_of[case] for case in table["case_id"]])
     compared, apart = pairs[is_measured(pairs)], pairs[~is_measured(pairs)]
     measured = metrics_by_classifier(compared, bootstrap)
+    made_with = json.loads(weights.read_text(encoding="utf-8"))
+    write_json(provenance, made_with)
     content = measured | {
         "best_head": best_head(measured),
         "units": {
             "breast": metrics_by_classifier(units(compared, ["patient_id", "laterality"]), bootstrap),
             "patient": metrics_by_classifier(units(compared, ["patient_id"]), bootstrap),
         },
+        "paper_protocol": _paper_protocol(copies, weight_of, bootstrap),
         "folds": sorted({int(fold) for fold in table["fold"]}),
         "quarantined": read_quarantined(quarantine),
-        "weights": json.loads(weights.read_text(encoding="utf-8")),
+        "weights": made_with,
     }
     if len(apart):
         content["incomplete_pairs"] = metrics_by_classifier(apart, bootstrap)
     write_metrics(metrics, content)
+
+
+def _paper_protocol(copies: Path, weight_of: dict[Head, float], bootstrap: Bootstrap) -> dict[str, Any]:
+    items = add_votes(read_probabilities(copies, copies=True), weight_of)
+    compared = items[is_measured(items)]
+    measured = metrics_by_classifier(compared, bootstrap, balanced=True)
+    return measured | {"copies": list(dict.fromkeys(items["copy"]))}
 
 
 if __name__ == "__main__":

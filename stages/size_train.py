@@ -46,6 +46,7 @@ def main(
             features=features,
             models=folder / "models",
             probabilities=probabilities,
+            copies=folder / "copies.csv",
             history=folder / "history.csv",
             folds=replace(folds, test_folds=[fold]),
             heads=heads,

@@ -6,13 +6,12 @@ import pandas as pd
 
 from dmdbt import params
 from dmdbt.cohort import read_quarantined
-from dmdbt.errors import IntegrityError
 from dmdbt.evaluation import (
     is_complete,
     is_measured,
     metrics_by_classifier,
     plot_tables,
-    read_predictions,
+    read_all_predictions,
     summary_numbers,
     summary_text,
     write_metrics,
@@ -20,8 +19,6 @@ from dmdbt.evaluation import (
 )
 from dmdbt.files import write_text
 from stages._entry import run
-
-_SIMULATED = Path("data/phantom/cohort")
 
 
 def main(
@@ -55,8 +52,7 @@ def main(
     settings
         Which backbones; files of others in `predictions` are left alone.
     """
-    tables = {name: read_predictions(predictions / f"{name}.csv") for name in settings.names}
-    _check_same_cases(tables)
+    tables = read_all_predictions(predictions, settings.names)
     compared = {name: table[is_measured(table)] for name, table in tables.items()}
     measured = {name: metrics_by_classifier(table) for name, table in compared.items()}
     quarantined = read_quarantined(quarantine)
@@ -65,7 +61,7 @@ def main(
         write_points(plots / f"{name}.csv", points)
     text = "\n".join(
         (
-            _heading(tables[settings.names[0]], quarantined=quarantined, simulated=cohort == _SIMULATED),
+            _heading(tables[settings.names[0]], quarantined=quarantined, simulated=params.is_simulated(cohort)),
             summary_text(measured),
             f"Next: dvc metrics show, dvc plots show, {metrics.parent}/<backbone>.json, {predictions}/<backbone>.csv",
         )
@@ -90,18 +86,6 @@ def _heading(table: pd.DataFrame, *, quarantined: int, simulated: bool) -> str:
     if simulated:
         parts.append("simulated cohort")
     return "; ".join(parts)
-
-
-def _check_same_cases(tables: dict[str, pd.DataFrame]) -> None:
-    first, *others = tables
-    for other in others:
-        if tables[first]["case_id"].tolist() != tables[other]["case_id"].tolist():
-            raise IntegrityError(
-                "SUMMARY-CASES",
-                file=f"{other}.csv",
-                cause=f"expected the cases of {first}.csv, got others",
-                remedy="Run dvc repro, which tests every backbone on the same cases.",
-            )
 
 
 if __name__ == "__main__":

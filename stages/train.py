@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -69,6 +69,7 @@ def main(
     features: Path,
     models: Path,
     probabilities: Path,
+    copies: Path,
     history: Path,
     folds: params.Split,
     heads: params.Heads,
@@ -76,6 +77,7 @@ def main(
 ) -> None:
     """Write the heads of every tested fold, the probabilities of its test pairs, and the learning curves.
 
+    `probabilities` are those of the original images; `copies` has those of every augmented copy too, one row each.
     A head that no pair of a fold's training can teach both classes is no file there, no curve, and an empty cell.
     """
     table = read_table(cases)
@@ -113,8 +115,10 @@ def main(
         for fold in folds.test_folds:
             _checkpoint(fold, job).remove()
     _report_untrained(backbone, folds.test_folds, [{str(row["head"]) for row in curves} for _, curves in results])
-    tested = [row for rows, _ in results for row in rows]
-    write_text(probabilities, _csv(sorted(tested, key=lambda row: row["case_id"])))
+    tested = sorted((row for rows, _ in results for row in rows), key=lambda row: row["case_id"])
+    originals = [row for row in tested if row["copy"] == "original"]
+    write_text(probabilities, _csv([{name: row[name] for name in row if name != "copy"} for row in originals]))
+    write_text(copies, _csv(tested))
     write_text(history, _csv([row for _, rows in results for row in rows]))
 
 
@@ -149,17 +153,24 @@ def _train_fold(fold: int, *, job: _Job) -> tuple[list[Row], list[Row]]:
         networks, history = train_heads(
             features, train, job.heads, settings, device=device, checkpoint=_checkpoint(fold, job), on_epochs=bar.update
         )
-    probs = predict(networks, features, test, device=device)
     for head, network in networks.items():
         _save(job.models / f"fold{fold}", head, network, job.heads, features)
+    tested = [row for copy in range(features.n_copies) for row in _tested(networks, features, test, copy, fold, job)]
+    return tested, [{"backbone": job.backbone, "fold": fold, **row} for row in history]
+
+
+def _tested(
+    networks: dict[Head, nn.Module], features: FeatureSet, test: np.ndarray, copy: int, fold: int, job: _Job
+) -> Iterator[Row]:
+    """One row per pair, with the probabilities that the heads give to one of its copies."""
+    probs = predict(networks, features, test, copy=copy, device=torch.device(job.device))
     seen = {head: features.having(head.modalities) for head in networks}
-    tested: list[Row] = []
     for position, pair in enumerate(test):
         case = job.cases[int(pair)]
         found = {head: float(probs[head][position]) for head in networks if seen[head][pair]}
         row: Row = {"case_id": case.case_id, "patient_id": case.patient_id, "label": str(case.label), "fold": fold}
-        tested.append(row | {f"p_{head}": found.get(head, "") for head in Head})
-    return tested, [{"backbone": job.backbone, "fold": fold, **row} for row in history]
+        row["copy"] = features.origin.copies[copy]
+        yield row | {f"p_{head}": found.get(head, "") for head in Head}
 
 
 def _report_untrained(backbone: str, folds: Sequence[int], trained: Sequence[set[str]]) -> None:

@@ -135,7 +135,7 @@ def test_the_cohort_of_the_ablation_is_every_pair_with_a_volume_without_its_mamm
 def test_the_variant_of_the_pipeline_gives_the_bytes_of_the_pipeline(clinic, tmp_path):
     clinic.pool(None, tmp_path)
     clinic.extract(tmp_path, main=features.main, mammograms=tmp_path)
-    clinic.train(tmp_path, main=train.main, models=tmp_path / "models", history=tmp_path / "history.csv")
+    clinic.train(tmp_path, main=train.main, **{name: tmp_path / name for name in ("models", "copies", "history")})
     of_variant = content(clinic.folder / "ranksvm-0.1")
     of_pipeline = content(tmp_path)
     assert of_variant.items() <= of_pipeline.items()
@@ -287,7 +287,9 @@ def trained(tmp_path_factory):
         for fraction in (0.5, 1.0):
             target = folder / f"sizes/{fraction}/fold2.csv"
             size_train.main(fraction, 2, "alexnet", **given, probabilities=target, ablation=TRIALS)
-        train.main("alexnet", **given, **{name: folder / name for name in ("models", "probabilities", "history")})
+        train.main(
+            "alexnet", **given, **{name: folder / name for name in ("models", "probabilities", "copies", "history")}
+        )
     return folder
 
 

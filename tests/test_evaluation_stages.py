@@ -62,18 +62,30 @@ def quarantine(folder: Path, n_cases=0):
     write_quarantine(folder / "quarantine.csv", problems)
 
 
+def write_copies(path, probabilities):
+    """Each pair twice, its copy with a little less of everything."""
+    rows = []
+    for row in probabilities:
+        less = {name: cell * 0.9 for name, cell in row.items() if name[:2] == "p_" and isinstance(cell, float)}
+        rows += [row | {"copy": "original"}, row | less | {"copy": "flip"}]
+    write_rows(path, rows)
+
+
 def run_ensemble(folder: Path, cases, probabilities, backbone="alexnet", *, quarantined=0, settings=WEIGHTS):
     quarantine(folder, quarantined)
     write_rows(folder / "cases.csv", cases)
     write_rows(folder / f"{backbone}.csv", probabilities)
+    write_copies(folder / f"{backbone}-copies.csv", probabilities)
     (folder / "weights.json").write_text(json.dumps(PROVENANCE))
     predictions, metrics = folder / "predictions" / f"{backbone}.csv", folder / "metrics" / f"{backbone}.json"
     ensemble.main(
         probabilities=folder / f"{backbone}.csv",
+        copies=folder / f"{backbone}-copies.csv",
         cases=folder / "cases.csv",
         quarantine=folder / "quarantine.csv",
         weights=folder / "weights.json",
         predictions=predictions,
+        provenance=predictions.with_suffix(".json"),
         metrics=metrics,
         settings=settings,
         evaluation=EVALUATION,
@@ -149,6 +161,17 @@ def test_metrics_are_those_of_the_written_predictions_in_six_digits(tmp_path, ca
     assert content["folds"] == [0, 1]
     assert "incomplete_pairs" not in content
     assert content["quarantined"] == 0
+
+
+def test_the_papers_protocol_counts_copies_as_items_and_each_class_one_half(tmp_path, cases, probabilities):
+    _, metrics = run_ensemble(tmp_path, cases, probabilities)
+    content = json.loads(metrics.read_text())
+    block, dm = content["paper_protocol"], content["paper_protocol"]["dm"]
+    assert block["copies"] == ["original", "flip"]
+    assert (dm["n"], dm["n_patients"]) == (2 * len(cases), 30)
+    assert dm["acc"] == pytest.approx((dm["recall"] + dm["tn"] / (dm["tn"] + dm["fp"])) / 2, abs=1e-6)
+    assert dm["ap_hard"] == pytest.approx(dm["precision"] * dm["recall"] + (1 - dm["recall"]) / 2, abs=1e-6)
+    assert dm["auc_low"] < dm["auc"] < dm["auc_high"]
 
 
 def test_a_unit_has_the_mean_probability_and_is_malignant_if_one_pair_is(tmp_path, cases, probabilities):

@@ -70,6 +70,7 @@ def run_stages(folder):
         features=folder / "features",
         models=folder / "models",
         probabilities=folder / "probabilities.csv",
+        copies=folder / "copies.csv",
         history=folder / "history.csv",
         folds=SPLIT,
         heads=params.Heads(filters=4, hidden=[8], dropout=0.5),
@@ -77,10 +78,12 @@ def run_stages(folder):
     )
     ensemble.main(
         folder / "probabilities.csv",
+        copies=folder / "copies.csv",
         cases=table,
         quarantine=quarantine,
         weights=folder / "weights.json",
         predictions=folder / f"predictions/{NAME}.csv",
+        provenance=folder / f"predictions/{NAME}.json",
         metrics=folder / "metrics.json",
         settings=section(params.Ensemble),
         evaluation=section(params.Evaluation),

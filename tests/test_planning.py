@@ -90,6 +90,7 @@ def run_stages(folder):
         features=data / "features@alexnet",
         models=data / "train@alexnet/models",
         probabilities=data / "train@alexnet/probabilities.csv",
+        copies=data / "train@alexnet/copies.csv",
         history=folder / "history.csv",
         folds=settings.split,
         heads=settings.heads,

@@ -46,6 +46,7 @@ def train(cohort, output, *, settings=TRAIN):
         features=cohort / "features",
         models=output / "models",
         probabilities=output / "probabilities.csv",
+        copies=output / "copies.csv",
         history=output / "history.csv",
         folds=params.Split(folds=3, test_folds=[0, 2], seed=0),
         heads=HEADS,
@@ -58,7 +59,7 @@ def test_how_the_work_is_done_changes_no_byte_of_what_comes_out(cohort, tmp_path
     monkeypatch.setenv("DMDBT_DEVICE", "cpu")
     monkeypatch.setenv("DMDBT_CHECKPOINTS", str(tmp_path / "states"))
     expected = train(cohort, tmp_path / "usual")
-    assert len(expected) == 2 * 3 * 2 + 2  # folds, heads, weights and their description; probabilities and history
+    assert len(expected) == 2 * 3 * 2 + 3  # folds, heads, weights and their description; probabilities, copies, history
     monkeypatch.setenv("DMDBT_MEMORY_GIB", "0")
     monkeypatch.setenv("DMDBT_WORKERS", "1")
     monkeypatch.setenv("DMDBT_CHECKPOINT_MINUTES", "0")
@@ -72,6 +73,17 @@ def test_every_pair_of_a_tested_fold_is_predicted_by_heads_that_have_not_seen_it
         rows = list(csv.DictReader(file))
     assert [(row["case_id"], row["fold"]) for row in rows] == [("c0", "0"), ("c1", "0"), ("c4", "2"), ("c5", "2")]
     assert all((float(row["p_dm_dbt"]) > 0.5) == (row["label"] == "malignant") for row in rows)
+
+
+def test_the_copies_of_a_pair_stand_beside_its_original(cohort, tmp_path):
+    train(cohort, tmp_path / "out")
+    copies = read_probabilities(tmp_path / "out/copies.csv", copies=True)
+    assert copies["case_id"].tolist() == [name for name in ("c0", "c1", "c4", "c5") for _ in range(2)]
+    assert copies["copy"].tolist() == ["original", "flip"] * 4
+    originals = copies[copies["copy"] == "original"].drop(columns="copy").reset_index(drop=True)
+    assert originals.equals(read_probabilities(tmp_path / "out/probabilities.csv"))
+    flipped = copies[copies["copy"] == "flip"]
+    assert (flipped["p_dm"].to_numpy() != originals["p_dm"].to_numpy()).all()
 
 
 def take_away(cohort, modality, names):
@@ -106,7 +118,7 @@ def test_a_cohort_without_one_modality_has_one_head(cohort, tmp_path, capfd, kep
     take_away(cohort, lost, [f"c{n}" for n in range(6)])
     written = train(cohort, tmp_path / "out")
     files = [f"models/fold{fold}/{kept}.{kind}" for fold in (0, 2) for kind in ("safetensors", "json")]
-    assert {path.as_posix() for path in written} == {*files, "probabilities.csv", "history.csv"}
+    assert {path.as_posix() for path in written} == {*files, "probabilities.csv", "copies.csv", "history.csv"}
     with (tmp_path / "out/history.csv").open(newline="") as file:
         assert {row["head"] for row in csv.DictReader(file)} == {kept}
     place = ("dm", "dbt").index(kept)

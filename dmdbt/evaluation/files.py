@@ -1,12 +1,12 @@
 """The tables and metrics files of the evaluation."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from dmdbt.errors import InputDataError
+from dmdbt.errors import InputDataError, IntegrityError
 from dmdbt.files import write_json, write_text
 from dmdbt.terms import Head
 
@@ -15,8 +15,10 @@ _PAIR_COLUMNS = ("case_id", "patient_id", "label", "fold")
 _VOTE_COLUMNS = ("vote_fraction", "p_ensemble")
 
 
-def read_probabilities(path: Path) -> pd.DataFrame:
+def read_probabilities(path: Path, *, copies: bool = False) -> pd.DataFrame:
     """Read the probabilities of malignant that the heads gave to the tested pairs.
+
+    With `copies`, a pair has one row per augmented copy of its images, and a column ``copy`` names it.
 
     Returns
     -------
@@ -31,7 +33,7 @@ def read_probabilities(path: Path) -> pd.DataFrame:
         A column is missing; a cell is no number from 0 to 1; a pair has no probability at all.
     """
     columns = [f"p_{head}" for head in Head]
-    table = _with_numbers(path, columns)
+    table = _with_numbers(path, columns, also=("copy",) if copies else ())
     unseen = table[table[columns].isna().all(axis=1)]
     if len(unseen):
         raise InputDataError(
@@ -49,6 +51,31 @@ def read_predictions(path: Path) -> pd.DataFrame:
     return _with_numbers(path, [*(f"p_{head}" for head in Head), *_VOTE_COLUMNS])
 
 
+def read_all_predictions(folder: Path, names: Sequence[str]) -> dict[str, pd.DataFrame]:
+    """Read the predictions of several backbones, ``<name>.csv`` of a folder.
+
+    Raises
+    ------
+    IntegrityError
+        Two of them tested other cases.
+    """
+    tables = {name: read_predictions(folder / f"{name}.csv") for name in names}
+    for name, table in tables.items():
+        if table["case_id"].tolist() != tables[names[0]]["case_id"].tolist():
+            raise IntegrityError(
+                "SUMMARY-CASES",
+                file=f"{name}.csv",
+                cause=f"expected the cases of {names[0]}.csv, got others",
+                remedy="Run dvc repro, which tests every backbone on the same cases.",
+            )
+    return tables
+
+
+def read_scores(path: Path) -> pd.DataFrame:
+    """Read the probabilities ``p`` of one classifier; else as `read_probabilities`. NaN where the cell is empty."""
+    return _with_numbers(path, ["p"])
+
+
 def write_table(path: Path, table: pd.DataFrame) -> None:
     """Write a table without rounding: what is read back is the same to the last bit. NaN gives an empty cell."""
     write_text(path, table.to_csv(index=False, lineterminator="\n"))
@@ -61,17 +88,25 @@ def write_points(path: Path, table: pd.DataFrame) -> None:
 
 def write_metrics(path: Path, content: dict[str, Any]) -> None:
     """Write nested metrics as JSON, every float rounded to six digits."""
-    write_json(path, _rounded(content))
+    write_json(path, _each_float(content, lambda value: round(value, _METRIC_DIGITS)))
 
 
-def _rounded(content: Any) -> Any:
-    if isinstance(content, dict):
-        return {key: _rounded(value) for key, value in content.items()}
-    return round(content, _METRIC_DIGITS) if isinstance(content, float) else content
+def write_tables(path: Path, content: Mapping[str, Any]) -> None:
+    """Write the content of tables.json, every float to six significant digits: a small p-value is not 0."""
+    write_json(path, _each_float(content, lambda value: float(f"{value:.{_METRIC_DIGITS}g}")))
 
 
-def _with_numbers(path: Path, columns: Sequence[str]) -> pd.DataFrame:
-    table = _read_text(path, [*_PAIR_COLUMNS, *columns])
+def _each_float(content: Any, change: Callable[[float], float]) -> Any:
+    """Return nested content with every float changed."""
+    if isinstance(content, Mapping):
+        return {key: _each_float(value, change) for key, value in content.items()}
+    if isinstance(content, list):
+        return [_each_float(value, change) for value in content]
+    return change(content) if isinstance(content, float) else content
+
+
+def _with_numbers(path: Path, columns: Sequence[str], *, also: Sequence[str] = ()) -> pd.DataFrame:
+    table = _read_text(path, [*_PAIR_COLUMNS, *also, *columns])
     for column in columns:
         numbers = pd.to_numeric(table[column], errors="coerce").astype("float64")
         wrong = table[(table[column] != "") & ~numbers.between(0, 1)]

@@ -117,9 +117,14 @@ def train_heads(
 
 @torch.inference_mode()
 def predict(
-    heads: dict[Head, nn.Module], features: FeatureSet, pairs: np.ndarray, *, device: torch.device = _CPU
+    heads: dict[Head, nn.Module],
+    features: FeatureSet,
+    pairs: np.ndarray,
+    *,
+    copy: int | None = None,
+    device: torch.device = _CPU,
 ) -> dict[Head, np.ndarray]:
-    """Probability that each pair is malignant, from its original images.
+    """Probability that each pair is malignant, from one of the copies of its images, by default the original.
 
     Returns
     -------
@@ -127,9 +132,10 @@ def predict(
         By head, in the order of `pairs`; NaN where a pair lacks a modality of the head.
     """
     probs = {head: np.full(len(pairs), np.nan) for head in heads}
+    copy = features.original if copy is None else copy
     for group in _grouped(features, pairs, heads):
         chunks = [group.pairs[start : start + _TEST_BATCH] for start in range(0, len(group.pairs), _TEST_BATCH)]
-        samples = [(chunk, np.full(len(chunk), features.original)) for chunk in chunks]
+        samples = [(chunk, np.full(len(chunk), copy)) for chunk in chunks]
         found: dict[Head, list[Tensor]] = {head: [] for head in group.heads}
         for maps in features.batches(samples, device, group.modalities):
             for head in group.heads:

@@ -1,0 +1,164 @@
+"""The content of tables.json as Markdown and as LaTeX, to paste."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from dmdbt.evaluation.claims import shown
+from dmdbt.evaluation.tables import COLUMNS
+
+_HEADINGS = dict(zip(COLUMNS, ("ACC", "AUC", "F1", "Prec", "Reca", "AP", "AC"), strict=True))
+_LATEX = {"\\": r"\textbackslash{}", **{sign: f"\\{sign}" for sign in "&%$#_{}"}, "~": r"\textasciitilde{}"}
+_LATEX |= {"^": r"\textasciicircum{}", "<": r"$<$", ">": r"$>$"}
+
+
+class _Table(NamedTuple):
+    caption: str
+    heading: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+
+def markdown_tables(content: Mapping[str, Any]) -> str:
+    """Return the claims and the three tables of `tables_content` as Markdown."""
+    parts = [f"# {_title(content)}", _measured_on(content)]
+    for table in _tables(content):
+        lines = [table.heading, ["---"] * len(table.heading), *table.rows]
+        body = "\n".join("| " + " | ".join(cell.replace("|", r"\|") for cell in line) + " |" for line in lines)
+        parts += [f"## {table.caption}", body]
+    parts += ["\n".join(f"* {note}" for note in _notes(content))]
+    return "\n\n".join(parts) + "\n"
+
+
+def latex_tables(content: Mapping[str, Any]) -> str:
+    """Return the same as LaTeX tables that need no package."""
+    parts = [f"% {_title(content)}. {_measured_on(content)}"]
+    for table in _tables(content):
+        lines = [" & ".join(map(_escaped, line)) + r" \\" for line in (table.heading, *table.rows)]
+        columns = "l" * len(table.heading)
+        parts += [
+            "\n".join(
+                [
+                    r"\begin{table}",
+                    rf"\caption{{{_escaped(table.caption)}{_escaped(_suffix(content))}}}",
+                    rf"\begin{{tabular}}{{{columns}}}",
+                    r"\hline",
+                    lines[0],
+                    r"\hline",
+                    *lines[1:],
+                    r"\hline",
+                    r"\end{tabular}",
+                    r"\end{table}",
+                ]
+            )
+        ]
+    parts += ["\n\n".join(_escaped(note) for note in _notes(content))]
+    return "\n\n".join(parts) + "\n"
+
+
+def _title(content: Mapping[str, Any]) -> str:
+    return "Tables" + _suffix(content)
+
+
+def _suffix(content: Mapping[str, Any]) -> str:
+    return " (simulated cohort)" if content["simulated"] else ""
+
+
+def _measured_on(content: Mapping[str, Any]) -> str:
+    parts = [
+        f"{content['n_pairs']} pairs of {content['n_patients']} patients, {content['n_malignant']} pairs malignant",
+        f"tested in folds {', '.join(map(str, content['folds']))}",
+        f"95 % intervals in parentheses: {content['bootstrap']['draws']} draws of patients",
+    ]
+    if content["incomplete_pairs"]:
+        parts.append(f"{content['incomplete_pairs']} more pairs lack a modality or a head")
+    if content["quarantined"]:
+        parts.append(f"cases in quarantine: {content['quarantined']}")
+    return "; ".join(parts) + "."
+
+
+def _tables(content: Mapping[str, Any]) -> list[_Table]:
+    return [
+        _claims(content["claims"]),
+        _models(content["models"]),
+        _ensembles(content["ensembles"]),
+        _heads(content["heads"]),
+    ]
+
+
+def _claims(rows: Sequence[Mapping[str, Any]]) -> _Table:
+    heading = ("claim", "metric", "first", "second", "difference", "p", "p (Holm)", "paper", "verdict")
+    lines = []
+    for row in rows:
+        difference = _with_interval(row["difference"], row["low"], row["high"], "{:+.3f}")
+        papers = f"{_number(row['paper_first'], '{:.2f}')}, {_number(row['paper_second'], '{:.2f}')}"
+        lines.append(
+            (
+                row["claim"],
+                _HEADINGS[row["metric"]],
+                _number(row["first_value"]),
+                _number(row["second_value"]),
+                difference,
+                _p_value(row["p_value"]),
+                _p_value(row["p_holm"]),
+                papers,
+                row["verdict"] + (f": {row['reason']}" if row["verdict"] == "undefined" else ""),
+            )
+        )
+    return _Table("Claims", heading, lines)
+
+
+def _models(rows: Sequence[Mapping[str, Any]]) -> _Table:
+    lines = [
+        (shown(row["model"]), row["input"], row["backbone"], _cell(row["ours"]), _number(row["paper"], "{:.2f}"))
+        for row in rows
+    ]
+    return _Table("AUC of the models (Table II)", ("model", "input", "backbone", "ours", "paper"), lines)
+
+
+def _ensembles(rows: Sequence[Mapping[str, Any]]) -> _Table:
+    lines = []
+    for row in rows:
+        best = row["best_head"]
+        named = f"{shown(best['name'])} {_cell(best)}" if best else "-"
+        lines.append((row["backbone"], _cell(row["ours"]), named, _number(row["paper"], "{:.2f}")))
+    return _Table("AUC of the ensembles (Table III)", ("backbone", "ours", "best head", "paper"), lines)
+
+
+def _heads(rows: Sequence[Mapping[str, Any]]) -> _Table:
+    lines = []
+    for row in rows:
+        printed = row["paper"] or {}
+        marks = [f"{_cell(row['ours'][name])} [{_number(printed.get(name), '{:.2f}')}]" for name in COLUMNS]
+        lines.append((row["backbone"], shown(row["head"]), *marks))
+    heading = ("backbone", "head", *(_HEADINGS[name] for name in COLUMNS))
+    return _Table("The heads, the paper's figures in brackets (Table IV)", heading, lines)
+
+
+def _notes(content: Mapping[str, Any]) -> list[str]:
+    of_rows = [
+        f"{row['backbone']} {shown(row['head'])} in the paper: {row['note']}" for row in content["heads"] if row["note"]
+    ]
+    return [*content["footnotes"], *of_rows]
+
+
+def _cell(cell: Mapping[str, Any]) -> str:
+    if cell["value"] is None:
+        return f"undefined: {cell['reason']}"
+    return _with_interval(cell["value"], cell["low"], cell["high"])
+
+
+def _with_interval(value: float | None, low: float | None, high: float | None, form: str = "{:.3f}") -> str:
+    if value is None:
+        return "-"
+    return form.format(value) + ("" if low is None or high is None else f" ({form.format(low)}, {form.format(high)})")
+
+
+def _number(value: float | None, form: str = "{:.3f}") -> str:
+    return "-" if value is None else form.format(value)
+
+
+def _p_value(value: float | None) -> str:
+    return "< .001" if value is not None and value < 0.001 else _number(value)
+
+
+def _escaped(text: str) -> str:
+    return "".join(_LATEX.get(sign, sign) for sign in text)

@@ -1,0 +1,130 @@
+"""The paper's tables with our numbers beside its own, and the claims: the content of tables.json."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+
+from dmdbt.evaluation import paper
+from dmdbt.evaluation.claims import Scores, aligned_scores, all_claims, claim_rows
+from dmdbt.evaluation.intervals import Bootstrap
+from dmdbt.evaluation.metrics import Metrics, classifier_metrics
+from dmdbt.evaluation.predictions import (
+    ENSEMBLE,
+    best_head,
+    is_measured,
+    metrics_by_classifier,
+    targets,
+)
+from dmdbt.terms import Head
+
+FORMAT, VERSION = "dmdbt tables", 1
+COLUMNS = ("acc", "auc", "f1", "precision", "recall", "ap_hard", "confidence")  # of the paper's Table IV
+_PAPERS_BACKBONE = "alexnet"
+_INPUTS = {
+    "dm": "DM",
+    "dbt": "DBT",
+    "dm_dbt": "DM and DBT",
+    ENSEMBLE: "DM and DBT",
+    "2d_t3_alex": "DM",
+    "3d_t2_alex": "DBT",
+    "svm_gap": "DM and DBT",
+    "resnet3d": "DBT",
+}
+_BACKBONES = {"2d_t3_alex": "alexnet", "3d_t2_alex": "alexnet", "svm_gap": "vgg19", "resnet3d": "resnet3d"}
+
+Cell = dict[str, float | str | None]
+
+
+def tables_content(
+    predictions: Mapping[str, pd.DataFrame], baselines: Mapping[str, Scores], bootstrap: Bootstrap
+) -> dict[str, Any]:
+    """Measure everything that the tables show.
+
+    Parameters
+    ----------
+    predictions, baselines
+        See `all_claims`.
+    bootstrap
+        Of all intervals.
+
+    Returns
+    -------
+    dict
+        ``format``, ``version``; ``folds``, ``n_pairs``, ``n_patients``, ``n_malignant``, ``incomplete_pairs`` (left
+        out) and ``bootstrap``; ``claims``; ``models`` (the paper's Table II), ``ensembles`` (III) and ``heads`` (IV),
+        whose cells have ``value``, ``low`` and ``high``, or ``value`` None and ``reason``; ``footnotes``.
+    """
+    compared = {backbone: table[is_measured(table)] for backbone, table in predictions.items()}
+    measured = {backbone: metrics_by_classifier(rows, bootstrap) for backbone, rows in compared.items()}
+    first, every = next(iter(compared.values())), next(iter(predictions.values()))
+    return {
+        "format": FORMAT,
+        "version": VERSION,
+        "folds": sorted({int(fold) for fold in every["fold"]}),
+        "n_pairs": len(first),
+        "n_patients": int(first["patient_id"].nunique()),
+        "n_malignant": int(targets(first).sum()),
+        "incomplete_pairs": len(every) - len(first),
+        "bootstrap": vars(bootstrap),
+        "claims": claim_rows(all_claims(predictions, baselines, bootstrap)),
+        "models": [
+            *(_baseline_row(name, scores, first, bootstrap) for name, scores in baselines.items()),
+            *(
+                _model_row(name, measured[_PAPERS_BACKBONE])
+                for name in (*Head, ENSEMBLE)
+                if _PAPERS_BACKBONE in measured
+            ),
+        ],
+        "ensembles": [_ensemble_row(backbone, of) for backbone, of in measured.items()],
+        "heads": [_head_row(backbone, head, of[head]) for backbone, of in measured.items() for head in Head],
+        "footnotes": [*paper.FOOTNOTES],
+    }
+
+
+def cell(metrics: Metrics, name: str) -> Cell:
+    """Return a metric with its interval, or with the reason why it or the interval is undefined."""
+    low, high, undefined = metrics.get(f"{name}_low"), metrics.get(f"{name}_high"), metrics.get("undefined", {})
+    if metrics[name] is None:
+        return {"value": None, "reason": undefined[name]}
+    reason = {"reason": undefined[f"{name}_low"]} if f"{name}_low" in undefined else {}
+    return {"value": metrics[name], "low": low, "high": high} | reason
+
+
+def _baseline_row(name: str, scores: Scores, rows: pd.DataFrame, bootstrap: Bootstrap) -> dict[str, Any]:
+    found = aligned_scores(scores, rows)
+    if isinstance(found, str):
+        ours: Cell = {"value": None, "reason": found}
+    else:
+        patients = rows["patient_id"].tolist()
+        ours = cell(classifier_metrics(targets(rows), found, patients=patients, bootstrap=bootstrap), "auc")
+    names = {"model": name, "input": _INPUTS.get(name, ""), "backbone": _BACKBONES.get(name, "")}
+    return names | {"ours": ours, "paper": paper.BASELINES.get(name)}
+
+
+def _model_row(classifier: str, measured: Mapping[str, Metrics]) -> dict[str, Any]:
+    printed = paper.HEADS[_PAPERS_BACKBONE].get(classifier, {}).get("auc", paper.ENSEMBLES[_PAPERS_BACKBONE])
+    names = {"model": str(classifier), "input": _INPUTS[classifier], "backbone": _PAPERS_BACKBONE}
+    return names | {"ours": cell(measured[classifier], "auc"), "paper": printed}
+
+
+def _ensemble_row(backbone: str, measured: Mapping[str, Metrics]) -> dict[str, Any]:
+    best = best_head(measured).get("name")
+    return {
+        "model": ENSEMBLE,
+        "input": _INPUTS[ENSEMBLE],
+        "backbone": backbone,
+        "ours": cell(measured[ENSEMBLE], "auc"),
+        "paper": paper.ENSEMBLES.get(backbone),
+        "best_head": {"name": best} | cell(measured[str(best)], "auc") if best else None,
+    }
+
+
+def _head_row(backbone: str, head: str, measured: Metrics) -> dict[str, Any]:
+    return {
+        "backbone": backbone,
+        "head": str(head),
+        "ours": {name: cell(measured, name) for name in COLUMNS},
+        "paper": paper.HEADS.get(backbone, {}).get(head),
+        "note": paper.NOTES.get((backbone, str(head))),
+    }

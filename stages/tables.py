@@ -1,0 +1,69 @@
+"""Test the paper's claims, and put its tables beside ours."""
+
+import json
+from pathlib import Path
+
+from dmdbt import params
+from dmdbt.cohort import read_quarantined
+from dmdbt.evaluation import (
+    Bootstrap,
+    Scores,
+    latex_tables,
+    markdown_tables,
+    read_all_predictions,
+    read_scores,
+    tables_content,
+    write_tables,
+)
+from dmdbt.files import write_text
+from stages._entry import run
+
+
+def main(
+    cohort: Path,
+    predictions: Path,
+    baselines: Path,
+    quarantine: Path,
+    output: Path,
+    markdown: Path,
+    latex: Path,
+    backbones: params.Backbones,
+    compared: params.Baselines,
+    evaluation: params.Evaluation,
+) -> None:
+    """Read the predictions of backbones and baselines, and write the tables.
+
+    Parameters
+    ----------
+    cohort
+        The parameter of that name: the tables say when it is the simulated one.
+    predictions, baselines
+        Folders with a CSV file per backbone, provenance of its weights beside it, and one per baseline; a baseline
+        without one is undefined in the tables.
+    quarantine
+        The table of cases that were left out.
+    output, markdown, latex
+        The tables as JSON, for machines and for the report, and as texts to paste.
+    backbones, compared
+        Which backbones and baselines.
+    evaluation
+        The bootstrap of the intervals.
+    """
+    scores = {name: _scores(baselines / f"{name}.csv") for name in compared.names}
+    content = tables_content(read_all_predictions(predictions, backbones.names), scores, Bootstrap(**vars(evaluation)))
+    content |= {
+        "simulated": params.is_simulated(cohort),
+        "quarantined": read_quarantined(quarantine),
+        "weights": {name: json.loads((predictions / f"{name}.json").read_text("utf-8")) for name in backbones.names},
+    }
+    write_tables(output, content)
+    write_text(markdown, markdown_tables(content))
+    write_text(latex, latex_tables(content))
+
+
+def _scores(path: Path) -> Scores:
+    return read_scores(path) if path.is_file() else f"no predictions: {path.name} is missing"
+
+
+if __name__ == "__main__":
+    run(main)
