@@ -4,13 +4,17 @@ PYTHON ?= python3.11
 # DVC starts the stages with the `python` it finds first.
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: repro test lint
+.PHONY: repro ablation test lint
 .DEFAULT_GOAL := repro
 
 repro: .venv/runtime.installed  ## run the pipeline, only what changed, and show its results
 	dvc repro
 	@cat metrics/summary.txt
 	@echo "Report: $(CURDIR)/metrics/report.html (open it in a browser)"
+
+ablation: .venv/runtime.installed  ## every pooler of the slices, and fewer training patients; what is finished is kept
+	dvc repro data/ablation/dvc.yaml
+	@cat metrics/ablation.md metrics/size_curve.md
 
 test: .venv/development.installed  ## run the tests
 	pytest

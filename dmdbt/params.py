@@ -4,7 +4,7 @@ import math
 import re
 import types
 from collections.abc import Sequence
-from dataclasses import dataclass, is_dataclass
+from dataclasses import asdict, dataclass, is_dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -212,6 +212,29 @@ class Evaluation:
 
 
 @dataclass(frozen=True)
+class Ablation:
+    """What is tried beside the pipeline: poolers of the slices, and fewer training patients."""
+
+    backbone: str
+    variants: list[str]
+    fractions: list[Annotated[float, Within(0.0, 0.99, above_low=True)]]
+    seed: Seed
+
+    def __post_init__(self) -> None:
+        base = Rankpool(pooler="mean", rho=1.0, mapping="symmetric", quantile=1.0)
+        poolings = [for_variant(base, variant) for variant in self.variants]
+        if not poolings or any(pooling in poolings[:number] for number, pooling in enumerate(poolings)):
+            raise ParameterError(
+                "ablation.variants",
+                expected="at least one, and each pooling once",
+                found=self.variants,
+                remedy="Correct the list.",
+            )
+
+
+
+
+@dataclass(frozen=True)
 class AlexnetMaps:
     """Feature maps of a mammogram: size of AlexNet's input, rows and columns of the pooled map, augmented copies."""
 
@@ -382,6 +405,7 @@ SECTIONS = {
     "ensemble": Ensemble,
     "baselines": Baselines,
     "evaluation": Evaluation,
+    "ablation": Ablation,
 }
 
 
@@ -428,6 +452,23 @@ def for_backbone(values: dict[str, int], backbone: str, *, key: str) -> int:
             f"{key}.{backbone}", expected="a number", found=None, remedy="Every name in backbones.names needs one."
         )
     return values[backbone]
+
+
+def for_variant(settings: Rankpool, variant: str) -> Rankpool:
+    """Return `settings` with the pooling of a variant of the ablation; ParameterError if there is no such pooling.
+
+    A variant is the name of a pooler, or ``ranksvm-<rho>``. The rho of other poolers is 1, for they have none.
+    """
+    pooler, _, rho = variant.partition("-")
+    if (pooler == "ranksvm") != bool(rho) or (rho and not re.fullmatch(r"[\d.]+(e-?\d+)?", rho)):
+        raise ParameterError(
+            "ablation.variants",
+            expected="the names of poolers, ranksvm with its rho",
+            found=variant,
+            remedy="Write such as mean, or ranksvm-0.1.",
+        )
+    changes = {"pooler": pooler, "rho": yaml.load(rho or "1", _Loader)}  # a SafeLoader
+    return _section(Rankpool, asdict(settings) | changes, f"ablation.variants.{variant}")
 
 
 def cohort_folder(path: Path = DEFAULT_PATH) -> Path:

@@ -33,9 +33,7 @@ def test_every_code_of_a_reader_is_in_the_table_of_faults():
     assert {code for code in codes if code not in FAULTS} == {"JPEG-LS"}  # no code of an error
 
 
-@pytest.mark.parametrize(
-    "path", ["README.md", "docs/benchmarks.md", "docs/scaling.md", "docs/faults.md", "docs/baselines.md"]
-)
+@pytest.mark.parametrize("path", ["README.md", *(f"docs/{path.name}" for path in sorted((ROOT / "docs").glob("*.md")))])
 def test_every_link_to_a_file_leads_to_one(path):
     for target in re.findall(r"\]\(([^)#:]+)\)", (ROOT / path).read_text()):
         assert (ROOT / path).parent.joinpath(target).exists(), target

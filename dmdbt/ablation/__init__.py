@@ -1,0 +1,1 @@
+"""What is tried beside the pipeline. A training imports `subsets` alone: another table must not train anew."""

@@ -1,0 +1,96 @@
+"""Put the heads that were trained on fewer patients beside those of the pipeline."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from dmdbt import params
+from dmdbt.ablation.subsets import nested_training
+from dmdbt.ablation.tables import Row, markdown, trial_rows
+from dmdbt.cohort import Case, read_folds, read_table
+from dmdbt.evaluation import Bootstrap, read_probabilities, write_metrics, write_points
+from dmdbt.files import write_text
+from dmdbt.terms import Head
+from stages._entry import run
+
+_SIMULATED = Path("data/phantom/cohort")
+_POINT = ("head", "fraction", "train_patients", "train_pairs", "auc", "auc_low", "auc_high", "acc", "n", "n_patients")
+
+
+def main(
+    cohort: Path,
+    cases: Path,
+    split: Path,
+    probabilities: Path,
+    sizes: Path,
+    metrics: Path,
+    points: Path,
+    table: Path,
+    settings: params.Ablation,
+    folds: params.Split,
+    evaluation: params.Evaluation,
+) -> None:
+    """Read the probabilities of all fractions, write their metrics, the points of a plot, and a table.
+
+    Parameters
+    ----------
+    cohort
+        The parameter of that name: the table says when it is the simulated one.
+    cases, split
+        Tables of the pairs and of their folds.
+    probabilities
+        Of the pipeline, whose heads have seen every training patient.
+    sizes
+        Folder with a folder per fraction, and in it a CSV file per tested fold.
+    metrics, points, table
+        JSON, CSV and Markdown files to write.
+    settings, folds, evaluation
+        Which fractions, the tested folds, the bootstrap.
+    """
+    trials = {str(fraction): _read_all(sizes / str(fraction), folds.test_folds) for fraction in settings.fractions}
+    trials["1.0"] = read_probabilities(probabilities)
+    all_cases = read_table(cases)
+    fold_of = read_folds(split, all_cases)
+    counts = {
+        name: _mean_size(all_cases, fold_of, folds.test_folds, fraction=float(name), seed=settings.seed)
+        for name in trials
+    }
+    rows: list[Row] = []
+    for head in (head for head in Head if trials["1.0"][f"p_{head}"].notna().any()):
+        of_head = trial_rows(trials, head=head, reference="1.0", bootstrap=Bootstrap(**vars(evaluation)))
+        rows += [{"head": head.value, "fraction": float(row["trial"])} | counts[row["trial"]] | row for row in of_head]
+    simulated = cohort == _SIMULATED
+    content = {"format": "dmdbt size curve", "version": 1, "backbone": settings.backbone, "points": rows}
+    write_metrics(metrics, content | {"folds": sorted(folds.test_folds), "simulated": simulated})
+    write_points(points, pd.DataFrame([{name: row[name] for name in _POINT} for row in rows]))
+    columns = {"head": "head", "train_patients": "training patients", "auc": "AUC", "acc": "accuracy"}
+    columns |= {"difference": "difference to all", "p_value": "p", "p_holm": "p (Holm)"}
+    columns |= {"n": "test pairs", "n_patients": "test patients"}
+    title = f"The heads of {settings.backbone} by the number of training patients{', simulated cohort' * simulated}"
+    text = f"{title}\n\n{markdown(rows, columns)}"
+    write_text(table, text)
+    print(text)
+
+
+def _read_all(folder: Path, test_folds: Sequence[int]) -> pd.DataFrame:
+    found = pd.concat([read_probabilities(folder / f"fold{fold}.csv") for fold in test_folds])
+    return found.sort_values("case_id", ignore_index=True)
+
+
+def _mean_size(
+    cases: Sequence[Case], fold_of: Sequence[int], test_folds: Sequence[int], *, fraction: float, seed: int
+) -> dict[str, int]:
+    """Training patients and pairs, in the rounded mean over the tested folds."""
+    patients, targets = np.array([case.patient_id for case in cases]), [case.label.target for case in cases]
+    chosen = [
+        patients[nested_training(patients.tolist(), targets, fold_of, test_fold=fold, fraction=fraction, seed=seed)]
+        for fold in test_folds
+    ]
+    sizes = {"train_patients": [len(set(names)) for names in chosen], "train_pairs": [len(names) for names in chosen]}
+    return {name: round(np.mean(numbers)) for name, numbers in sizes.items()}
+
+
+if __name__ == "__main__":
+    run(main)
