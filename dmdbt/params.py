@@ -232,8 +232,6 @@ class Ablation:
             )
 
 
-
-
 @dataclass(frozen=True)
 class AlexnetMaps:
     """Feature maps of a mammogram: size of AlexNet's input, rows and columns of the pooled map, augmented copies."""
