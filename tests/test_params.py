@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from dmdbt import params
 from dmdbt.errors import ParameterError
+from dmdbt.params.checking import checked_section
 
 DEMO = Path(__file__).parents[1] / "params.yaml"
 
@@ -100,13 +101,13 @@ def test_a_number_in_quotes_is_named_as_text(tmp_path, text):
 @given(st.floats(1e-8, 1.0))
 def test_a_number_in_range_is_read_as_it_stands(rate):
     section = {"epochs": 1, "batch_size": 2, "learning_rate": rate, "precision": "float32", "seed": 0}
-    assert params._section(params.Train, section, "train").learning_rate == rate
+    assert checked_section(params.Train, section, "train").learning_rate == rate
 
 
 @given(st.floats(0, 1e8, exclude_min=True))
 def test_every_rho_above_0_is_read(rho):
     section = {"pooler": "ranksvm", "rho": rho, "mapping": "symmetric", "quantile": 0.995}
-    assert params._section(params.Rankpool, section, "rankpool").rho == rho
+    assert checked_section(params.Rankpool, section, "rankpool").rho == rho
 
 
 def test_a_backbone_without_a_number_is_named():

@@ -17,8 +17,8 @@ import pytest
 import yaml
 from PIL import Image
 
-from dmdbt import params
 from dmdbt.cohort import read_table, write_table
+from dmdbt.params.file import merged
 from dmdbt.readers import open_volume
 from tests.dicom_corpus import write_tomosynthesis
 
@@ -64,7 +64,7 @@ def clone(tmp_path_factory):
     small = yaml.safe_load((ROOT / "settings" / "ci.yaml").read_text())
     content = yaml.safe_load((folder / "params.yaml").read_text())
     for changes in (small, SMALL):
-        content = params._merged(content, changes)
+        content = merged(content, changes)
     (folder / "params.yaml").write_text(yaml.safe_dump(content))
     call(folder, "git", "init", "--quiet")
     call(folder, "git", "config", "user.email", "test@example.org")

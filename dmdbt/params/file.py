@@ -1,0 +1,112 @@
+"""The file params.yaml as a whole."""
+
+from pathlib import Path
+from typing import Any
+
+from dmdbt.errors import ParameterError
+from dmdbt.params.ablation import Ablation
+from dmdbt.params.baselines import Baselines
+from dmdbt.params.checking import Section, checked_section, load
+from dmdbt.params.sections import (
+    Backbones,
+    Decode,
+    Ensemble,
+    Evaluation,
+    Features,
+    Heads,
+    Mammogram,
+    Phantom,
+    Quarantine,
+    Rankpool,
+    Reading,
+    Split,
+    Train,
+    Weights,
+)
+
+DEFAULT_PATH = Path("params.yaml")
+SECTIONS = {
+    "phantom": Phantom,
+    "reading": Reading,
+    "quarantine": Quarantine,
+    "split": Split,
+    "mammogram": Mammogram,
+    "decode": Decode,
+    "rankpool": Rankpool,
+    "backbones": Backbones,
+    "weights": Weights,
+    "features": Features,
+    "heads": Heads,
+    "train": Train,
+    "ensemble": Ensemble,
+    "baselines": Baselines,
+    "evaluation": Evaluation,
+    "ablation": Ablation,
+}
+
+
+def read(section: type[Section], path: Path = DEFAULT_PATH, setting: Path | None = None) -> Section:
+    """Read and check one section.
+
+    Parameters
+    ----------
+    section
+        One of the classes of this module; its name in lower case is the key in the file.
+    path
+        The file.
+    setting
+        A file that holds part of another ``params.yaml``, which takes precedence; see `overrides`.
+
+    Raises
+    ------
+    ParameterError
+        The file is missing or no YAML mapping; the section or a key is missing or unknown; a value has the wrong
+        type or is out of range. The error names key, expectation and value.
+    """
+    key = section.__name__.lower()
+    content = load(path)
+    if setting is not None:
+        content = merged(content, load(setting))
+    if key not in content:
+        raise ParameterError(key, expected=f"a section in {path.name}", found=None, remedy="Add the section.")
+    return checked_section(section, content[key], key)
+
+
+def for_backbone(values: dict[str, int], backbone: str, *, key: str) -> int:
+    """Value of a mapping from backbones to numbers, such as ``features.size``; ParameterError if there is none."""
+    if backbone not in values:
+        raise ParameterError(
+            f"{key}.{backbone}", expected="a number", found=None, remedy="Every name in backbones.names needs one."
+        )
+    return values[backbone]
+
+
+def cohort_folder(path: Path = DEFAULT_PATH) -> Path:
+    """Read where the cohort is; ParameterError if the file does not say."""
+    found = load(path).get("cohort")
+    if not isinstance(found, str):
+        raise ParameterError("cohort", expected="the path of a folder", found=found, remedy="Add the key.")
+    return Path(found)
+
+
+def is_simulated(cohort: Path) -> bool:
+    """Return whether a cohort's folder is the one of the simulated cohort."""
+    return cohort == Path("data/phantom/cohort")
+
+
+def overrides(path: Path) -> list[str]:
+    """Flatten a file that holds part of ``params.yaml`` to items ``section.key=value``, as ``dvc exp run -S`` takes."""
+    return _flatten(load(path), "")
+
+
+def merged(content: Any, changes: Any) -> Any:
+    """`content` with the leaves of `changes` in the place of its own."""
+    if not isinstance(content, dict) or not isinstance(changes, dict):
+        return changes
+    return content | {name: merged(content.get(name), value) for name, value in changes.items()}
+
+
+def _flatten(content: Any, key: str) -> list[str]:
+    if isinstance(content, dict):
+        return [item for name, value in content.items() for item in _flatten(value, f"{key}.{name}" if key else name)]
+    return [f"{key}={str(content).replace(' ', '')}"]

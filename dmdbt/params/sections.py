@@ -1,0 +1,174 @@
+"""The sections of the pipeline itself."""
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from dmdbt.errors import ParameterError
+from dmdbt.params.kinds import Copy, Count, ImageSize, Rate, Seed, Widths, Within, check_copies, check_even
+
+
+@dataclass(frozen=True)
+class Phantom:
+    """The simulated cohort; see `dmdbt.phantom.PhantomSettings`, which has the same fields."""
+
+    patients: Count
+    seed: Seed
+    views_per_patient: Annotated[float, Within(1.0, 2.0)]
+    dm_rows: Annotated[int, Within(64, 8192)]
+    dm_columns: Annotated[int, Within(64, 8192)]
+    dbt_size: Annotated[int, Within(32, 4096)]
+    slice_spacing_mm: Annotated[float, Within(0.25, 10.0)]
+    scan_angle_deg: Annotated[float, Within(1.0, 60.0)]
+    projections: Annotated[int, Within(3, 99)]
+    dose: Annotated[float, Within(0.01, 100.0)]
+    contrast: Annotated[float, Within(0.0, 2.0)]
+    ambiguous: Annotated[float, Within(0.0, 0.5)]
+    density: Annotated[float, Within(0.05, 0.45)]
+    codec: Literal["mjpeg", "ffv1", "raw"]
+
+
+@dataclass(frozen=True)
+class Split:
+    """Patient-grouped folds, and which of them are tested."""
+
+    folds: Annotated[int, Within(2, 100)]
+    test_folds: list[Annotated[int, Within(0, 99)]]
+    seed: Seed
+
+    def __post_init__(self) -> None:
+        expected = f"at least one fold, each once, from 0 to {self.folds - 1}"
+        folds = self.test_folds
+        if not folds or len(set(folds)) < len(folds) or max(folds) >= self.folds:
+            raise ParameterError(
+                "split.test_folds", expected=expected, found=folds, remedy="[0] alone is the paper's 4:1 split."
+            )
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What is read and what is refused; see `dmdbt.readers.Limits`, which has the same fields."""
+
+    empty_frames: Literal["error", "repeat", "skip"]
+    dm_megapixels: Annotated[float, Within(0.01, 1e4)]
+    slice_megapixels: Annotated[float, Within(0.01, 1e4)]
+    slices: Annotated[int, Within(2, 100_000)]
+    volume_gigapixels: Annotated[float, Within(0.001, 1e4)]
+    file_gib: Annotated[float, Within(0.001, 1e4)]
+    seconds: Annotated[float, Within(1, 1e5)]
+    memory_gib: Annotated[float, Within(0.5, 1e4)]
+
+
+@dataclass(frozen=True)
+class Quarantine:
+    """How many damaged cases may be left out."""
+
+    allow: Annotated[int, Within(0, 1_000_000)]
+
+
+@dataclass(frozen=True)
+class Mammogram:
+    """Size of the stored mammogram, and how it becomes a square."""
+
+    size: ImageSize
+    resize: Literal["stretch", "pad"]
+
+
+@dataclass(frozen=True)
+class Decode:
+    """Quality of the JPEG slices."""
+
+    quality: Annotated[int, Within(1, 100)]
+
+
+@dataclass(frozen=True)
+class Rankpool:
+    """The pooler of the slices, equation (1) of `ranksvm`, and the mapping of images without gray levels to 8 bits."""
+
+    pooler: Literal["ranksvm", "approximate", "mean", "max", "std", "central", "svr"]
+    rho: Annotated[float, Within(0.0, 1e8, above_low=True)]
+    mapping: Literal["symmetric", "minmax"]
+    quantile: Annotated[float, Within(0.5, 1.0)]
+
+
+@dataclass(frozen=True)
+class Backbones:
+    """The frozen networks, and where their weights come from."""
+
+    names: list[str]
+    resnet_depth: Literal[18, 34, 50, 101, 152]
+    weights: str
+
+    def __post_init__(self) -> None:
+        if not self.names or len(set(self.names)) < len(self.names):
+            raise ParameterError(
+                "backbones.names", expected="at least one name, each once", found=self.names, remedy="Correct the list."
+            )
+
+
+@dataclass(frozen=True)
+class Weights:
+    """Budget of the procedural pre-training; `steps` per backbone."""
+
+    seed: Seed
+    image_size: ImageSize
+    batch_size: Annotated[int, Within(2, 4096)]
+    steps: dict[str, Count]
+
+
+@dataclass(frozen=True)
+class Features:
+    """What of an image a backbone sees, its augmented copies, and the input size of each backbone."""
+
+    crop: Literal["breast", "none"]
+    copies: list[Copy]
+    size: dict[str, ImageSize]
+
+    def __post_init__(self) -> None:
+        check_copies("features.copies", self.copies)
+
+
+@dataclass(frozen=True)
+class Heads:
+    """Table I of the paper."""
+
+    filters: Literal["backbone"] | Annotated[int, Within(1, 8192)]
+    hidden: Widths
+    dropout: Rate
+
+
+@dataclass(frozen=True)
+class Train:
+    """Optimization of the three heads."""
+
+    epochs: Annotated[int, Within(1, 10_000)]
+    batch_size: Annotated[int, Within(2, 4096)]
+    learning_rate: Annotated[float, Within(1e-8, 1.0)]
+    precision: Literal["float32", "mixed"]
+    seed: Seed
+
+    def __post_init__(self) -> None:
+        check_even("train.batch_size", self.batch_size)
+
+
+@dataclass(frozen=True)
+class Ensemble:
+    """Weights of the votes of the heads, relative to each other."""
+
+    weights: dict[Literal["dm", "dbt", "dm_dbt"], Annotated[float, Within(0.0, 1e6)]]
+
+    def __post_init__(self) -> None:
+        if set(self.weights) != {"dm", "dbt", "dm_dbt"} or sum(self.weights.values()) <= 0:
+            raise ParameterError(
+                "ensemble.weights",
+                expected="one weight each for dm, dbt and dm_dbt, not all 0",
+                found=self.weights,
+                remedy="{dm: 1, dbt: 1, dm_dbt: 1} is the paper's vote.",
+            )
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """The bootstrap of patients, behind every interval."""
+
+    draws: Annotated[int, Within(100, 1_000_000)]
+    seed: Seed
