@@ -10,8 +10,8 @@ from dmdbt.report.words import TIMES
 _LISTED = 24  # so many cases of a flag are named
 _GROUPS = {
     "modalities": "Images of a pair",
-    "pairs_by_label": "Pairs by biopsy",
-    "patients_by_label": "Patients by biopsy",
+    "pairs_by_label": "Pairs by label",
+    "patients_by_label": "Patients by label",
     "pairs_by_view": "Pairs by view",
     "pairs_by_laterality": "Pairs by side",
     "dm_sizes": f"Mammogram, rows {TIMES} columns",

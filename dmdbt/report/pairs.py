@@ -125,4 +125,4 @@ def _volume(case: Case, images: Images, n_slices: int) -> list[Picture]:
 
 
 def _described(case: Case) -> str:
-    return f"{_SIDES[case.laterality]} breast, {case.view} view, {case.label} by biopsy"
+    return f"{_SIDES[case.laterality]} breast, {case.view} view, {case.label}"
