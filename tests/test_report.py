@@ -4,6 +4,7 @@ import csv
 import json
 import re
 import shutil
+from dataclasses import replace
 from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
@@ -70,7 +71,9 @@ def run_image_stages(folder):
         settings=params.Quarantine(allow=0),
     )
     mammogram.main(cohort, table, folder / "dm", SECTIONS["mammogram"], READING)
-    decode.main(cohort, table, folder / "slices", params.read(params.Decode, ROOT / "params.yaml"), READING)
+    decode.main(
+        cohort, table, folder / "examined", folder / "slices", params.read(params.Decode, ROOT / "params.yaml"), READING
+    )
     rankpool.main(table, folder / "slices", quarantine, folder / "dbt", folder / "rankpool.json", SECTIONS["rankpool"])
 
 
@@ -360,7 +363,7 @@ def test_the_page_shows_what_the_stage_tables_writes_also_without_baselines(coho
         markdown=tmp_path / "tables.md",
         latex=tmp_path / "tables.tex",
         backbones=params.Backbones(["alexnet", "resnet"], 18, "procedural"),
-        compared=params.Baselines(["2d_t3_alex"]),
+        compared=replace(params.read(params.Baselines, ROOT / "params.yaml"), names=["2d_t3_alex"]),
         evaluation=params.Evaluation(draws=100, seed=0),
     )
     content = json.loads((tmp_path / "tables.json").read_text())
