@@ -119,8 +119,8 @@ def learning_figure(backbone: str, history: pd.DataFrame) -> Drawing | None:
     for head in Head:
         of_head = history[history["head"] == head.value]
         for index, (_, of_fold) in enumerate(of_head.groupby("fold", sort=True)):
-            style = _line(head.value) | ({} if index == 0 else {"label": "_"})
-            axes.plot(of_fold["epoch"], of_fold["loss"], **style, marker="." if len(of_fold) < 3 else "")
+            look = _line(head.value) | ({} if index == 0 else {"label": "_"})
+            axes.plot(of_fold["epoch"], of_fold["loss"], **look, marker="." if len(of_fold) < 3 else "")
         if len(of_head):
             first, last = (of_head[of_head["epoch"] == of_head["epoch"].agg(edge)]["loss"] for edge in ("min", "max"))
             ends.append(f"{classifier_name(head.value)} {number(first.mean(), 2)} to {number(last.mean(), 2)}")
