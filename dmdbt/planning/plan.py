@@ -19,7 +19,7 @@ from dmdbt.running import feature_memory, training_width, worker_count
 from dmdbt.terms import Head, Modality
 
 _STAGES_PER_BACKBONE = 4
-_OTHER_STAGES = 6  # ingest, split, mammogram, decode, rankpool, summary
+_OTHER_STAGES = 8  # ingest, split, mammogram, decode, rankpool, summary, tables, report
 _JPEG_MARGIN = 1.5  # of the size of the slices of cases that were not decoded
 
 
@@ -36,6 +36,7 @@ class Settings:
     features: params.Features
     heads: params.Heads
     train: params.Train
+    baselines: params.Baselines
 
     @property
     def head_settings(self) -> HeadSettings:
@@ -208,7 +209,7 @@ class _Planner:
         self.base = costs.own_peak()
         self.volumes = _having(Modality.DBT, cases)
         self.shapes = list(_volume_shapes(cohort, self.volumes))
-        self.notes: dict[str, str] = {}
+        self.notes = {f"baseline@{name}": "not counted" for name in settings.baselines.names}
 
     def case_stages(self) -> Iterator[Line]:
         """Ingest to rankpool."""
