@@ -268,7 +268,7 @@ def test_a_cohort_of_every_container_stops_at_a_damaged_case_goes_on_without_it_
     assert [row["case_id"] for row in rows(clone / "data/cases.csv")] == [
         case.case_id for case in cases if case != damaged
     ]
-    for name in ("cohort", "rankpool", "alexnet", "summary"):
+    for name in ("cohort", "rankpool", "alexnet", "summary", "tables", "baseline_2d_t3_alex", "baseline_3d_t2_alex"):
         assert json.loads((clone / f"metrics/{name}.json").read_text())["quarantined"] == 1, name
     kinds = json.loads((clone / "metrics/cohort.json").read_text())["dbt_kinds"]
     assert {kind.split()[0] for kind in kinds} == {"avi", "dicom", "folder", "metaimage"}
