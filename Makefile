@@ -16,8 +16,8 @@ ablation: .venv/runtime.installed  ## every pooler of the slices, and fewer trai
 	dvc repro data/ablation/dvc.yaml
 	@cat metrics/ablation.md metrics/size_curve.md
 
-test: .venv/development.installed  ## run the tests
-	pytest
+test: .venv/development.installed  ## run the tests, a file at a time on each core
+	pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
 
 lint: .venv/development.installed  ## style and types
 	ruff check .

@@ -13,3 +13,8 @@ settings.register_profile("new ones each time", deadline=None, max_examples=1000
 settings.load_profile("new ones each time" if FULL else "same for all")
 # A shell starts what runs in the background with interrupts ignored, and every child inherits that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_collection_modifyitems(items):
+    """The file that takes longest comes first, so that processes that share the files end together."""
+    items.sort(key=lambda item: item.path.name != "test_pipeline.py")
