@@ -1,7 +1,7 @@
 """Time a ``dvc repro`` that finds nothing to do, in a large cohort of tiny files.
 
 ``python -m benchmarks.noop --pairs 1400 --slices 82``. In a temporary folder, a copy of this repository's files gets a
-cohort and all outputs of ``dvc.yaml``, under the names that the stages give them but with a few bytes in each;
+cohort and all outputs of the pipeline, under the names that the stages give them but with a few bytes in each;
 ``dvc commit`` records them, and ``dvc repro`` is timed. DVC looks at names, sizes and times of unchanged files, so that
 their content does not matter.
 """
@@ -13,14 +13,13 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import yaml
+from dvc.repo import Repo
 
 from dmdbt.cohort import TABLE_NAME, Case, write_table
-from dmdbt.params import Backbones, Split, read
-from dmdbt.terms import Head, Label, Laterality, Modality, View
+from dmdbt.terms import Label, Laterality, Modality, View
 
 ROOT = Path(__file__).parents[1]
 _COHORT = "data/own"
@@ -39,7 +38,7 @@ def main() -> None:
         _copy_project(folder)
         _fill(folder, names, chosen.slices)
         n_files = sum(1 for path in (folder / "data").rglob("*") if path.is_file())
-        seconds = _timed(folder, "dvc", "commit", "--quiet", "--force", "dvc.yaml")[0]
+        seconds = _timed(folder, "dvc", "commit", "--quiet", "--force", "--with-deps", "dvc.yaml")[0]
         print(f"{len(names)} pairs, {chosen.slices} slices: {n_files} files; dvc commit {seconds:.1f} s", flush=True)
         for _ in range(_ROUNDS):
             seconds, output = _timed(folder, "dvc", "repro")
@@ -69,46 +68,40 @@ def _copy_project(folder: Path) -> None:
 
 
 def _fill(folder: Path, cases: list[Case], n_slices: int) -> None:
-    """Write the cohort, and every output of dvc.yaml: `dvc commit` stops at one that is missing."""
+    """Write the cohort, and all outputs that DVC names: `dvc commit` stops at one that is missing."""
     write_table(folder / _COHORT / TABLE_NAME, cases)
-    write_table(folder / "data/cases.csv", cases)
-    backbones = read(Backbones, folder / "params.yaml").names
-    folds = read(Split, folder / "params.yaml").test_folds
-    names = [
-        *(f"{_COHORT}/{file}" for case in cases for file in (case.dm, case.dbt)),
-        *(name for case in cases for name in _of_case(case.case_id, n_slices, backbones)),
-        *(name for backbone in backbones for name in _of_backbone(backbone, folds)),
-        *(f"data/{name}/manifest.json" for name in ("examined", "mammograms", "slices", "dynamic")),
-        *(f"metrics/plots/{name}.csv" for name in ("roc", "pr", "confusion")),
-        *(f"metrics/{name}.json" for name in ("cohort", "rankpool", "summary")),
-        "data/split.csv",
-        "metrics/quarantine.csv",
-        "metrics/summary.txt",
-    ]
-    for name in names:
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text("{}" if path.suffix == ".json" else name, encoding="utf-8")
+    for case in cases:
+        for file in (case.dm, case.dbt):
+            _write(folder / _COHORT / file)
+    stages = Repo(str(folder)).stage.collect(str(folder / "dvc.yaml"), with_deps=True)
+    for path in (Path(out.fs_path) for stage in stages for out in stage.outs):
+        if path.suffix:
+            _write(path)
+            continue
+        _write(path / "manifest.json")
+        for case in cases:
+            for name in _of_case(path.relative_to(folder / "data"), case.case_id, n_slices):
+                _write(path / name)
 
 
-def _of_case(case_id: str, n_slices: int, backbones: list[str]) -> Iterator[str]:
-    yield f"data/examined/{case_id}.json"
-    yield f"data/mammograms/{case_id}.png"
-    yield f"data/slices/{case_id}/manifest.json"
-    yield from (f"data/slices/{case_id}/{number:04d}.jpg" for number in range(1, n_slices + 1))
-    yield from (f"data/dynamic/{case_id}.{kind}" for kind in ("png", "json"))
-    yield from (f"data/features/{b}/{modality}/{case_id}.h5" for b in backbones for modality in Modality)
+def _of_case(output: Path, case_id: str, n_slices: int) -> list[str]:
+    """Names of the files of a case in a folder of data; none, where a folder has no files of cases."""
+    kinds = {"examined": ("json",), "mammograms": ("png",), "dynamic": ("png", "json")}
+    match output.parts:
+        case ["slices"]:
+            return [f"{case_id}/manifest.json", *(f"{case_id}/{number:04d}.jpg" for number in range(1, n_slices + 1))]
+        case ["features", _]:
+            return [f"{modality}/{case_id}.h5" for modality in Modality]
+        case ["baselines", "maps", _]:
+            return [f"maps/{case_id}.h5"]
+        case [name]:
+            return [f"{case_id}.{kind}" for kind in kinds.get(name, ())]
+    return []
 
 
-def _of_backbone(backbone: str, folds: list[int]) -> Iterator[str]:
-    yield from (f"data/weights/{backbone}.{kind}" for kind in ("safetensors", "json"))
-    yield f"data/features/{backbone}/manifest.json"
-    for fold in folds:
-        for head in Head:
-            yield from (f"data/models/{backbone}/fold{fold}/{head}.{kind}" for kind in ("safetensors", "json"))
-    yield from (f"data/{kind}/{backbone}.csv" for kind in ("probabilities", "predictions"))
-    yield f"metrics/plots/learning/{backbone}.csv"
-    yield f"metrics/{backbone}.json"
+def _write(path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(path.name, encoding="utf-8")
 
 
 def _timed(folder: Path, *command: str) -> tuple[float, str]:

@@ -67,7 +67,13 @@ def main() -> None:
     print("| --- |" + " ---: |" * len(columns))
     for m in measured:
         cells = [hours(m, n_pairs, machine) / 3600 for n_pairs, machine in columns]
-        print(f"| {m.stage} | " + " | ".join(f"{cell:.3g}" for cell in cells) + " |")
+        print(f"| {m.stage} | " + " | ".join(map(_figures, cells)) + " |")
+
+
+def _figures(number: float) -> str:
+    """Two significant figures, without a power of ten."""
+    rounded = float(f"{number:.2g}")
+    return f"{rounded:,.0f}" if rounded >= 10 else f"{rounded:g}"
 
 
 def measure(folder: Path, cohort: Path | None) -> list[Measured]:
@@ -87,9 +93,7 @@ def measure(folder: Path, cohort: Path | None) -> list[Measured]:
         run_stage(folder, "phantom", f"--output {cohort}")
     n_pairs = len(read_table(cohort / "cases.csv"))
     names = {"cohort": cohort, "weights": folder / "weights.safetensors"}
-    ingest = f"--cohort {cohort} --pairs require --cases {folder}/cases.csv --examined {folder}/examined"
-    ingest += f" --metrics {folder}/cohort.json --quarantine {folder}/quarantine.csv"
-    found = [_twice(folder, "ingest", ingest, n_pairs)]
+    found = [_twice(folder, "ingest", STAGES["ingest"].format(folder, **names), n_pairs)]
     run_stage(folder, "split", STAGES["split"].format(folder))
     found += [_twice(folder, stage, STAGES[stage].format(folder, **names), n_pairs) for stage in _CASE_STAGES]
     for backbone in BACKBONES:
