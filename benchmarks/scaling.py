@@ -21,7 +21,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from benchmarks.memory import ROOT, STAGES, run_stage
 from dmdbt.cohort import read_table
 from dmdbt.features.backbones import create_classifier, feature_extractor, feature_shape
-from dmdbt.heads import training_bytes
+from dmdbt.heads import HeadSettings, training_bytes
 from dmdbt.running import worker_count
 
 BACKBONES = ("alexnet", "resnet")
@@ -149,7 +149,7 @@ def hours(measured: Measured, n_pairs: int, machine: str) -> float:
             network(torch.empty(1, 3, SIZE, SIZE, device="meta"))
         return units * 2 * COPIES * counter.get_total_flops() / GPU_FLOPS
     # Ten times four bytes per weight of a head: three heads of weights and two moments, and one of gradients.
-    parameters = training_bytes(feature_shape(network, SIZE), filters=None, hidden=(256, 128), dropout=0.5) / 40
+    parameters = training_bytes(feature_shape(network, SIZE), HeadSettings(None, (256, 128), 0.5)) / 40
     # Forward, backward and Adam read or write each of the three heads' weights, gradients and moments some 11 times.
     return units * 3 * parameters * 11 * 4 / GPU_BYTES
 

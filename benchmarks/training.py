@@ -47,7 +47,7 @@ def main() -> None:
             ways = ways_to_train(Path(folder), n_pairs)
             seconds = best_of(ways, repeats, name)
         bare, memory, store = seconds
-        gigabytes = training_bytes(shape, **vars(HEADS)) / 1e9
+        gigabytes = training_bytes(shape, HEADS) / 1e9
         print(f"| {name} | {gigabytes:.2f} | {bare:.2f} | {memory / bare:.2f} | {store / bare:.2f} |", flush=True)
 
 
@@ -77,7 +77,7 @@ def ways_to_train(folder: Path, n_pairs: int) -> list[Callable[[], object]]:
 
 def bare_loop(ready: dict[Modality, torch.Tensor], features: FeatureSet) -> None:
     """What any loop must do."""
-    heads = {head: build_head(head, features.shape, **vars(HEADS)) for head in Head}
+    heads = {head: build_head(head, features.shape, HEADS) for head in Head}
     optimizers = {head: torch.optim.Adam(network.parameters(), lr=1e-4, fused=True) for head, network in heads.items()}
     targets = torch.from_numpy(features.targets)
     for rows, columns in balanced_batches(features.targets, len(COPIES), 32, np.random.default_rng(0)):

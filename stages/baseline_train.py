@@ -67,6 +67,7 @@ def main(
             epochs=chosen.train.epochs,
             batch_size=chosen.train.batch_size,
             learning_rate=chosen.train.learning_rate,
+            schedule=chosen.train.schedule,
             mixed=False,
             seed=chosen.train.seed,
         ),

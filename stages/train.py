@@ -81,12 +81,11 @@ def main(
     A head that no pair of a fold's training can teach both classes is no file there, no curve, and an empty cell.
     """
     table = read_table(cases)
-    head_settings = HeadSettings(
-        None if heads.filters == "backbone" else heads.filters, tuple(heads.hidden), heads.dropout
-    )
+    filters = None if heads.filters == "backbone" else heads.filters
+    head_settings = HeadSettings(filters, tuple(heads.hidden), heads.dropout, heads.activation)
     _, shape = read_origin(features / table[0].modalities[0] / f"{table[0].case_id}.h5")
     device = compute_device()
-    needed = training_bytes(shape, **vars(head_settings))
+    needed = training_bytes(shape, head_settings)
     at_once, threads = training_width(len(folds.test_folds), needed, device)
     with whole_folder(models) as folder:
         job = _Job(
@@ -145,6 +144,7 @@ def _train_fold(fold: int, *, job: _Job) -> tuple[list[Row], list[Row]]:
         epochs=job.settings.epochs,
         batch_size=job.settings.batch_size,
         learning_rate=job.settings.learning_rate,
+        schedule=job.settings.schedule,
         mixed=job.settings.precision == "mixed",
         seed=job.settings.seed + fold,
     )
@@ -191,6 +191,7 @@ def _save(folder: Path, head: Head, network: nn.Module, settings: HeadSettings, 
         "filters": settings.filters or features.shape[0],
         "hidden": settings.hidden,
         "dropout": settings.dropout,
+        "activation": settings.activation,
         "backbone": features.origin.backbone,
         "weights_sha256": features.origin.weights_sha256,
         "input_size": features.origin.size,

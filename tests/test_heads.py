@@ -164,8 +164,8 @@ def test_in_bfloat16_heads_learn_as_well():
 @pytest.mark.parametrize("filters", [None, 3])
 def test_the_memory_of_training_is_that_of_weights_moments_and_the_gradients_of_one_head(filters):
     settings = {"filters": filters, "hidden": (16, 8), "dropout": 0.5}
-    numbers = [sum(p.numel() for p in build_head(head, (4, 5, 6), **settings).parameters()) for head in Head]
-    assert training_bytes((4, 5, 6), **settings) == 4 * (3 * sum(numbers) + max(numbers))
+    numbers = [sum(p.numel() for p in build_head(head, (4, 5, 6), settings).parameters()) for head in Head]
+    assert training_bytes((4, 5, 6), settings) == 4 * (3 * sum(numbers) + max(numbers))
 
 
 # Pairs that lack a modality

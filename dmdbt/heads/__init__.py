@@ -3,6 +3,7 @@
 from dmdbt.heads.checkpoint import Checkpoint
 from dmdbt.heads.dataset import FeatureSet, feature_bytes, open_features
 from dmdbt.heads.networks import (
+    HeadSettings,
     JointHead,
     SingleModalityHead,
     build_head,
@@ -10,7 +11,6 @@ from dmdbt.heads.networks import (
     training_bytes,
 )
 from dmdbt.heads.training import (
-    HeadSettings,
     TrainSettings,
     balanced_batches,
     learning_rate,

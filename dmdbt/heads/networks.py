@@ -6,6 +6,7 @@ Liang et al., "Joint 2D-3D Breast Cancer Classification", BIBM 2019, section III
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import cast
 
 import torch
@@ -14,15 +15,25 @@ from torch import Tensor, nn
 from dmdbt.terms import Head
 
 N_CLASSES = 2  # benign, malignant
+ACTIVATIONS = ("none", "relu", "batch_norm_relu")
 _SLOPE = 0.01
+
+
+@dataclass(frozen=True)
+class HeadSettings:
+    """Table I: filters of the convolution (None: as many as channels), hidden widths, dropout rate, activation."""
+
+    filters: int | None
+    hidden: tuple[int, ...]
+    dropout: float
+    activation: str = "none"
 
 
 class SingleModalityHead(nn.Module):
     """Classifier of the feature maps of one modality (DM or DBT).
 
     A 1 x 1 convolution, batch norm, leaky ReLU and max-pool 2 x 2 with stride 1; then fully connected layers with
-    dropout. The paper names no activation between the fully connected layers, and there is none here: behind inputs
-    that are all positive and tens of thousands in number, rectified units die within an epoch of Adam.
+    dropout. The paper does not say what stands between the fully connected layers; `activation` chooses.
 
     Parameters
     ----------
@@ -34,6 +45,9 @@ class SingleModalityHead(nn.Module):
         Widths of the fully connected layers before the last.
     dropout
         Rate, before every fully connected layer but the first.
+    activation
+        Behind every fully connected layer but the last: ``none``, so that they are one affine map in eval mode;
+        ``relu``; or ``batch_norm_relu``, batch norm and ReLU.
     """
 
     n_modalities = 1
@@ -47,10 +61,11 @@ class SingleModalityHead(nn.Module):
         filters: int | None = None,
         hidden: Sequence[int] = (256, 128),
         dropout: float = 0.5,
+        activation: str = "none",
     ) -> None:
         super().__init__()
         self.convolution = _convolution(self.n_modalities * channels, filters or channels)
-        self.classifier = _classifier((filters or channels) * (rows - 1) * (columns - 1), hidden, dropout)
+        self.classifier = _classifier((filters or channels) * (rows - 1) * (columns - 1), hidden, dropout, activation)
 
     def forward(self, maps: Tensor) -> Tensor:
         """Return logits (N, K) of feature maps (N, C, H, W)."""
@@ -79,21 +94,19 @@ class JointHead(SingleModalityHead):
         return logits
 
 
-def build_head(
-    head: Head, shape: tuple[int, int, int], *, filters: int | None, hidden: Sequence[int], dropout: float
-) -> nn.Module:
+def build_head(head: Head, shape: tuple[int, int, int], settings: HeadSettings) -> nn.Module:
     """Return the untrained network of a head, for feature maps of shape (C, H, W)."""
     kind = SingleModalityHead if len(head.modalities) == 1 else JointHead
-    return kind(*shape, filters=filters, hidden=hidden, dropout=dropout)
+    return kind(*shape, **vars(settings))
 
 
-def training_bytes(shape: tuple[int, int, int], *, filters: int | None, hidden: Sequence[int], dropout: float) -> int:
+def training_bytes(shape: tuple[int, int, int], settings: HeadSettings) -> int:
     """Bytes that training the three heads takes, but for activations, in float32.
 
     Weights and both moments of Adam of all three, and the gradients of the largest: they train in turns.
     """
     with torch.device("meta"):
-        heads = [build_head(head, shape, filters=filters, hidden=hidden, dropout=dropout) for head in Head]
+        heads = [build_head(head, shape, settings) for head in Head]
     numbers = [sum(weight.numel() for weight in network.parameters()) for network in heads]
     return 4 * (3 * sum(numbers) + max(numbers))
 
@@ -113,12 +126,19 @@ def _convolution(channels: int, filters: int) -> nn.Sequential:
     )
 
 
-def _classifier(inputs: int, hidden: Sequence[int], dropout: float) -> nn.Sequential:
+def _classifier(inputs: int, hidden: Sequence[int], dropout: float, activation: str) -> nn.Sequential:
     layers: list[nn.Module] = []
     for width in hidden:
-        layers += [nn.Linear(inputs, width), nn.Dropout(dropout)]
+        layers += [nn.Linear(inputs, width), *_activation(activation, width), nn.Dropout(dropout)]
         inputs = width
     return nn.Sequential(*layers, nn.Linear(inputs, N_CLASSES))
+
+
+def _activation(name: str, width: int) -> list[nn.Module]:
+    if name not in ACTIVATIONS:
+        raise ValueError(f"activation: expected one of {', '.join(ACTIVATIONS)}, got {name!r}")
+    norm = [nn.BatchNorm1d(width)] if name == "batch_norm_relu" else []
+    return [] if name == "none" else [*norm, nn.ReLU(inplace=True)]
 
 
 def malignant_probability(logits: Tensor) -> Tensor:

@@ -13,20 +13,11 @@ from torch import Tensor, nn
 from dmdbt.errors import DmdbtError
 from dmdbt.heads.checkpoint import Checkpoint
 from dmdbt.heads.dataset import FeatureSet, Samples
-from dmdbt.heads.networks import build_head, malignant_probability
+from dmdbt.heads.networks import HeadSettings, build_head, malignant_probability
 from dmdbt.terms import Head, Modality
 
 _TEST_BATCH = 32
 _CPU = torch.device("cpu")
-
-
-@dataclass(frozen=True)
-class HeadSettings:
-    """Table I: filters of the convolution (None: as many as channels), hidden widths, dropout rate."""
-
-    filters: int | None
-    hidden: tuple[int, ...]
-    dropout: float
 
 
 @dataclass(frozen=True)
@@ -40,7 +31,9 @@ class TrainSettings:
     batch_size
         Samples in a batch, even.
     learning_rate
-        First learning rate of Adam.
+        Learning rate of Adam in the first epoch.
+    schedule
+        ``constant``, or ``cosine`` for half a cosine from there toward 0.
     mixed
         Whether convolutions and products are made in bfloat16.
     seed
@@ -52,6 +45,7 @@ class TrainSettings:
     learning_rate: float
     mixed: bool
     seed: int
+    schedule: str = "cosine"
 
 
 def train_heads(
@@ -67,8 +61,8 @@ def train_heads(
     """Train the three heads on some of the pairs, for a fixed number of epochs.
 
     A head is trained on the pairs that have its modalities. Each batch holds as many benign as malignant samples, is
-    read once, and is given to all heads that have the same pairs: all three where no pair lacks an image. The
-    learning rate falls from epoch to epoch as a cosine, and the last epoch's weights are returned: nothing is chosen.
+    read once, and is given to all heads that have the same pairs: all three where no pair lacks an image. The last
+    epoch's weights are returned: nothing is chosen.
 
     Parameters
     ----------
@@ -236,7 +230,7 @@ class _Training:
         self.rng = np.random.default_rng(settings.seed)
         torch.manual_seed(settings.seed)
         trained = [head for head in Head if any(head in group.heads for group in groups)]
-        self.heads = {head: build_head(head, shape, **vars(head_settings)).to(device) for head in trained}
+        self.heads = {head: build_head(head, shape, head_settings).to(device) for head in trained}
         self.optimizers = {
             head: torch.optim.Adam(network.parameters(), lr=settings.learning_rate, fused=True)
             for head, network in self.heads.items()
@@ -309,10 +303,12 @@ class _Training:
 
 
 def learning_rate(settings: TrainSettings, epoch: int) -> float:
-    """Half a cosine from the first epoch's rate toward 0: at a constant rate the last epoch would be a lottery.
+    """Return the learning rate of an epoch, counted from 1.
 
-    Epochs count from 1.
+    The cosine makes the result depend less on which epoch is the last one.
     """
+    if settings.schedule == "constant":
+        return settings.learning_rate
     return settings.learning_rate * (1 + math.cos(math.pi * (epoch - 1) / settings.epochs)) / 2
 
 

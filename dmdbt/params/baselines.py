@@ -11,6 +11,7 @@ from dmdbt.params.kinds import (
     ImageSize,
     Positive,
     Rate,
+    Schedule,
     Seed,
     SliceChoice,
     Widths,
@@ -74,6 +75,7 @@ class Optimization:
     epochs: Annotated[int, Within(1, 10_000)]
     batch_size: Annotated[int, Within(2, 4096)]
     learning_rate: Annotated[float, Within(1e-8, 1.0)]
+    schedule: Schedule
     seed: Seed
 
     def __post_init__(self) -> None:

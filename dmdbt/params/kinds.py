@@ -33,6 +33,7 @@ Widths = list[Annotated[int, Within(1, 65536)]]
 Rate = Annotated[float, Within(0.0, 0.99)]
 Positive = Annotated[float, Within(1e-6, 1e6)]
 SliceChoice = Literal["even", "central"]
+Schedule = Literal["constant", "cosine"]  # of the learning rate
 
 
 def check_copies(key: str, copies: Sequence[str]) -> None:

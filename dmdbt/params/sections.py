@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from dmdbt.errors import ParameterError
-from dmdbt.params.kinds import Copy, Count, ImageSize, Rate, Seed, Widths, Within, check_copies, check_even
+from dmdbt.params.kinds import Copy, Count, ImageSize, Rate, Schedule, Seed, Widths, Within, check_copies, check_even
 
 
 @dataclass(frozen=True)
@@ -129,10 +129,11 @@ class Features:
 
 @dataclass(frozen=True)
 class Heads:
-    """Table I of the paper."""
+    """Table I of the paper, and what stands between its fully connected layers."""
 
     filters: Literal["backbone"] | Annotated[int, Within(1, 8192)]
     hidden: Widths
+    activation: Literal["none", "relu", "batch_norm_relu"]
     dropout: Rate
 
 
@@ -143,6 +144,7 @@ class Train:
     epochs: Annotated[int, Within(1, 10_000)]
     batch_size: Annotated[int, Within(2, 4096)]
     learning_rate: Annotated[float, Within(1e-8, 1.0)]
+    schedule: Schedule
     precision: Literal["float32", "mixed"]
     seed: Seed
 

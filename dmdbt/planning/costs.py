@@ -190,7 +190,7 @@ def training_step(
     n_images = len(head.modalities)
     channels, rows, columns = shape
     maps = torch.rand((n_images, batch_size, rows, columns, channels), generator=generator).to(torch.float16)
-    network = build_head(head, shape, **vars(settings))
+    network = build_head(head, shape, settings)
     optimizer = torch.optim.Adam(network.parameters(), fused=True)
     targets = torch.arange(batch_size) % 2
     for step in range(_STEPS + 1):

@@ -42,7 +42,7 @@ class Settings:
     def head_settings(self) -> HeadSettings:
         """As training takes them."""
         filters = None if self.heads.filters == "backbone" else self.heads.filters
-        return HeadSettings(filters, tuple(self.heads.hidden), self.heads.dropout)
+        return HeadSettings(filters, tuple(self.heads.hidden), self.heads.dropout, self.heads.activation)
 
     def backbone(self, name: str) -> costs.Backbone:
         """As the stage features builds it."""
@@ -236,7 +236,7 @@ class _Planner:
         n_bytes = sizes.features_bytes(shape, len(backbone.copies)) * n_images
         features = partial(costs.features, folder=self.folder, backbone=backbone)
         yield self._line(f"features@{name}", features, n_bytes, self.cases)
-        of_heads = training_bytes(shape, **vars(s.head_settings))
+        of_heads = training_bytes(shape, s.head_settings)
         at_once, threads = training_width(len(s.split.test_folds), of_heads, "cpu")
         held = n_bytes * at_once <= feature_memory()
         models = len(s.split.test_folds) * sizes.models_bytes(shape, s.head_settings)

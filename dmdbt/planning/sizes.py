@@ -56,7 +56,7 @@ def backbone_sizes(name: str, resnet_depth: int, size: int) -> tuple[tuple[int, 
 def head_parameters(head: Head, shape: tuple[int, int, int], settings: HeadSettings) -> int:
     """Number of parameters of a head for feature maps (C, H, W). None of them is made."""
     with torch.device("meta"):
-        return sum(parameter.numel() for parameter in build_head(head, shape, **vars(settings)).parameters())
+        return sum(parameter.numel() for parameter in build_head(head, shape, settings).parameters())
 
 
 def models_bytes(shape: tuple[int, int, int], settings: HeadSettings) -> int:

@@ -63,11 +63,14 @@ def _training_rows(settings: Settings) -> Iterator[tuple[str, str]]:
     heads, train = settings.heads, settings.train
     filters = "as many filters as the backbone" if heads.filters == "backbone" else f"{heads.filters} filters"
     layers = ", ".join(map(str, heads.hidden))
-    yield "Heads", f"1 {TIMES} 1 convolution with {filters}, fully connected {layers}, dropout {heads.dropout:g}"
+    between = {"none": "", "relu": "ReLU, ", "batch_norm_relu": "batch norm and ReLU, "}[heads.activation]
+    convolution = f"1 {TIMES} 1 convolution with {filters}"
+    yield "Heads", f"{convolution}, fully connected {layers}, {between}dropout {heads.dropout:g}"
+    falling = " falling as a cosine" if train.schedule == "cosine" else ""
     yield (
         "Training",
         f"{train.epochs} epochs, the last one is tested; balanced batches of {train.batch_size}, learning rate "
-        f"{train.learning_rate:g} falling as a cosine, {train.precision}, seed {train.seed}",
+        f"{train.learning_rate:g}{falling}, {train.precision}, seed {train.seed}",
     )
     votes = (f"{classifier_name(head)} {weight:g}" for head, weight in settings.ensemble.weights.items())
     yield "Votes of the ensemble", ", ".join(votes)
