@@ -25,7 +25,8 @@ from dmdbt.heads import (
     train_heads,
     training_bytes,
 )
-from dmdbt.heads.training import balanced_batches
+from dmdbt.heads.networks import ACTIVATIONS
+from dmdbt.heads.training import balanced_batches, learning_rate
 from dmdbt.terms import Head, Modality
 
 HEADS = HeadSettings(filters=None, hidden=(16, 8), dropout=0.5)
@@ -76,6 +77,34 @@ def test_the_heads_have_the_layers_of_table_1():
 def test_the_filters_can_be_fewer_than_the_channels():
     assert SingleModalityHead(8, 5, 5, filters=3)(torch.zeros(2, 8, 5, 5)).shape == (2, 2)
     assert JointHead(8, 5, 5, filters=3)(torch.zeros(2, 8, 5, 5, 2)).shape == (2, 2)
+
+
+def test_without_an_activation_the_hidden_layers_are_one_affine_map():
+    torch.manual_seed(0)
+    x, y = torch.randn(2, 5, 12, dtype=torch.float64)
+    for activation in ACTIVATIONS:
+        classifier = SingleModalityHead(3, 3, 3, hidden=(16, 8), activation=activation).double().eval().classifier
+        affine = torch.allclose(classifier(x) + classifier(y), classifier(x + y) + classifier(torch.zeros_like(x)))
+        assert affine == (activation == "none")
+
+
+def test_batch_norm_and_relu_stand_behind_every_hidden_layer_as_by_hand():
+    torch.manual_seed(0)
+    head = SingleModalityHead(3, 3, 3, hidden=(16, 8), dropout=0.0, activation="batch_norm_relu").train()
+    layers = [module for module in head.classifier if not isinstance(module, nn.Dropout)]
+    assert [type(layer) for layer in layers] == [nn.Linear, nn.BatchNorm1d, nn.ReLU] * 2 + [nn.Linear]
+    values = torch.randn(9, 12)
+    expected = values
+    for linear in (layers[0], layers[3]):
+        summed = expected @ linear.weight.T + linear.bias
+        centered = summed - summed.mean(dim=0)
+        expected = (centered / (centered.square().mean(dim=0) + 1e-5).sqrt()).clamp(min=0)
+    torch.testing.assert_close(head.classifier(values), expected @ layers[6].weight.T + layers[6].bias)
+
+
+def test_an_unknown_activation_is_refused():
+    with pytest.raises(ValueError, match="activation: expected one of none, relu, batch_norm_relu, got 'tanh'"):
+        SingleModalityHead(3, 3, 3, activation="tanh")
 
 
 # Batches
@@ -147,6 +176,27 @@ def test_a_prediction_does_not_depend_on_its_neighbors():
     np.testing.assert_allclose(together, alone, atol=1e-6)
 
 
+def test_the_learning_rate_is_constant_or_falls_as_half_a_cosine():
+    rates = {
+        schedule: [learning_rate(replace(TRAIN, epochs=4, schedule=schedule), epoch) for epoch in (1, 2, 3, 4)]
+        for schedule in ("constant", "cosine")
+    }
+    assert rates["constant"] == [3e-3] * 4
+    np.testing.assert_allclose(rates["cosine"], 1.5e-3 * (1 + np.array([1, 0.5**0.5, 0, -(0.5**0.5)])))
+
+
+def test_activation_and_schedule_change_what_is_learned():
+    features, pairs = feature_set(), np.arange(40)
+    first, _ = train_heads(features, pairs, HEADS, TRAIN)
+    constant, _ = train_heads(features, pairs, HEADS, replace(TRAIN, schedule="constant"))
+    assert not equal_weights(first[Head.DM], constant[Head.DM])
+    for activation in ACTIVATIONS:
+        settings = replace(HEADS, activation=activation)
+        _, history = train_heads(feature_set(n_pairs=90), np.arange(90), settings, TRAIN)
+        losses = [row["loss"] for row in history if row["head"] == "dm_dbt"]
+        assert losses[-1] < losses[0] / 2
+
+
 def test_a_loss_that_is_not_finite_is_named():
     features = feature_set()
     features.maps[Modality.DM][3] = float("inf")
@@ -162,8 +212,9 @@ def test_in_bfloat16_heads_learn_as_well():
 
 
 @pytest.mark.parametrize("filters", [None, 3])
-def test_the_memory_of_training_is_that_of_weights_moments_and_the_gradients_of_one_head(filters):
-    settings = {"filters": filters, "hidden": (16, 8), "dropout": 0.5}
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_the_memory_of_training_is_that_of_weights_moments_and_the_gradients_of_one_head(filters, activation):
+    settings = HeadSettings(filters, (16, 8), 0.5, activation)
     numbers = [sum(p.numel() for p in build_head(head, (4, 5, 6), settings).parameters()) for head in Head]
     assert training_bytes((4, 5, 6), settings) == 4 * (3 * sum(numbers) + max(numbers))
 
