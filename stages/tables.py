@@ -50,12 +50,10 @@ def main(
         The bootstrap of the intervals.
     """
     scores = {str(name): _scores(baselines / f"{name}.csv") for name in compared.names}
-    content = tables_content(read_all_predictions(predictions, backbones.names), scores, Bootstrap(**vars(evaluation)))
-    content |= {
-        "simulated": params.is_simulated(cohort),
-        "quarantined": read_quarantined(quarantine),
-        "weights": {name: json.loads((predictions / f"{name}.json").read_text("utf-8")) for name in backbones.names},
-    }
+    weights = {name: json.loads((predictions / f"{name}.json").read_text("utf-8")) for name in backbones.names}
+    tested = read_all_predictions(predictions, backbones.names)
+    content = tables_content(tested, scores, weights, Bootstrap(**vars(evaluation)))
+    content |= {"simulated": params.is_simulated(cohort), "quarantined": read_quarantined(quarantine)}
     write_tables(output, content)
     write_text(markdown, markdown_tables(content))
     write_text(latex, latex_tables(content))

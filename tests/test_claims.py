@@ -107,10 +107,10 @@ def test_a_baseline_without_the_same_pairs_is_undefined_for_a_reason(change, rea
     assert (row["verdict"], row["reason"], row["p_holm"]) == ("undefined", reason, None)
 
 
-def test_one_class_makes_every_claim_but_that_of_the_accuracy_undefined():
+def test_one_class_makes_every_claim_about_the_auc_undefined():
     rows = rows_by_id({"alexnet": voted(scored().assign(label="benign"))}, {})
-    undefined = {name for name, row in rows.items() if row["verdict"] == "undefined" and row["reason"]}
-    assert undefined == set(rows) - {"alexnet-ensemble-over-best_head-acc"}
+    undefined = {row["metric"] for row in rows.values() if row["verdict"] == "undefined" and row["reason"]}
+    assert undefined == {"auc"} == {row["metric"] for row in rows.values()} - {"acc", "confidence"}
 
 
 def test_without_a_complete_pair_there_is_no_best_head_and_nothing_to_compare():
@@ -119,7 +119,74 @@ def test_without_a_complete_pair_there_is_no_best_head_and_nothing_to_compare():
     table.loc[1::2, ["p_dm", "p_dm_dbt"]] = np.nan
     rows = rows_by_id({"alexnet": voted(table)}, {})
     assert {row["verdict"] for row in rows.values()} == {"undefined"}
-    assert rows["alexnet-ensemble-over-best_head-auc"]["reason"] == "no pair has a probability of every head"
+    for name in ("ensemble-over-best_head-auc", "dbt-over-dm-confidence"):
+        assert rows[f"alexnet-{name}"]["reason"] == "no pair has a probability of every head"
+
+
+def test_pairs_that_lack_a_modality_are_in_no_claim():
+    table = scored()
+    table.loc[table.index[:20], ["p_dbt", "p_dm_dbt"]] = np.nan
+    rows = rows_by_id({"alexnet": voted(table)}, {})
+    assert {row["n_pairs"] for row in rows.values()} == {100}
+    whole = rows_by_id({"alexnet": voted(table[20:])}, {})
+    assert rows == whole
+
+
+def draws_of(values, patients):
+    """The values of one drawn list of patients after another, by a loop over the same draws as `BOOTSTRAP`."""
+    names = sorted(set(patients))
+    rng = np.random.default_rng(BOOTSTRAP.seed)
+    for _ in range(BOOTSTRAP.draws):
+        drawn = [names[n] for n in rng.integers(len(names), size=len(names))]
+        yield values([row for name in drawn for row in np.flatnonzero(np.array(patients) == name)])
+
+
+def confidence(table, head):
+    """The paper's AC by a loop over pairs."""
+    found = []
+    for row in table.itertuples():
+        p = getattr(row, f"p_{head}")
+        if (p >= 0.5) == (row.label == "malignant"):
+            found.append(max(p, 1 - p))
+    return sum(found) / len(found)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "printed"),
+    [("dm_dbt", "dm", (0.97, 0.80)), ("dm_dbt", "dbt", (0.97, 0.79)), ("dbt", "dm", (0.79, 0.80))],
+)
+def test_confidences_are_compared_on_the_same_drawn_patients(first, second, printed):
+    table = voted(scored())
+    row = rows_by_id({"squeezenet": table}, {})[f"squeezenet-{first}-over-{second}-confidence"]
+    differences = [
+        confidence(drawn, first) - confidence(drawn, second)
+        for drawn in draws_of(lambda rows: table.iloc[rows], table["patient_id"])
+    ]
+    assert row["first_value"] == pytest.approx(confidence(table, first))
+    assert row["second_value"] == pytest.approx(confidence(table, second))
+    assert (row["low"], row["high"]) == pytest.approx(tuple(np.quantile(differences, [0.025, 0.975])))
+    beyond = min(sum(d <= 0 for d in differences), sum(d >= 0 for d in differences))
+    assert row["p_value"] == pytest.approx(min(1, 2 * (1 + beyond) / (1 + len(differences))))
+    assert (row["paper_first"], row["paper_second"], row["test"]) == (*printed, "patient bootstrap")
+
+
+def test_dbt_is_compared_with_dm_by_delongs_test():
+    table = voted(scored())
+    row = rows_by_id({"densenet": table}, {})["densenet-dbt-over-dm-auc"]
+    found = delong_test(table["label"] == "malignant", table["p_dbt"], table["p_dm"], patients=table["patient_id"])
+    assert (row["difference"], row["low"], row["high"], row["p_value"]) == found[3:7]
+    assert (row["paper_first"], row["paper_second"]) == (0.91, 0.90)
+    assert row["claim"] == "densenet: DBT is better than DM"
+
+
+def test_a_backbone_that_the_paper_lacks_has_the_same_claims_without_its_figures():
+    rows = rows_by_id({"mobilenet_v2": voted(scored()), "alexnet": voted(scored())}, {})
+    of_paper = {name.removeprefix("alexnet") for name in rows if name.startswith("alexnet")}
+    assert {name.removeprefix("mobilenet_v2") for name in rows if name.startswith("mobilenet_v2")} == of_paper
+    papers = [
+        row[side] for name, row in rows.items() if "mobilenet" in name for side in ("paper_first", "paper_second")
+    ]
+    assert set(papers) == {None}
 
 
 def run_tables(folder, table, *, cohort="data/phantom/cohort", names=("alexnet",)):
@@ -144,7 +211,7 @@ def run_tables(folder, table, *, cohort="data/phantom/cohort", names=("alexnet",
 
 def test_the_tables_have_our_cells_beside_the_papers_figures(tmp_path):
     content, markdown, latex = run_tables(tmp_path, scored(), names=("alexnet", "other_net"))
-    assert (content["format"], content["version"], content["simulated"]) == ("dmdbt tables", 1, True)
+    assert (content["format"], content["version"], content["simulated"]) == ("dmdbt tables", 2, True)
     assert (content["n_pairs"], content["n_patients"], content["n_malignant"]) == (120, 60, 60)
     assert content["weights"]["alexnet"] == {"source": "procedural"}
     models = {row["model"]: row for row in content["models"]}
@@ -159,6 +226,8 @@ def test_the_tables_have_our_cells_beside_the_papers_figures(tmp_path):
     assert "misprint" in misprint["note"]
     assert misprint["ours"]["auc"]["low"] < misprint["ours"]["auc"]["value"] < misprint["ours"]["auc"]["high"]
     for text in (markdown, latex):
+        assert "DM-DBT is more confident than DM " in text
+        assert "smallest" in text
         assert "simulated cohort" in text
         assert "captions of Tables II and III are swapped" in text
         assert f"{models['dm']['ours']['value']:.3f}" in text
@@ -171,6 +240,7 @@ def test_markdown_has_equal_rows_and_latex_no_bare_special_sign(tmp_path):
     for block in markdown.split("\n\n"):
         assert len({line.count("|") for line in block.splitlines() if line.startswith("|")}) <= 1
     assert r"other\_net" in latex
+    assert "other_net (weights: procedural) | DM | - | - | undefined: a spread needs two backbones | -, - |" in markdown
     body = [line for line in latex.splitlines() if not line.startswith(("%", "\\"))]
     assert not any("_" in line.replace(r"\_", "") or "%" in line.replace(r"\%", "") for line in body)
 

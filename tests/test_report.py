@@ -22,7 +22,7 @@ from dmdbt.evaluation import read_predictions
 from dmdbt.files import write_json
 from dmdbt.report.choice import best_backbone, median_pairs, mistakes
 from dmdbt.report.svg import INK, inline_svg
-from dmdbt.report.words import interval, number, p_value, side_name, signed
+from dmdbt.report.words import interval, metric_name, number, p_value, sentence, short_name, signed
 from dmdbt.terms import Label, Laterality, View
 from stages import decode, ensemble, ingest, mammogram, rankpool, report, tables
 from tests.clinic import write_avi, write_dicom
@@ -136,7 +136,7 @@ def tables_content(backbones, *, defined=True, baselines=True, **others):
     names = ["2D-T3-Alex", "DM head"] if baselines else []
     return {
         "format": "dmdbt tables",
-        "version": 1,
+        "version": 2,
         "simulated": True,
         "folds": [0],
         "n_pairs": 12,
@@ -146,6 +146,16 @@ def tables_content(backbones, *, defined=True, baselines=True, **others):
         "incomplete_pairs": 0,
         "weights": dict.fromkeys(backbones, PROVENANCE),
         "claims": [claim | numbers],
+        "consistency": [
+            {
+                "backbones": backbones,
+                "weights": ["procedural"],
+                "rows": [
+                    {"classifier": "dm_dbt", "n_pairs": 12, "n_patients": 12, "min": 0.75, "max": 0.8125}
+                    | {"spread": cell, "paper_min": 0.94, "paper_max": 0.95}
+                ],
+            }
+        ],
         "models": [row | {"model": name} for name in names],
         "ensembles": [
             row | {"backbone": b, "best_head": {"name": "dm"} | cell if defined else None} for b in backbones
@@ -347,9 +357,14 @@ def test_a_cohort_without_findings_is_called_a_negative_control(cohort, page):
 def test_claims_have_both_values_the_difference_and_what_the_paper_prints(page):
     text = words(page)
     assert "0.900 DM-DBT 0.800 3D-T2-Alex +0.100 [\N{MINUS SIGN}0.050, 0.250] &lt; 0.001 1.000 0.95, 0.72" in text
-    assert "AlexNet: DM-DBT is better than the baseline 3D-T2-Alex AUC; DeLong, patients as clusters not" in text
+    assert "AlexNet 1 DM-DBT is better than the baseline 3D-T2-Alex AUC; DeLong, patients as clusters not" in text
     assert "supported 0; not supported 1; contradicted 0" in text
     assert "0.812 [0.700, 0.900]" in text
+
+
+def test_the_spread_over_the_backbones_names_them_and_their_weights(page):
+    text = words(page)
+    assert "AlexNet, ResNet weights: procedural DM-DBT 0.750 0.812 0.812 [0.700, 0.900] 12 0.94 to 0.95" in text
 
 
 def test_the_page_shows_what_the_stage_tables_writes_also_without_baselines(cohort, tmp_path):
@@ -369,6 +384,10 @@ def test_the_page_shows_what_the_stage_tables_writes_also_without_baselines(coho
     content = json.loads((tmp_path / "tables.json").read_text())
     page = write_report(tmp_path, ["alexnet", "resnet"])
     text = words(page)
+    assert len(re.findall('<g id="forest-[a-z]+-figure', page)) == 2
+    assert "AlexNet 1 DM-DBT is better than DM AUC; DeLong" in text
+    assert "ResNet 12 DM-DBT is better than DM AUC; DeLong" in text
+    assert "DBT is more confident than DM AC; patient bootstrap" in text
     for claim in content["claims"]:
         assert f"{number(claim['first_value'])} " in text
         assert claim["second_value"] is None or f"{signed(claim['difference'])} [" in text
@@ -437,8 +456,8 @@ def test_one_class_alone_has_no_curve_and_says_why(tmp_path):
 
 def test_tables_of_another_version_are_refused(cohort, tmp_path):
     shutil.copytree(cohort, tmp_path, dirs_exist_ok=True)
-    write_json(tmp_path / "tables.json", tables_content(["alexnet"], version=2))
-    with pytest.raises(IntegrityError, match="E-TABLES-FORMAT .*expected format dmdbt tables 1, found dmdbt tables 2"):
+    write_json(tmp_path / "tables.json", tables_content(["alexnet"], version=1))
+    with pytest.raises(IntegrityError, match="E-TABLES-FORMAT .*expected format dmdbt tables 2, found dmdbt tables 1"):
         write_report(tmp_path)
 
 
@@ -473,8 +492,10 @@ def test_numbers_read_as_in_print():
     assert interval(None, 1.0) == ""
     assert p_value(0.0009) == "< 0.001"
     assert p_value(1.0) == "1.000"
-    assert side_name("baseline 2d_t3_alex") == "2D-T3-Alex"
-    assert side_name("resnet ensemble") == "ResNet ensemble"
+    assert short_name("baseline 2d_t3_alex") == "2D-T3-Alex"
+    assert short_name("resnet dm_dbt") == "DM-DBT"
+    assert sentence("resnet: DBT is more confident than DM") == "DBT is more confident than DM"
+    assert [metric_name(name) for name in ("auc", "confidence")] == ["AUC", "AC"]
 
 
 def test_two_figures_of_a_page_share_no_identifier_and_have_the_colors_of_its_style():

@@ -18,7 +18,7 @@ class _Table(NamedTuple):
 
 
 def markdown_tables(content: Mapping[str, Any]) -> str:
-    """Return the claims and the three tables of `tables_content` as Markdown."""
+    """Return the claims, the consistency and the three tables of `tables_content` as Markdown."""
     parts = [f"# {_title(content)}", _measured_on(content)]
     for table in _tables(content):
         lines = [table.heading, ["---"] * len(table.heading), *table.rows]
@@ -78,6 +78,7 @@ def _measured_on(content: Mapping[str, Any]) -> str:
 def _tables(content: Mapping[str, Any]) -> list[_Table]:
     return [
         _claims(content["claims"]),
+        _consistency(content["consistency"]),
         _models(content["models"]),
         _ensembles(content["ensembles"]),
         _heads(content["heads"]),
@@ -104,6 +105,23 @@ def _claims(rows: Sequence[Mapping[str, Any]]) -> _Table:
             )
         )
     return _Table("Claims", heading, lines)
+
+
+def _consistency(groups: Sequence[Mapping[str, Any]]) -> _Table:
+    lines = [
+        (
+            f"{', '.join(group['backbones'])} (weights: {', '.join(group['weights'])})",
+            shown(row["classifier"]),
+            _number(row["min"]),
+            _number(row["max"]),
+            _cell(row["spread"]),
+            f"{_number(row['paper_min'], '{:.2f}')}, {_number(row['paper_max'], '{:.2f}')}",
+        )
+        for group in groups
+        for row in group["rows"]
+    ]
+    heading = ("backbones", "classifier", "smallest", "largest", "spread", "paper")
+    return _Table("Consistency of the AUC over the backbones", heading, lines)
 
 
 def _models(rows: Sequence[Mapping[str, Any]]) -> _Table:

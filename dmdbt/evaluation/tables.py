@@ -7,6 +7,7 @@ import pandas as pd
 
 from dmdbt.evaluation import paper
 from dmdbt.evaluation.claims import Scores, aligned_scores, all_claims, claim_rows
+from dmdbt.evaluation.consistency import consistency_groups
 from dmdbt.evaluation.intervals import Bootstrap
 from dmdbt.evaluation.metrics import Metrics, classifier_metrics
 from dmdbt.evaluation.predictions import (
@@ -18,7 +19,7 @@ from dmdbt.evaluation.predictions import (
 )
 from dmdbt.terms import Head
 
-FORMAT, VERSION = "dmdbt tables", 1
+FORMAT, VERSION = "dmdbt tables", 2
 COLUMNS = ("acc", "auc", "f1", "precision", "recall", "ap_hard", "confidence")  # of the paper's Table IV
 _PAPERS_BACKBONE = "alexnet"
 _INPUTS = {
@@ -33,11 +34,20 @@ _INPUTS = {
 }
 _BACKBONES = {"2d_t3_alex": "alexnet", "3d_t2_alex": "alexnet", "svm_gap": "vgg19", "resnet3d": "resnet3d"}
 
+_CONSISTENCY = (
+    "The spread over the backbones is the largest AUC less the smallest. Chance alone makes it positive, also between "
+    "equal backbones, and drawing patients adds to it: an interval above 0 does not show that backbones differ. Where "
+    "weights come from several sources, the spread is that of backbones and weights together."
+)
+
 Cell = dict[str, float | str | None]
 
 
 def tables_content(
-    predictions: Mapping[str, pd.DataFrame], baselines: Mapping[str, Scores], bootstrap: Bootstrap
+    predictions: Mapping[str, pd.DataFrame],
+    baselines: Mapping[str, Scores],
+    weights: Mapping[str, Mapping[str, Any]],
+    bootstrap: Bootstrap,
 ) -> dict[str, Any]:
     """Measure everything that the tables show.
 
@@ -45,6 +55,8 @@ def tables_content(
     ----------
     predictions, baselines
         See `all_claims`.
+    weights
+        By backbone, the provenance of its weights, with their ``source``.
     bootstrap
         Of all intervals.
 
@@ -52,12 +64,15 @@ def tables_content(
     -------
     dict
         ``format``, ``version``; ``folds``, ``n_pairs``, ``n_patients``, ``n_malignant``, ``incomplete_pairs`` (left
-        out) and ``bootstrap``; ``claims``; ``models`` (the paper's Table II), ``ensembles`` (III) and ``heads`` (IV),
-        whose cells have ``value``, ``low`` and ``high``, or ``value`` None and ``reason``; ``footnotes``.
+        out), ``bootstrap`` and ``weights``; ``claims``; ``consistency``, see `consistency_groups`; ``models`` (the
+        paper's Table II), ``ensembles`` (III) and ``heads`` (IV), whose cells have ``value``, ``low`` and ``high``, or
+        ``value`` None and ``reason``; ``footnotes``.
     """
     compared = {backbone: table[is_measured(table)] for backbone, table in predictions.items()}
     measured = {backbone: metrics_by_classifier(rows, bootstrap) for backbone, rows in compared.items()}
     first, every = next(iter(compared.values())), next(iter(predictions.values()))
+    claims = claim_rows(all_claims(predictions, baselines, bootstrap))
+    sources = {backbone: str(weights[backbone].get("source", "not stated")) for backbone in compared}
     return {
         "format": FORMAT,
         "version": VERSION,
@@ -67,7 +82,9 @@ def tables_content(
         "n_malignant": int(targets(first).sum()),
         "incomplete_pairs": len(every) - len(first),
         "bootstrap": vars(bootstrap),
-        "claims": claim_rows(all_claims(predictions, baselines, bootstrap)),
+        "weights": weights,
+        "claims": claims,
+        "consistency": consistency_groups(compared, sources, bootstrap),
         "models": [
             *(_baseline_row(name, scores, first, bootstrap) for name, scores in baselines.items()),
             *(
@@ -78,7 +95,7 @@ def tables_content(
         ],
         "ensembles": [_ensemble_row(backbone, of) for backbone, of in measured.items()],
         "heads": [_head_row(backbone, head, of[head]) for backbone, of in measured.items() for head in Head],
-        "footnotes": [*paper.FOOTNOTES],
+        "footnotes": [*paper.FOOTNOTES, _CONSISTENCY, _smallest_p_value(len(claims), bootstrap.draws)],
     }
 
 
@@ -103,9 +120,8 @@ def _baseline_row(name: str, scores: Scores, rows: pd.DataFrame, bootstrap: Boot
 
 
 def _model_row(classifier: str, measured: Mapping[str, Metrics]) -> dict[str, Any]:
-    printed = paper.HEADS[_PAPERS_BACKBONE].get(classifier, {}).get("auc", paper.ENSEMBLES[_PAPERS_BACKBONE])
     names = {"model": str(classifier), "input": _INPUTS[classifier], "backbone": _PAPERS_BACKBONE}
-    return names | {"ours": cell(measured[classifier], "auc"), "paper": printed}
+    return names | {"ours": cell(measured[classifier], "auc"), "paper": paper.printed(_PAPERS_BACKBONE, classifier)}
 
 
 def _ensemble_row(backbone: str, measured: Mapping[str, Metrics]) -> dict[str, Any]:
@@ -115,7 +131,7 @@ def _ensemble_row(backbone: str, measured: Mapping[str, Metrics]) -> dict[str, A
         "input": _INPUTS[ENSEMBLE],
         "backbone": backbone,
         "ours": cell(measured[ENSEMBLE], "auc"),
-        "paper": paper.ENSEMBLES.get(backbone),
+        "paper": paper.printed(backbone, ENSEMBLE),
         "best_head": {"name": best} | cell(measured[str(best)], "auc") if best else None,
     }
 
@@ -128,3 +144,10 @@ def _head_row(backbone: str, head: str, measured: Metrics) -> dict[str, Any]:
         "paper": paper.HEADS.get(backbone, {}).get(head),
         "note": paper.NOTES.get((backbone, str(head))),
     }
+
+
+def _smallest_p_value(n_claims: int, draws: int) -> str:
+    return (
+        f"With {draws} draws no p-value of the patient bootstrap is below {2 / (draws + 1):.2g}, and Holm's correction "
+        f"multiplies the smallest of {n_claims} p-values by {n_claims}: more claims need more draws."
+    )

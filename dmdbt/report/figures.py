@@ -14,7 +14,7 @@ from matplotlib.ticker import MaxNLocator
 from dmdbt.evaluation import CLASSIFIERS, precision_recall_points, roc_points
 from dmdbt.evaluation.predictions import targets
 from dmdbt.report.svg import INK, MUTED, RULE, SERIES, inline_svg, style
-from dmdbt.report.words import backbone_name, classifier_name, number
+from dmdbt.report.words import backbone_name, classifier_name, metric_name, number, short_name
 from dmdbt.terms import Head
 
 _SQUARE = (3.5, 3.3)
@@ -133,35 +133,47 @@ def learning_figure(backbone: str, history: pd.DataFrame) -> Drawing | None:
     return Drawing(inline_svg(figure, f"learning-{backbone}", alternative=alternative), backbone_name(backbone))
 
 
+def forest_figures(claims: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[Drawing]:
+    """Differences with their intervals, a figure per backbone on one scale; none where all are undefined."""
+    drawn = {name: [row for row in rows if row["difference"] is not None] for name, rows in claims.items()}
+    ends = [
+        row[end]
+        for rows in drawn.values()
+        for row in rows
+        for end in ("difference", "low", "high")
+        if row[end] is not None
+    ]
+    limits = (min(0, *ends), max(0, *ends)) if ends else (0, 0)
+    return [_forest_figure(name, rows, limits) for name, rows in drawn.items() if rows]
+
+
 @style()
-def forest_figure(claims: Sequence[Mapping[str, Any]]) -> Drawing | None:
-    """Differences with their intervals, one row per claim in the order of the table; None if all are undefined."""
-    rows = [(row, claim) for row, claim in enumerate(claims, start=1) if claim["difference"] is not None]
-    if not rows:
-        return None
-    figure = Figure(figsize=(4.2, 0.7 + 0.32 * len(rows)), layout="constrained")
+def _forest_figure(backbone: str, claims: Sequence[Mapping[str, Any]], limits: tuple[float, float]) -> Drawing:
+    """One row per claim in the order of the table."""
+    figure = Figure(figsize=(_SQUARE[0], 0.7 + 0.32 * len(claims)), layout="constrained")
     axes = figure.add_subplot(xlabel="difference, first minus second")
-    for place, (row, claim) in enumerate(rows):
-        _forest_row(axes, place, row, claim)
-    axes.set_ylim(len(rows) - 0.6, -0.8)
+    for place, claim in enumerate(claims):
+        _forest_row(axes, place, claim)
+    margin = 0.05 * (limits[1] - limits[0]) or 0.05
+    axes.set(xlim=(limits[0] - margin, limits[1] + margin), ylim=(len(claims) - 0.6, -0.8))
     axes.yaxis.set_visible(False)
     axes.xaxis.set_major_locator(MaxNLocator(nbins=5))
     axes.spines["left"].set_visible(False)
     words = "; ".join(
-        f"{row}: {number(c['difference'])} from {number(c['low'])} to {number(c['high'])}" for row, c in rows
+        f"{c['number']}: {number(c['difference'])} from {number(c['low'])} to {number(c['high'])}" for c in claims
     )
-    alternative = f"Difference and interval of each claim, by its number: {words}."
-    caption = "Differences of the claims, by number, with their 95 % intervals. Right of 0 the first is better."
-    return Drawing(inline_svg(figure, "forest", alternative=alternative), caption)
+    alternative = f"Difference and interval of each claim of {backbone_name(backbone)}, by its number: {words}."
+    return Drawing(inline_svg(figure, f"forest-{backbone}", alternative=alternative), backbone_name(backbone))
 
 
-def _forest_row(axes: Axes, place: int, row: int, claim: Mapping[str, Any]) -> None:
+def _forest_row(axes: Axes, place: int, claim: Mapping[str, Any]) -> None:
     """One interval about a mark at 0, and above it what is compared."""
     axes.plot([0, 0], [place - 0.13, place + 0.13], color=MUTED, linewidth=1)
     if claim["low"] is not None and claim["high"] is not None:
         axes.plot([claim["low"], claim["high"]], [place, place], color=INK, linewidth=1.4, solid_capstyle="butt")
     axes.plot([claim["difference"]], [place], color=INK, marker="s", markersize=4.5)
-    text = f"{row}  {claim['metric'].upper()}: {claim['first_name']} \N{MINUS SIGN} {claim['second_name']}"
+    sides = f"{short_name(claim['first'])} \N{MINUS SIGN} {short_name(claim['second'])}"
+    text = f"{claim['number']}  {metric_name(claim['metric'])}: {sides}"
     axes.text(0, place - 0.32, text, color=INK, transform=axes.get_yaxis_transform(), va="center")
 
 

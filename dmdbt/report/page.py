@@ -1,6 +1,7 @@
 """The page: everything that it says, and the template that lays it out."""
 
 from collections.abc import Mapping, Sequence
+from itertools import count
 from typing import Any
 
 import pandas as pd
@@ -14,7 +15,7 @@ from dmdbt.report.cohort import cohort_rows, flag_rows
 from dmdbt.report.figures import (
     Drawing,
     calibration_figure,
-    forest_figure,
+    forest_figures,
     learning_figure,
     precision_recall_figure,
     roc_figure,
@@ -73,6 +74,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     filters = (
+        words.metric_name,
         words.number,
         words.signed,
         words.interval,
@@ -90,21 +92,22 @@ def _environment() -> Environment:
     return environment
 
 
-def _named(claims: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Add the names that a reader knows to the claims."""
-    names = (("first_name", "first"), ("second_name", "second"))
-    return [{**claim, **{name: words.side_name(claim[side]) for name, side in names}} for claim in claims]
+def _claims(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Mapping[str, Any]]]:
+    """Claims by backbone, numbered in the order of the page."""
+    grouped = _by_backbone([{**row, "backbone": row["first"].partition(" ")[0]} for row in rows])
+    numbers = count(1)
+    return {name: [{**row, "number": next(numbers)} for row in of_name] for name, of_name in grouped.items()}
 
 
 def _comparison(results: Results) -> dict[str, Any]:
     """Claims, and tables beside the paper's."""
-    claims = _named(results.tables["claims"])
+    claims = _claims(results.tables["claims"])
     heads = _by_backbone(results.tables["heads"])
     protocols = {name: measured.get("paper_protocol") for name, measured in results.metrics.items()}
     return {
         "tables": results.tables,
         "claims": claims,
-        "forest": forest_figure(claims),
+        "forests": forest_figures(claims),
         "heads": heads,
         "protocols": protocols,
     }
@@ -141,7 +144,7 @@ def _shown(results: Results, images: Images) -> dict[str, Any]:
 
 
 def _by_backbone(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Mapping[str, Any]]]:
-    """Rows of Table IV by backbone, in their order."""
+    """Rows by backbone, in their order."""
     names = dict.fromkeys(row["backbone"] for row in rows)
     return {name: [row for row in rows if row["backbone"] == name] for name in names}
 

@@ -13,7 +13,7 @@ from dmdbt.errors import IntegrityError
 from dmdbt.evaluation import read_predictions
 from dmdbt.files import sha256
 
-_FORMAT, _VERSION = "dmdbt tables", 1
+_FORMAT, _VERSION = "dmdbt tables", 2
 _HISTORY = ("fold", "head", "epoch", "loss")
 
 

@@ -49,6 +49,11 @@ def published(value: float | None) -> str:
     return number(value, 2)
 
 
+def metric_name(name: str) -> str:
+    """The paper's name of a metric in a claim."""
+    return "AC" if name == "confidence" else name.upper()
+
+
 def classifier_name(name: str) -> str:
     """The paper's name of a head; any other classifier as it is called."""
     return name.upper().replace("_", "-") if name in list(Head) else name
@@ -65,23 +70,16 @@ def model_name(name: str) -> str:
 
 
 def short_name(name: str) -> str:
-    """As `side_name`, without the backbone."""
+    """Name one side of a comparison: ``alexnet dm_dbt`` as DM-DBT, ``baseline 3d_t2_alex`` as 3D-T2-Alex."""
     return model_name(name.partition(" ")[2])
 
 
 def sentence(claim: str) -> str:
-    """A claim with the names of print: it begins with a backbone, and may speak of a baseline."""
-    backbone, colon, rest = claim.partition(": ")
-    text = f"{backbone_name(backbone)}: {rest}" if colon else claim
+    """A claim with the names of print, without its backbone."""
+    text = claim.partition(": ")[2]
     for name in _BASELINES:
         text = text.replace(f"the baseline {name}", f"the baseline {model_name(name)}")
     return text
-
-
-def side_name(name: str) -> str:
-    """Name one side of a comparison: ``alexnet dm_dbt`` as AlexNet DM-DBT, ``baseline 3d_t2_alex`` as 3D-T2-Alex."""
-    first, _, second = name.partition(" ")
-    return model_name(second) if first == "baseline" else f"{backbone_name(first)} {classifier_name(second)}"
 
 
 def verdict(word: str) -> str:
