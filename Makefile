@@ -27,6 +27,7 @@ lint: .venv/development.installed  ## style and types
 .venv/runtime.installed: requirements.txt
 	test -x .venv/bin/python || $(PYTHON) -m venv .venv
 	python -m pip install --quiet --requirement requirements.txt
+	python -m dmdbt weights fetch mobilenet_v2
 	touch $@
 
 .venv/development.installed: requirements-dev.txt .venv/runtime.installed

@@ -28,6 +28,7 @@ def main(arguments: list[str] | None = None) -> int:
     plan.set_defaults(run=_plan)
     _add_import(commands)
     _add_doctor(commands)
+    _add_weights(commands)
     chosen = parser.parse_args(arguments)
     try:
         return chosen.run(chosen) or 0
@@ -109,6 +110,41 @@ def _doctor(chosen: argparse.Namespace) -> int:
     report = doctor.examine(chosen.params, chosen.cohort)
     print(doctor.report_text(report))
     return report.exit_code
+
+
+def _add_weights(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add ``weights``: the checkpoints of torchvision."""
+    actions = commands.add_parser("weights", help="ImageNet weights on this machine").add_subparsers(required=True)
+    for name, text, function in (
+        ("fetch", "get checkpoints that are not here", _fetch),
+        ("status", "tell where the weights of each backbone come from", _status),
+    ):
+        parser = actions.add_parser(name, help=text)
+        parser.add_argument("names", nargs="*", metavar="NAME", help="backbones; those of the parameters by default")
+        parser.add_argument("--params", type=Path, default=params.DEFAULT_PATH)
+        parser.set_defaults(run=function)
+
+
+def _fetch(chosen: argparse.Namespace) -> None:
+    from dmdbt.features import checkpoint_of
+    from dmdbt.features.checkpoints import download, find, install
+
+    settings = params.read(params.Backbones, chosen.params)
+    for name in chosen.names or [name for name in settings.names if settings.source(name) == "imagenet"]:
+        checkpoint = checkpoint_of(name, settings.resnet_depth)
+        found, here = find(checkpoint), "already "
+        if not found:
+            print(f"{name}: fetching {checkpoint.name}, {checkpoint.mebibytes:.1f} MiB", flush=True)
+            found, here = install(checkpoint) or download(checkpoint), ""
+        print(f"{name}: {checkpoint.name} is {here}in the {found.where}")
+
+
+def _status(chosen: argparse.Namespace) -> int:
+    from dmdbt import doctor
+
+    section = doctor.weights(chosen.params, chosen.names)
+    print("\n".join([*section.lines, *(f"MISSING {item}" for item in section.missing)]))
+    return doctor.Report((section,)).exit_code
 
 
 if __name__ == "__main__":

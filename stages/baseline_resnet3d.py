@@ -42,9 +42,10 @@ def main(
     folds, settings
         See there.
     backbones
-        With its ``weights: imagenet`` the network starts from Kinetics-400, else at random.
+        With ``weights: imagenet``, or that for ``resnet3d``, the network starts from Kinetics-400, else at random.
     """
-    chosen, pretrained = settings.resnet3d, backbones.weights == "imagenet"
+    chosen, source = settings.resnet3d, backbones.weights
+    pretrained = (source if isinstance(source, str) else source.get(_NAME)) == "imagenet"
     subjects = read_subjects(cases, split, needed=[Modality.DBT], test_folds=folds.test_folds)
     experiment = Experiment(
         name=_NAME,

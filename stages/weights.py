@@ -1,35 +1,71 @@
 """Weights of one frozen backbone: ImageNet's, a local file's, or from pre-training on procedural shapes."""
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from dmdbt import params
-from dmdbt.errors import ParameterError
-from dmdbt.features import Weights, architecture, imagenet_weights, local_weights, pretrain, write_weights
+from dmdbt.features import (
+    Weights,
+    imagenet_weights,
+    is_written,
+    local_file,
+    local_weights,
+    pretrain,
+    published,
+    write_weights,
+)
+from dmdbt.files import sha256
+from dmdbt.running import recipe, redo
 from stages._entry import run
+
+_CODE = (
+    "dmdbt.features.backbones",
+    "dmdbt.features.procedural",
+    "dmdbt.features.shapes",
+    "dmdbt.features.torchvision_operators",
+    "dmdbt.features.weights",
+    "stages.weights",
+)
 
 
 def main(backbone: str, output: Path, provenance: Path, backbones: params.Backbones, settings: params.Weights) -> None:
-    """Write the state dict of a backbone, and as JSON its source, architecture and SHA-256."""
-    try:
-        torchvision_name = architecture(backbone, backbones.resnet_depth)
-    except ValueError as exc:
-        raise ParameterError("backbones.names", expected="known backbones", found=backbone, remedy=str(exc)) from exc
-    if backbones.weights == "procedural":
-        found = _procedural(backbone, backbones.resnet_depth, settings)
-    elif backbones.weights == "imagenet":
-        found = imagenet_weights(backbone, backbones.resnet_depth)
+    """Write the state dict of a backbone, and as JSON its source, architecture, SHA-256 and recipe.
+
+    DVC starts this stage when the source of any backbone changes: what an equal recipe wrote is kept.
+    """
+    source, depth = backbones.source(backbone), backbones.resnet_depth
+    checkpoint = published(backbone, depth)
+    decisive: dict[str, int] | dict[str, str]
+    make: Callable[[], Weights]
+    if source == "procedural":
+        decisive = _budget(backbone, settings)
+        make = partial(_procedural, backbone, depth, decisive)
+    elif source == "imagenet":
+        decisive = {"checkpoint": checkpoint.name}
+        make = partial(imagenet_weights, backbone, depth)
     else:
-        found = local_weights(backbones.weights, backbone, backbones.resnet_depth)
-    write_weights(found, torchvision_name, output=output, provenance=provenance)
+        decisive = {"file_sha256": sha256(local_file(source, backbone))}
+        make = partial(local_weights, source, backbone, depth)
+    made_by = recipe(_CODE, {"source": source, "architecture": checkpoint.architecture, **decisive})
+    if not redo() and is_written(made_by, output=output, provenance=provenance):
+        print(f"weights {backbone}: kept")
+        return
+    weights = make()
+    origin = {**weights.origin, "recipe": made_by}
+    write_weights(weights._replace(origin=origin), checkpoint.architecture, output=output, provenance=provenance)
 
 
-def _procedural(backbone: str, resnet_depth: int, settings: params.Weights) -> Weights:
-    budget = {
+def _budget(backbone: str, settings: params.Weights) -> dict[str, int]:
+    return {
         "steps": params.for_backbone(settings.steps, backbone, key="weights.steps"),
         "batch_size": settings.batch_size,
         "image_size": settings.image_size,
         "seed": settings.seed,
     }
+
+
+def _procedural(backbone: str, resnet_depth: int, budget: dict[str, int]) -> Weights:
     state_dict, loss = pretrain(backbone, resnet_depth, **budget)
     return Weights(state_dict, {"source": "procedural", **budget, "final_loss": loss})
 

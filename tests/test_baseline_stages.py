@@ -12,7 +12,7 @@ from sklearn.metrics import roc_auc_score
 
 from dmdbt import params
 from dmdbt.cohort import Case, write_folds, write_quarantine, write_table
-from dmdbt.errors import IntegrityError
+from dmdbt.errors import IntegrityError, SurroundingsError
 from dmdbt.features.backbones import create_classifier, feature_extractor
 from dmdbt.files import write_json
 from dmdbt.readers import write_gray, write_slices
@@ -138,7 +138,7 @@ def make_maps(folder, name, modality, settings=BASELINES):
     )
 
 
-def train(folder, name):
+def train(folder, name, sources=None):
     """Train and measure; returns what was written."""
     tables = {"cases": folder / "cases.csv", "split": folder / "split.csv", "folds": SPLIT, "settings": BASELINES}
     out = {"predictions": folder / f"out/{name}.csv", "record": folder / f"out/{name}.json"}
@@ -147,7 +147,7 @@ def train(folder, name):
         maps = {modality: folder / f"maps/svm_gap_{modality}" for modality in ("dm", "dbt")}
         baseline_svm.main(**tables, **out, **maps, weights=folder / "weights/vgg19.json")
     elif name == "resnet3d":
-        backbones = params.Backbones(["alexnet"], 18, "procedural")
+        backbones = params.Backbones(["alexnet"], 18, sources or {"alexnet": "imagenet"})
         baseline_resnet3d.main(**tables, **out, **history, volumes=folder / "volumes", backbones=backbones)
     else:
         maps = folder / f"maps/{name}_{'dm' if name == '2d_t3_alex' else 'dbt'}"
@@ -207,6 +207,13 @@ def test_the_metrics_of_a_baseline_say_what_it_is_and_what_was_tested(whole, nam
     assert (found["n_missing_modality"], found["quarantined"]) == (0, 0)
     assert found["weights"] == {"source": "random"}
     assert set(found["settings"]) == {"maps", "train"}
+
+
+@pytest.mark.usefixtures("hub")
+@pytest.mark.parametrize("sources", ["imagenet", {"alexnet": "procedural", "resnet3d": "imagenet"}])
+def test_the_3d_resnet_starts_from_kinetics_where_its_source_is_imagenet(whole, sources):
+    with pytest.raises(SurroundingsError, match="backbones.weights.resnet3d: expected r3d_18-b3b3357e.pth"):
+        train(whole, "resnet3d", sources)
 
 
 @pytest.mark.parametrize("name", ALL)

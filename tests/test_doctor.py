@@ -86,7 +86,7 @@ def test_a_healthy_cohort_ends_with_exit_code_0_and_no_path(cohort, capsys):
     for pattern in (r"torch \d", r"CUDA: ", r"torchvision: loads", r"\d cores", r"GiB of disk free", r"FFmpeg \d"):
         assert re.search(pattern, output), pattern
     assert "JPEG Lossless: yes" in output
-    assert "alexnet: made here by the stage weights" in output
+    assert "alexnet: procedural, made here by the stage weights (ImageNet's are alexnet-owt-7be5be79.pth" in output
     assert output.rstrip().endswith("Everything that is needed is there.")
     assert not re.search(r"(?<![\w<])/\w", output)
 
@@ -141,21 +141,25 @@ def test_a_table_that_is_malformed_ends_with_exit_code_2(tmp_path, capsys):
     assert "E-TABLE-MISSING" in capsys.readouterr().err
 
 
-def test_weights_are_looked_for_where_the_parameters_say(tmp_path, capsys):
+def test_weights_are_looked_for_where_the_parameters_say(tmp_path, capsys, hub):
     (tmp_path / "alexnet.safetensors").write_bytes(b"")
     settings = "backbones:\n  names: [alexnet, resnet]\n  resnet_depth: 50\n  weights: "
     (tmp_path / "params.yaml").write_text(settings + str(tmp_path / "{backbone}.safetensors"))
     assert main(["doctor", "--params", str(tmp_path / "params.yaml")]) == 4
     output = capsys.readouterr().out
-    assert "alexnet: in the file of backbones.weights" in output
-    assert "MISSING weights of resnet: correct backbones.weights in params.yaml" in output
+    assert "alexnet: the file alexnet.safetensors" in output
+    assert "MISSING weights of resnet: backbones.weights.resnet: expected imagenet, procedural or an existing" in output
     (tmp_path / "params.yaml").write_text(settings + "imagenet")
     assert main(["doctor", "--params", str(tmp_path / "params.yaml")]) == 0
     text = (tmp_path / "params.yaml").read_text()
-    assert re.search(r"resnet: resnet50-\w+\.pth (found|not found: the stage weights)", capsys.readouterr().out)
+    output = capsys.readouterr().out
+    assert "resnet: imagenet, resnet50-0676ba61.pth, 97.8 MiB, licence BSD-3-Clause, not here: would be" in output
+    (hub / "resnet50-0676ba61.pth").write_bytes(b"<html>")
+    assert main(["doctor", "--params", str(tmp_path / "params.yaml")]) == 4
+    assert "MISSING weights of resnet: E-WEIGHTS-HASH case=- file=resnet50-0676ba61.pth" in capsys.readouterr().out
     (tmp_path / "params.yaml").write_text(text.replace("alexnet", "alexandria"))
     assert main(["doctor", "--params", str(tmp_path / "params.yaml")]) == 4
-    assert "MISSING weights of alexandria: correct backbones.names in params.yaml" in capsys.readouterr().out
+    assert "MISSING weights of alexandria: backbones.names: expected known backbones" in capsys.readouterr().out
 
 
 def test_what_is_missing_here_goes_before_faults_in_the_data():

@@ -48,12 +48,24 @@ def test_the_demo_has_no_section_without_a_type():
         (params.Heads, "filters", "many", r"heads.filters: expected one of backbone or a whole number"),
         (params.Ensemble, "weights", {"dm": 1}, r"ensemble.weights: expected one weight each"),
         (params.Backbones, "names", [], r"backbones.names: expected at least one name"),
+        (params.Backbones, "weights", {"alexnet": 1}, r"backbones.weights: expected text or a mapping to text, got"),
+        (params.Backbones, "weights", ["imagenet"], r"backbones.weights: expected text or a mapping to text, got"),
+        (params.Backbones, "weights", {"resnet": "imagenet"}, r"backbones.weights.mobilenet_v2: expected imagenet, .*"),
     ],
 )
 def test_a_wrong_value_is_named_with_its_key_expectation_and_value(tmp_path, section, key, value, message):
     path = changed(tmp_path, section.__name__.lower(), **{key: value})
     with pytest.raises(ParameterError, match=message):
         params.read(section, path)
+
+
+def test_weights_have_one_source_for_all_backbones_or_one_for_each(tmp_path):
+    for weights, of_resnet in (("imagenet", "imagenet"), ({"alexnet": "imagenet", "resnet": "a.pth"}, "a.pth")):
+        path = changed(tmp_path, "backbones", names=["alexnet"], weights=weights)
+        backbones = params.read(params.Backbones, path)
+        assert (backbones.source("alexnet"), backbones.source("resnet")) == ("imagenet", of_resnet)
+    with pytest.raises(ParameterError, match="backbones.weights.vgg19: expected .*Every backbone that is used needs"):
+        backbones.source("vgg19")
 
 
 def test_a_missing_and_an_unknown_key_are_named(tmp_path):

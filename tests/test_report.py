@@ -22,7 +22,7 @@ from dmdbt.evaluation import read_predictions
 from dmdbt.files import write_json
 from dmdbt.report.choice import best_backbone, median_pairs, mistakes
 from dmdbt.report.svg import INK, inline_svg
-from dmdbt.report.words import interval, metric_name, number, p_value, sentence, short_name, signed
+from dmdbt.report.words import backbone_name, interval, metric_name, number, p_value, sentence, short_name, signed
 from dmdbt.terms import Label, Laterality, View
 from stages import decode, ensemble, ingest, mammogram, rankpool, report, tables
 from tests.clinic import write_avi, write_dicom
@@ -333,7 +333,8 @@ def test_a_simulated_cohort_and_weights_that_are_not_imagenet_are_named_first(co
     assert "simulated cohort" in Parsed(page).texts["title"][0]
     assert "simulated cohort" in Parsed(page).texts["h1"][0]
     assert "no number here has a clinical meaning" in words(page)
-    assert "Not ImageNet." in words(page)
+    assert "Not ImageNet. Procedural weights, from a short training on generated shapes: AlexNet" in words(page)
+    assert "ImageNet's weights:" not in words(page)
     imagenet = {"source": "imagenet", "weights": "AlexNet_Weights.IMAGENET1K_V1", "sha256": "cd" * 32}
     content = tables_content(
         ["alexnet", "resnet"], simulated=False, weights=dict.fromkeys(("alexnet", "resnet"), imagenet)
@@ -346,6 +347,29 @@ def test_a_simulated_cohort_and_weights_that_are_not_imagenet_are_named_first(co
     assert "Not ImageNet" not in own
     assert "IMAGENET1K_V1" in own
     assert "private" not in own
+
+
+def test_of_mixed_weights_the_page_names_either_kind_and_where_those_of_imagenet_are_from(cohort):
+    imagenet = {
+        "source": "imagenet",
+        "weights": "MobileNet_V2_Weights.IMAGENET1K_V1",
+        "checkpoint": "mobilenet_v2-b0353104.pth",
+        "checkpoint_sha256": "b0353104" * 8,
+        "found_in": "package p 1.0.1",
+        "licence": "BSD-3-Clause",
+        "package_licence": "MIT",
+    }
+    weights = {"alexnet": PROVENANCE, "resnet": imagenet}
+    shutil.copytree(cohort, folder := cohort.parent / "mixed", dirs_exist_ok=True)
+    write_json(folder / "tables.json", tables_content(["alexnet", "resnet"], weights=weights))
+    shown = words(write_report(folder, ["alexnet", "resnet"]))
+    assert "generated shapes: AlexNet. ImageNet's weights: ResNet. The paper's backbones were all" in shown
+    source = "file mobilenet_v2-b0353104.pth; SHA-256 b0353104b035; licence BSD-3-Clause; from the package p 1.0.1"
+    assert f"ImageNet (MobileNet_V2_Weights.IMAGENET1K_V1); {source}; licence of the package MIT" in shown
+
+
+def test_a_backbone_has_the_name_of_its_paper():
+    assert backbone_name("mobilenet_v2") == "MobileNetV2"
 
 
 def test_a_cohort_without_findings_is_called_a_negative_control(cohort, page):

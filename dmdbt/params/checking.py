@@ -82,6 +82,10 @@ def _matches(value: Any, hint: Any) -> bool:
         return any(type(value) is type(choice) and value == choice for choice in arguments)
     if origin in (types.UnionType, Union):
         return any(_matches(value, argument) for argument in arguments)
+    if origin is dict:
+        return type(value) is dict and all(
+            _matches(k, arguments[0]) and _matches(v, arguments[1]) for k, v in value.items()
+        )
     if hint is float:
         return type(value) in (int, float) and math.isfinite(value)
     return type(value) is hint  # exactly: True is no whole number

@@ -96,13 +96,28 @@ class Backbones:
 
     names: list[str]
     resnet_depth: Literal[18, 34, 50, 101, 152]
-    weights: str
+    weights: str | dict[str, str]
 
     def __post_init__(self) -> None:
         if not self.names or len(set(self.names)) < len(self.names):
             raise ParameterError(
                 "backbones.names", expected="at least one name, each once", found=self.names, remedy="Correct the list."
             )
+        for name in self.names:
+            self.source(name)
+
+    def source(self, name: str) -> str:
+        """Return ``imagenet``, ``procedural`` or a path for a backbone; ParameterError if `weights` has none."""
+        if isinstance(self.weights, str):
+            return self.weights
+        if name not in self.weights:
+            raise ParameterError(
+                f"backbones.weights.{name}",
+                expected="imagenet, procedural or a path",
+                found=None,
+                remedy="Every backbone that is used needs a source.",
+            )
+        return self.weights[name]
 
 
 @dataclass(frozen=True)

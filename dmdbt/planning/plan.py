@@ -278,7 +278,7 @@ class _Planner:
 
     def _pretraining(self, backbone: costs.Backbone) -> float:
         """Seconds; weights that come from a file cost none worth a line."""
-        if self.settings.backbones.weights != "procedural":
+        if self.settings.backbones.source(backbone.name) != "procedural":
             return 0.0
         w = self.settings.weights
         steps = params.for_backbone(w.steps, backbone.name, key="weights.steps")

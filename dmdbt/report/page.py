@@ -86,6 +86,7 @@ def _environment() -> Environment:
         words.sentence,
         words.backbone_name,
         words.source_of_weights,
+        words.backbones_with,
         words.verdict,
     )
     environment.filters |= {function.__name__: function for function in filters}

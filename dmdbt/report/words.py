@@ -5,7 +5,13 @@ from typing import Any
 
 from dmdbt.terms import Head
 
-_BACKBONES = {"alexnet": "AlexNet", "resnet": "ResNet", "densenet": "DenseNet", "squeezenet": "SqueezeNet"}
+_BACKBONES = {
+    "alexnet": "AlexNet",
+    "resnet": "ResNet",
+    "densenet": "DenseNet",
+    "squeezenet": "SqueezeNet",
+    "mobilenet_v2": "MobileNetV2",
+}
 _BASELINES = {
     "2d_t3_alex": "2D-T3-Alex",
     "3d_t2_alex": "3D-T2-Alex",
@@ -91,7 +97,24 @@ def source_of_weights(provenance: Mapping[str, Any]) -> str:
     """Where the weights of a backbone come from, as `dmdbt.features.weights` records it."""
     known = {
         "procedural": "procedural: a short training on generated shapes, not ImageNet",
-        "imagenet": f"ImageNet ({provenance.get('weights', 'torchvision')})",
+        "imagenet": _imagenet(provenance),
         "file": f"local file {provenance.get('file', '')}".rstrip(),
     }
     return known.get(str(provenance.get("source")), "not stated")
+
+
+def backbones_with(weights: Mapping[str, Mapping[str, Any]], source: str) -> str:
+    """Name the backbones whose weights are of one source."""
+    return ", ".join(backbone_name(name) for name, made in weights.items() if made.get("source") == source)
+
+
+def _imagenet(provenance: Mapping[str, Any]) -> str:
+    known = {
+        "checkpoint": "file {}",
+        "checkpoint_sha256": "SHA-256 {:.12}",
+        "licence": "licence {}",
+        "found_in": "from the {}",
+        "package_licence": "licence of the package {}",
+    }
+    parts = [text.format(provenance[key]) for key, text in known.items() if key in provenance]
+    return "; ".join([f"ImageNet ({provenance.get('weights', 'torchvision')})", *parts])

@@ -6,6 +6,7 @@ from dmdbt.running.environment import (
     compute_device,
     feature_memory,
     free_memory,
+    redo,
     training_width,
     worker_count,
 )
@@ -25,6 +26,7 @@ __all__ = [
     "make_items",
     "map_cases",
     "recipe",
+    "redo",
     "training_width",
     "worker_count",
 ]

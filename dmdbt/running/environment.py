@@ -9,7 +9,7 @@ DMDBT_MEMORY_GIB         memory that features may take while heads are trained, 
                          from the store batch by batch                                                free
 DMDBT_CHECKPOINTS        folder for the states of trainings                                           data/checkpoints
 DMDBT_CHECKPOINT_MINUTES so long at least between two states of a training                            10
-DMDBT_REDO               ``1``: what stages that work case by case have done does not count           unset
+DMDBT_REDO               ``1``: what stages have done does not count                                  unset
 ======================== ============================================================================ ===============
 """
 
@@ -25,6 +25,11 @@ from dmdbt.errors import ParameterError
 # the last bits of the demo's results depend on the number of cores.
 _SMALL = 2**30
 _CGROUP = Path("/sys/fs/cgroup")  # version 2: the limits of a container
+
+
+def redo() -> bool:
+    """Return whether what stages have done does not count."""
+    return os.environ.get("DMDBT_REDO") == "1"
 
 
 def worker_count() -> int:

@@ -5,7 +5,6 @@ An item is computed only if neither the output folder nor DVC's local cache has 
 ``DMDBT_REDO=1`` computes everything. A folder holds its items and its books, nothing else: the rest is removed.
 """
 
-import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -31,7 +30,7 @@ from dmdbt.running.books import (
     read_manifest,
 )
 from dmdbt.running.dvc_cache import cached_folders
-from dmdbt.running.environment import worker_count
+from dmdbt.running.environment import redo, worker_count
 from dmdbt.running.recipes import digest
 from dmdbt.running.workers import map_cases
 
@@ -128,13 +127,13 @@ def make_items(
     folder.mkdir(parents=True, exist_ok=True)
     _sweep(folder)
     keys = _keys(items, recipe, description)
-    redo = os.environ.get("DMDBT_REDO") == "1"
-    records = {} if redo else _kept(folder, keys)
+    anew = redo()
+    records = {} if anew else _kept(folder, keys)
     n_kept = len(records)
     with Journal(folder) as journal:
         wanted = {name: key for name, key in keys.items() if name not in records}
         journal.doubt(wanted)
-        for name, record in _restored(folder, wanted) if not redo else ():
+        for name, record in _restored(folder, wanted) if not anew else ():
             records[name] = record
             journal.enter(name, record)
         n_restored = len(records) - n_kept
