@@ -14,7 +14,7 @@ from dmdbt.baselines import BlockMeans, choose_slices, extract_stack, framed, po
 from dmdbt.baselines.svm import BLOCKS
 from dmdbt.cohort import Case, read_table
 from dmdbt.errors import InputDataError, located
-from dmdbt.features import Origin, architecture, batch_images, build_backbone, write_features
+from dmdbt.features import EXTRACTION_CODE, Origin, architecture, batch_images, build_backbone, write_features
 from dmdbt.files import sha256
 from dmdbt.readers import read_gray, read_slices, slices_shape
 from dmdbt.running import Item, compute_device, make_items, recipe
@@ -24,7 +24,7 @@ from stages._entry import run
 _CODE = (
     "dmdbt.baselines.extractors",
     "dmdbt.baselines.slices",
-    "dmdbt.features",
+    *EXTRACTION_CODE,
     "dmdbt.readers.breast",
     "dmdbt.readers.images",
     "dmdbt.readers.slices",

@@ -13,6 +13,7 @@ from dmdbt import params
 from dmdbt.cohort import Case, read_table
 from dmdbt.errors import InputDataError, located
 from dmdbt.features import (
+    EXTRACTION_CODE,
     Origin,
     architecture,
     batch_images,
@@ -29,7 +30,7 @@ from dmdbt.terms import Modality
 from stages._entry import run
 
 # What of the readers decides a feature map: another DICOM decoder does not, for it comes before the stored images.
-_CODE = ("dmdbt.features", "dmdbt.readers.breast", "dmdbt.readers.images", "stages.features")
+_CODE = (*EXTRACTION_CODE, "dmdbt.readers.breast", "dmdbt.readers.images", "stages.features")
 
 
 @dataclass(frozen=True)

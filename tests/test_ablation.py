@@ -42,8 +42,8 @@ FEATURES = params.Features(crop="none", copies=["original", "flip"], size={"sque
 BACKBONES = params.Backbones(names=["squeezenet"], resnet_depth=18, weights="procedural")
 SPLIT = params.Split(folds=3, test_folds=[0, 2], seed=0)
 LAST_FOLD = params.Split(folds=3, test_folds=[2], seed=0)
-HEADS = params.Heads(filters=8, hidden=[8], dropout=0.5)
-TRAIN = params.Train(epochs=2, batch_size=4, learning_rate=1e-2, precision="float32", seed=1)
+HEADS = params.Heads(filters=8, hidden=[8], dropout=0.5, activation="none")
+TRAIN = params.Train(epochs=2, batch_size=4, learning_rate=1e-2, schedule="cosine", precision="float32", seed=1)
 EVALUATION = params.Evaluation(draws=200, seed=5)
 TRIALS = params.Ablation(backbone="squeezenet", variants=["ranksvm-0.1", "mean"], fractions=[0.5], seed=2)
 NAMES = [f"c{n:02}" for n in range(12)]

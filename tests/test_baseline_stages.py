@@ -22,7 +22,7 @@ from stages import baseline, baseline_maps, baseline_resnet3d, baseline_svm, bas
 N_CASES, N_SLICES = 12, 5
 FEATURES = params.Features(crop="none", copies=["original"], size={})
 SPLIT = params.Split(folds=2, test_folds=[0, 1], seed=0)
-TRAIN = {"epochs": 20, "batch_size": 4, "learning_rate": 1e-2, "seed": 1}
+TRAIN = {"epochs": 20, "batch_size": 4, "learning_rate": 1e-2, "schedule": "cosine", "seed": 1}
 BASELINES = params.Baselines(
     names=["2d_t3_alex"],
     alexnet_2d=params.Alexnet2d(

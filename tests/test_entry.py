@@ -15,7 +15,9 @@ def call(monkeypatch, main, *arguments):
 
 def params_file(tmp_path, rate="1.0e-3"):
     path = tmp_path / "params.yaml"
-    path.write_text(f"train: {{epochs: 2, batch_size: 4, learning_rate: {rate}, precision: float32, seed: 0}}")
+    path.write_text(
+        f"train: {{epochs: 2, batch_size: 4, learning_rate: {rate}, schedule: cosine, precision: float32, seed: 0}}"
+    )
     return path
 
 
@@ -29,7 +31,9 @@ def test_paths_come_from_the_command_line_and_sections_from_the_file(monkeypatch
     assert seen == {
         "backbone": "alexnet",
         "output": Path("a/b"),
-        "settings": params.Train(epochs=2, batch_size=4, learning_rate=1e-3, precision="float32", seed=0),
+        "settings": params.Train(
+            epochs=2, batch_size=4, learning_rate=1e-3, schedule="cosine", precision="float32", seed=0
+        ),
     }
 
 

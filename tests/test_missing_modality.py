@@ -82,8 +82,10 @@ def run_stages(folder):
         copies=folder / "copies.csv",
         history=folder / "history.csv",
         folds=SPLIT,
-        heads=params.Heads(filters=4, hidden=[8], dropout=0.5),
-        settings=params.Train(epochs=1, batch_size=4, learning_rate=1e-3, precision="float32", seed=1),
+        heads=params.Heads(filters=4, hidden=[8], dropout=0.5, activation="none"),
+        settings=params.Train(
+            epochs=1, batch_size=4, learning_rate=1e-3, schedule="cosine", precision="float32", seed=1
+        ),
     )
     ensemble.main(
         folder / "probabilities.csv",

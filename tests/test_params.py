@@ -45,6 +45,8 @@ def test_the_demo_has_no_section_without_a_type():
         (params.Split, "test_folds", [0, "1"], r"split.test_folds\[1\]: expected a whole number"),
         (params.Features, "copies", ["flip"], r"features.copies: .*the original among them"),
         (params.Features, "size", {"alexnet": 8}, r"features.size.alexnet: expected a whole number from 32 to 4096"),
+        (params.Train, "schedule", "step", r"train.schedule: expected one of constant, cosine, got 'step'"),
+        (params.Heads, "activation", "tanh", r"heads.activation: expected one of none, relu, batch_norm_relu, got"),
         (params.Heads, "filters", "many", r"heads.filters: expected one of backbone or a whole number"),
         (params.Ensemble, "weights", {"dm": 1}, r"ensemble.weights: expected one weight each"),
         (params.Backbones, "names", [], r"backbones.names: expected at least one name"),
@@ -98,21 +100,32 @@ def test_a_missing_file_section_or_mapping_is_named(tmp_path):
 def test_a_number_is_read_as_dvc_reads_it(tmp_path, text):
     # `dvc exp run -S train.learning_rate=5e-5` writes 5e-05, which YAML 1.1 takes for text.
     path = tmp_path / "params.yaml"
-    path.write_text(f"train: {{epochs: 1, batch_size: 2, learning_rate: {text}, precision: float32, seed: 0}}")
+    path.write_text(
+        f"train: {{epochs: 1, batch_size: 2, learning_rate: {text}, schedule: cosine, precision: float32, seed: 0}}"
+    )
     assert params.read(params.Train, path).learning_rate == 0.001
 
 
 @pytest.mark.parametrize("text", ["'1e-3'", '"0.001"'])
 def test_a_number_in_quotes_is_named_as_text(tmp_path, text):
     path = tmp_path / "params.yaml"
-    path.write_text(f"train: {{epochs: 1, batch_size: 2, learning_rate: {text}, precision: float32, seed: 0}}")
+    path.write_text(
+        f"train: {{epochs: 1, batch_size: 2, learning_rate: {text}, schedule: cosine, precision: float32, seed: 0}}"
+    )
     with pytest.raises(ParameterError, match=r"train.learning_rate: expected a number .*It is text .*without quotes"):
         params.read(params.Train, path)
 
 
 @given(st.floats(1e-8, 1.0))
 def test_a_number_in_range_is_read_as_it_stands(rate):
-    section = {"epochs": 1, "batch_size": 2, "learning_rate": rate, "precision": "float32", "seed": 0}
+    section = {
+        "epochs": 1,
+        "batch_size": 2,
+        "learning_rate": rate,
+        "schedule": "cosine",
+        "precision": "float32",
+        "seed": 0,
+    }
     assert checked_section(params.Train, section, "train").learning_rate == rate
 
 

@@ -220,4 +220,6 @@ def test_an_epoch_draws_every_copy_of_the_larger_class_once():
 
 def test_a_setting_takes_precedence_key_by_key():
     changed = read(params.Backbones, ROOT / "params.yaml", SETTINGS / "paper.yaml")
-    assert changed == replace(read(params.Backbones, ROOT / "params.yaml"), resnet_depth=50, weights="imagenet")
+    names = ["alexnet", "resnet", "densenet", "squeezenet"]
+    expected = replace(read(params.Backbones, ROOT / "params.yaml"), names=names, resnet_depth=50, weights="imagenet")
+    assert changed == expected

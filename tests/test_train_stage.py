@@ -11,8 +11,8 @@ from dmdbt.terms import Modality
 from stages.train import main
 
 ORIGIN = Origin("alexnet", "features.11", "a" * 64, "b" * 64, 64, "none", ("original", "flip"))
-HEADS = params.Heads(filters="backbone", hidden=[8], dropout=0.5)
-TRAIN = params.Train(epochs=3, batch_size=4, learning_rate=1e-2, precision="float32", seed=1)
+HEADS = params.Heads(filters="backbone", hidden=[8], dropout=0.5, activation="none")
+TRAIN = params.Train(epochs=3, batch_size=4, learning_rate=1e-2, schedule="cosine", precision="float32", seed=1)
 
 
 @pytest.fixture

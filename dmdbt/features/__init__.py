@@ -3,7 +3,7 @@
 from dmdbt.features.augment import COPIES, augmented
 from dmdbt.features.backbones import architecture, build_backbone, feature_shape, last_layer, normalize
 from dmdbt.features.checkpoints import checkpoint_of, published
-from dmdbt.features.extraction import batch_images, extract
+from dmdbt.features.extraction import EXTRACTION_CODE, batch_images, extract
 from dmdbt.features.procedural import pretrain
 from dmdbt.features.store import Origin, read_copy, read_features, read_origin, write_features
 from dmdbt.features.weights import (
@@ -18,6 +18,7 @@ from dmdbt.features.weights import (
 
 __all__ = [
     "COPIES",
+    "EXTRACTION_CODE",
     "Origin",
     "Weights",
     "architecture",
