@@ -333,6 +333,7 @@ def test_a_simulated_cohort_and_weights_that_are_not_imagenet_are_named_first(co
     assert "simulated cohort" in Parsed(page).texts["title"][0]
     assert "simulated cohort" in Parsed(page).texts["h1"][0]
     assert "no number here has a clinical meaning" in words(page)
+    assert re.search(r"AUC with AlexNet \(procedural weights\): DM [0-9.]+, DBT [0-9.]+, DM-DBT [0-9.]+", words(page))
     assert "Not ImageNet. Procedural weights, from a short training on generated shapes: AlexNet" in words(page)
     assert "ImageNet's weights:" not in words(page)
     imagenet = {"source": "imagenet", "weights": "AlexNet_Weights.IMAGENET1K_V1", "sha256": "cd" * 32}
@@ -345,6 +346,7 @@ def test_a_simulated_cohort_and_weights_that_are_not_imagenet_are_named_first(co
     own = write_report(folder, ["alexnet", "resnet"], cohort=Path("/somewhere/private"))
     assert "simulated" not in words(own).lower()
     assert "Not ImageNet" not in own
+    assert "AUC with AlexNet (ImageNet weights): DM" in words(own)
     assert "IMAGENET1K_V1" in own
     assert "private" not in own
 
