@@ -4,7 +4,7 @@ import csv
 import io
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -43,7 +43,7 @@ from stages._entry import run
 Row = dict[str, str | int | float]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # a worker holds one: it is its own key in a cache
 class _Job:
     """What all folds of one run have in common."""
 
@@ -135,11 +135,7 @@ def _checkpoint(fold: int, job: _Job) -> Checkpoint:
 def _train_fold(fold: int, *, job: _Job) -> tuple[list[Row], list[Row]]:
     """Train on every other fold, test on this one."""
     torch.set_num_threads(job.threads)
-    device = torch.device(job.device)
-    targets = np.array([case.label.target for case in job.cases])
-    case_ids = [case.case_id for case in job.cases]
-    present = np.array([[modality in case.modalities for modality in Modality] for case in job.cases])
-    features = open_features(job.features, case_ids, targets, memory=job.memory, device=device, present=present)
+    device, features = torch.device(job.device), _features(job)
     settings = TrainSettings(
         epochs=job.settings.epochs,
         batch_size=job.settings.batch_size,
@@ -157,6 +153,16 @@ def _train_fold(fold: int, *, job: _Job) -> tuple[list[Row], list[Row]]:
         _save(job.models / f"fold{fold}", head, network, job.heads, features)
     tested = [row for copy in range(features.n_copies) for row in _tested(networks, features, test, copy, fold, job)]
     return tested, [{"backbone": job.backbone, "fold": fold, **row} for row in history]
+
+
+@cache
+def _features(job: _Job) -> FeatureSet:
+    """Open the features once per worker, whatever number of folds it trains."""
+    targets = np.array([case.label.target for case in job.cases])
+    case_ids = [case.case_id for case in job.cases]
+    present = np.array([[modality in case.modalities for modality in Modality] for case in job.cases])
+    device = torch.device(job.device)
+    return open_features(job.features, case_ids, targets, memory=job.memory, device=device, present=present)
 
 
 def _tested(

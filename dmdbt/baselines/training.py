@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +27,7 @@ _TEST_BATCH = 16
 _ADAM = 4  # weights, gradients and both moments, in float32
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # a worker holds one: it is its own key in a cache
 class Experiment:
     """What all folds of a baseline have in common: N pairs, each with the one image that it needs.
 
@@ -182,7 +182,9 @@ def _run_fold(fold: int, *, experiment: Experiment, threads: int, memory: float)
     return Tested(fold, test, predict(network, features, test, experiment.modality, device=device), tuple(losses))
 
 
+@cache
 def _open(experiment: Experiment, memory: float, device: torch.device) -> FeatureSet:
+    """Open the maps once per worker, whatever number of folds it trains."""
     present = np.zeros((len(experiment.case_ids), len(Modality)), bool)
     present[:, list(Modality).index(experiment.modality)] = True
     cases, targets = experiment.case_ids, experiment.targets
