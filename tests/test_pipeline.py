@@ -109,6 +109,17 @@ def test_every_pair_arrives_at_every_station(clone):
             assert (clone / f"data/models/{backbone}/fold1/{head}.safetensors").is_file()
 
 
+def test_another_source_for_one_backbone_trains_the_weights_of_no_other(clone):
+    own = shutil.copyfile(clone / "data/weights/squeezenet.safetensors", clone.parent / "own.safetensors")
+    source = {"alexnet": "procedural", "squeezenet": str(own)}
+    change(clone, "backbones", weights=source)
+    output = call(clone, *UP_TO_FEATURES)
+    assert "weights alexnet: kept" in output
+    assert json.loads((clone / "data/weights/squeezenet.json").read_text())["source"] == "file"
+    # Tensors that are equal make equal files: no feature depends on where they came from.
+    assert not [stage for stage in stages_run(output) if stage.startswith("features")]
+
+
 def test_the_metrics_have_the_keys_of_the_design(clone):
     keys = {"acc", "auc", "recall", "ap", "ap_hard", "ece", "brier", "sensitivity_at_90_specificity", "n"}
     for backbone in BACKBONES:
