@@ -127,13 +127,13 @@ def _train(backbone: nn.Module, name: str, steps: int, batch_size: int, image_si
     classifier = nn.Linear(channels, len(SHAPES))
     for parameter in classifier.parameters():
         nn.init.zeros_(parameter)
-    backbone.train()
+    backbone.train().to(memory_format=torch.channels_last)  # convolutions are faster so
     parameters = [*backbone.parameters(), *classifier.parameters()]
     optimizer = torch.optim.AdamW(parameters, weight_decay=_WEIGHT_DECAY)
     losses = []
     for step in trange(steps, desc=f"pre-train {name}", unit="step", disable=None):
         batch = shape_images(batch_size, image_size, generator)
-        logits = classifier(backbone(normalize(batch.images)).mean(dim=(2, 3)))
+        logits = classifier(backbone(_channels_last(normalize(batch.images))).mean(dim=(2, 3)))
         loss = F.cross_entropy(logits, batch.shapes)
         optimizer.param_groups[0]["lr"] = _learning_rate((step + 0.5) / steps)
         optimizer.zero_grad()
@@ -141,6 +141,10 @@ def _train(backbone: nn.Module, name: str, steps: int, batch_size: int, image_si
         optimizer.step()
         losses.append(loss.item())
     return sum(losses[-_REPORTED:]) / len(losses[-_REPORTED:])
+
+
+def _channels_last(images: Tensor) -> Tensor:
+    return images.contiguous(memory_format=torch.channels_last)
 
 
 def _learning_rate(progress: float) -> float:
