@@ -127,7 +127,8 @@ def _train(backbone: nn.Module, name: str, steps: int, batch_size: int, image_si
     classifier = nn.Linear(channels, len(SHAPES))
     for parameter in classifier.parameters():
         nn.init.zeros_(parameter)
-    backbone.train().to(memory_format=torch.channels_last)  # convolutions are faster so
+    # With channels last convolutions are faster.
+    nn.utils.convert_conv2d_weight_memory_format(backbone.train(), torch.channels_last)
     parameters = [*backbone.parameters(), *classifier.parameters()]
     optimizer = torch.optim.AdamW(parameters, weight_decay=_WEIGHT_DECAY)
     losses = []
