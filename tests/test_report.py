@@ -335,7 +335,7 @@ def test_a_simulated_cohort_and_weights_that_are_not_imagenet_are_named_first(co
     assert "no number here has a clinical meaning" in words(page)
     assert re.search(r"AUC with AlexNet \(procedural weights\): DM [0-9.]+, DBT [0-9.]+, DM-DBT [0-9.]+", words(page))
     assert "Not ImageNet. Procedural weights, from a short training on generated shapes: AlexNet" in words(page)
-    assert "ImageNet's weights:" not in words(page)
+    assert "ImageNet weights:" not in words(page)
     imagenet = {"source": "imagenet", "weights": "AlexNet_Weights.IMAGENET1K_V1", "sha256": "cd" * 32}
     content = tables_content(
         ["alexnet", "resnet"], simulated=False, weights=dict.fromkeys(("alexnet", "resnet"), imagenet)
@@ -365,7 +365,7 @@ def test_of_mixed_weights_the_page_names_either_kind_and_where_those_of_imagenet
     shutil.copytree(cohort, folder := cohort.parent / "mixed", dirs_exist_ok=True)
     write_json(folder / "tables.json", tables_content(["alexnet", "resnet"], weights=weights))
     shown = words(write_report(folder, ["alexnet", "resnet"]))
-    assert "generated shapes: AlexNet. ImageNet's weights: ResNet. The paper's backbones were all" in shown
+    assert "Not all with ImageNet weights. ImageNet weights: ResNet. Procedural weights, from a short" in shown
     source = "file mobilenet_v2-b0353104.pth; SHA-256 b0353104b035; licence BSD-3-Clause; from the package p 1.0.1"
     assert f"ImageNet (MobileNet_V2_Weights.IMAGENET1K_V1); {source}; licence of the package MIT" in shown
 
