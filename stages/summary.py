@@ -1,5 +1,6 @@
 """Put the backbones side by side: a few numbers for ``dvc metrics``, the plots, and a table for the terminal."""
 
+import json
 from pathlib import Path
 
 import pandas as pd
@@ -39,7 +40,7 @@ def main(
     cohort
         The parameter of that name: the table says when it is the simulated one.
     predictions
-        Folder with a CSV file per backbone.
+        Folder with a CSV file per backbone, and the provenance of its weights, which the table names.
     quarantine
         The table of cases that were left out; the summary has their number, ``quarantined``.
     metrics
@@ -62,12 +63,18 @@ def main(
     text = "\n".join(
         (
             _heading(tables[settings.names[0]], quarantined=quarantined, simulated=params.is_simulated(cohort)),
-            summary_text(measured),
+            summary_text({_with_source(name, predictions): of for name, of in measured.items()}),
             f"Next: dvc metrics show, dvc plots show, {metrics.parent}/<backbone>.json, {predictions}/<backbone>.csv",
         )
     )
     write_text(table, text + "\n")
     print(text)
+
+
+def _with_source(name: str, predictions: Path) -> str:
+    """Name a backbone with the source of its weights: ``mobilenet_v2 (ImageNet)``."""
+    source = json.loads((predictions / f"{name}.json").read_text(encoding="utf-8"))["source"]
+    return f"{name} ({'ImageNet' if source == 'imagenet' else source})"
 
 
 def _heading(table: pd.DataFrame, *, quarantined: int, simulated: bool) -> str:

@@ -293,7 +293,7 @@ def test_the_summary_has_three_numbers_of_each_configured_backbone(tmp_path, cas
     assert (tmp_path / "metrics" / "summary.txt").read_text() == printed
     lines = printed.splitlines()
     assert f"{len(cases)} pairs of 30 patients; tested in folds 0, 1" in lines[0]
-    assert [line.split()[0] for line in lines[2:4]] == ["resnet", "alexnet"]
+    assert [line.split()[:2] for line in lines[2:4]] == [["resnet", "(procedural)"], ["alexnet", "(procedural)"]]
     assert f"{content['alexnet']['auc']:.3f} ({content['alexnet']['acc']:.3f})" in lines[3]
     assert lines[-1].startswith("Next: dvc metrics show, dvc plots show, ")
 
