@@ -28,7 +28,7 @@ def main(arguments: list[str] | None = None) -> int:
     plan.set_defaults(run=_plan)
     _add_import(commands)
     _add_doctor(commands)
-    _add_weights(commands)
+    _add_weights(commands, names)
     chosen = parser.parse_args(arguments)
     try:
         return chosen.run(chosen) or 0
@@ -43,10 +43,14 @@ def _settings(chosen: argparse.Namespace) -> None:
     print(" ".join(f"-S {override}" for override in params.overrides(SETTINGS / f"{chosen.name}.yaml")))
 
 
+def _setting_file(chosen: argparse.Namespace) -> Path | None:
+    return SETTINGS / f"{chosen.setting}.yaml" if chosen.setting else None
+
+
 def _plan(chosen: argparse.Namespace) -> None:
     from dmdbt import planning, running  # here, for they import torch
 
-    setting = SETTINGS / f"{chosen.setting}.yaml" if chosen.setting else None
+    setting = _setting_file(chosen)
     cohort = chosen.cohort or params.cohort_folder(chosen.params)
     plan = planning.make_plan(cohort, planning.read_settings(chosen.params, setting), Path.cwd())
     room = {"free": shutil.disk_usage(Path.cwd()).free, "memory": running.free_memory()}
@@ -112,7 +116,7 @@ def _doctor(chosen: argparse.Namespace) -> int:
     return report.exit_code
 
 
-def _add_weights(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+def _add_weights(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", names: list[str]) -> None:
     """Add ``weights``: the checkpoints of torchvision."""
     actions = commands.add_parser("weights", help="ImageNet weights on this machine").add_subparsers(required=True)
     for name, text, function in (
@@ -120,8 +124,11 @@ def _add_weights(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
         ("status", "tell where the weights of each backbone come from", _status),
     ):
         parser = actions.add_parser(name, help=text)
-        parser.add_argument("names", nargs="*", metavar="NAME", help="backbones; those of the parameters by default")
+        parser.add_argument(
+            "names", nargs="*", metavar="NAME", help="backbones; by default all that the parameters use"
+        )
         parser.add_argument("--params", type=Path, default=params.DEFAULT_PATH)
+        parser.add_argument("--setting", choices=names, help="a file of settings/ that changes the parameters")
         parser.set_defaults(run=function)
 
 
@@ -129,9 +136,12 @@ def _fetch(chosen: argparse.Namespace) -> None:
     from dmdbt.features import checkpoint_of
     from dmdbt.features.checkpoints import download, find, install
 
-    settings = params.read(params.Backbones, chosen.params)
-    for name in chosen.names or [name for name in settings.names if settings.source(name) == "imagenet"]:
-        checkpoint = checkpoint_of(name, settings.resnet_depth)
+    setting = _setting_file(chosen)
+    settings = params.read(params.Backbones, chosen.params, setting)
+    used = params.used_weights(chosen.params, setting)
+    asked = chosen.names or [name for name in used if settings.source(name) == "imagenet"]
+    checkpoints = {name: checkpoint_of(name, settings.resnet_depth) for name in asked}
+    for name, checkpoint in checkpoints.items():
         found, here = find(checkpoint), "already "
         if not found:
             print(f"{name}: fetching {checkpoint.name}, {checkpoint.mebibytes:.1f} MiB", flush=True)
@@ -142,7 +152,7 @@ def _fetch(chosen: argparse.Namespace) -> None:
 def _status(chosen: argparse.Namespace) -> int:
     from dmdbt import doctor
 
-    section = doctor.weights(chosen.params, chosen.names)
+    section = doctor.weights(chosen.params, chosen.names, _setting_file(chosen))
     print("\n".join([*section.lines, *(f"MISSING {item}" for item in section.missing)]))
     return doctor.Report((section,)).exit_code
 

@@ -28,7 +28,8 @@ def main(backbone: str, output: str) -> None:
         label = f"{classifier_name(name)}  {of['auc']:.2f} ({of['auc_low']:.2f} to {of['auc_high']:.2f})"
         axes.plot(curve["false_positive_rate"], curve["true_positive_rate"], linestyle=dashes, label=label)
     axes.set(xlabel="1 - specificity", ylabel="sensitivity", xlim=(0, 1), ylim=(0, 1.01), aspect="equal")
-    axes.set_title(f"{backbone_name(backbone)}, ImageNet weights; simulated patients", fontsize=10)
+    source = {"imagenet": "ImageNet"}.get(metrics["weights"]["source"], metrics["weights"]["source"])
+    axes.set_title(f"{backbone_name(backbone)}, {source} weights; simulated patients", fontsize=10)
     axes.legend(title="AUC (95 % interval)", loc="lower right", frameon=False, fontsize=9)
     figure.savefig(output)
 

@@ -44,8 +44,7 @@ def main(
     backbones
         With ``weights: imagenet``, or that for ``resnet3d``, the network starts from Kinetics-400, else at random.
     """
-    chosen, source = settings.resnet3d, backbones.weights
-    pretrained = (source if isinstance(source, str) else source.get(_NAME)) == "imagenet"
+    chosen, pretrained = settings.resnet3d, backbones.source(_NAME) == "imagenet"
     subjects = read_subjects(cases, split, needed=[Modality.DBT], test_folds=folds.test_folds)
     experiment = Experiment(
         name=_NAME,

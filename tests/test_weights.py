@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import yaml
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -25,6 +26,12 @@ BUDGET = params.Weights(seed=1, image_size=32, batch_size=2, steps={"squeezenet"
 @pytest.fixture(autouse=True)
 def one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(procedural, "THREADS", 1)  # a second thread on a busy machine costs more than it saves
+
+
+def parameters_text(backbones: str) -> str:
+    """Add what else is read where weights are looked for: the baselines, none of which runs."""
+    demo = yaml.safe_load((Path(__file__).parents[1] / "params.yaml").read_text())
+    return f"{backbones}\n{yaml.safe_dump({'baselines': demo['baselines'] | {'names': []}})}"
 
 
 def classifier_file(path: Path, name: str = "squeezenet", **changes: Tensor) -> Path:
@@ -295,3 +302,20 @@ def test_the_package_of_mobilenet_gives_the_feature_maps_of_torchvision(tmp_path
     assert maps.shape == expected.shape == (1, 1280, 3, 3)
     assert expected.max() > 1
     np.testing.assert_allclose(maps, expected, rtol=2**-10, atol=1e-4)
+
+
+@pytest.mark.parametrize("content", [b"junk\n", b"hello\n", b"", b"<html></html>", b"version https://git-lfs"])
+def test_a_file_that_holds_no_tensors_is_refused_without_the_advice_of_torch(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "net.pth").write_bytes(content)
+    with pytest.raises(IntegrityError, match="expected a whole file of tensors alone") as caught:
+        local_weights(str(tmp_path / "net.pth"), "squeezenet")
+    assert "weights_only" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "content", [{1: torch.ones(2)}, {"a": torch.ones(2, 2).to_sparse()}, {"a": torch.ones(1) * 1j}]
+)
+def test_what_is_no_plain_tensor_under_a_name_is_refused(tmp_path: Path, content: dict[object, Tensor]) -> None:
+    torch.save(content, tmp_path / "net.pth")
+    with pytest.raises(IntegrityError, match="expected a state dict, that is tensors by name"):
+        local_weights(str(tmp_path / "net.pth"), "squeezenet")

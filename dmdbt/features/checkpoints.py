@@ -1,5 +1,6 @@
 """Checkpoints that torchvision publishes: where they are found, how they are fetched, and how they are verified."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -133,9 +134,14 @@ def find(checkpoint: Checkpoint) -> Found | None:
     ------
     IntegrityError
         The first file of its name has the wrong SHA-256. No other is looked for.
+    SurroundingsError
+        That file cannot be read.
     """
     for file, where, licences in _places(checkpoint):
-        digest = sha256(file)
+        try:
+            digest = sha256(file)
+        except OSError as exc:
+            raise SurroundingsError(f"{file}: expected a file that can be read, got: {exc}. Make it readable.") from exc
         if not digest.startswith(checkpoint.digest):
             raise _wrong(checkpoint, digest, where, f"Delete {file} and run {fetch_command(checkpoint)}.")
         return Found(file, digest, where, {"licence": LICENCE, **licences})
@@ -171,14 +177,14 @@ def download(checkpoint: Checkpoint) -> Found:
     try:
         part.parent.mkdir(parents=True, exist_ok=True)
         _receive(checkpoint.url, part)
+        digest = sha256(part)
+        if not digest.startswith(checkpoint.digest):
+            part.unlink()
+            remedy = "Run the same command again; if this repeats, a proxy may answer in place of the server."
+            raise _wrong(checkpoint, digest, f"download from {host(checkpoint)}", remedy)
+        part.replace(checkpoint.hub_file)
     except (OSError, HTTPException) as exc:
         raise _not_downloaded(checkpoint, part, exc) from exc
-    digest = sha256(part)
-    if not digest.startswith(checkpoint.digest):
-        part.unlink()
-        remedy = "Run the same command again; if this repeats, a proxy may answer in place of the server."
-        raise _wrong(checkpoint, digest, f"download from {host(checkpoint)}", remedy)
-    part.replace(checkpoint.hub_file)
     return Found(checkpoint.hub_file, digest, HUB, {"licence": LICENCE})
 
 
@@ -204,7 +210,7 @@ def _published(backbone: str, architecture: str) -> Checkpoint:
 
 def _places(checkpoint: Checkpoint) -> Iterator[tuple[Path, str, dict[str, str]]]:
     """Existing files of the checkpoint's name, with what the place is called and its licence."""
-    if checkpoint.hub_file.is_file():
+    if os.access(checkpoint.hub_file.parent, os.X_OK) and checkpoint.hub_file.is_file():
         yield checkpoint.hub_file, HUB, {}
     carrier = checkpoint.carrier
     if carrier is None:

@@ -22,6 +22,18 @@ _SETTING = "backbones.weights"
 _OTHER_SOURCES = f"set {_SETTING} to a local file or to procedural"
 # torchvision's checkpoints of DenseNet are older than its code: "denselayer1.norm.1.weight" is now "norm1.weight".
 _OLD_DENSENET = re.compile(r"(denselayer\d+\.(?:norm|relu|conv))\.(?=[12]\.)")
+# What is no pickle makes the unpickler raise almost anything.
+_UNREADABLE = (
+    OSError,
+    EOFError,
+    AttributeError,
+    LookupError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+    pickle.UnpicklingError,
+    SafetensorError,
+)
 _LISTED = 3  # so many keys of each kind are named in an error
 
 
@@ -148,11 +160,19 @@ def _read(file: Path) -> Mapping[str, Tensor]:
             content: object = load_file(file)
         else:
             content = torch.load(file, map_location="cpu", weights_only=True)
-    except (OSError, EOFError, RuntimeError, ValueError, pickle.UnpicklingError, SafetensorError) as exc:
-        raise _unusable(file, "a whole file of tensors alone", f"{type(exc).__name__}: {str(exc)[:200]}") from exc
-    if not isinstance(content, Mapping) or not all(isinstance(value, Tensor) for value in content.values()):
+    except _UNREADABLE as exc:
+        # torch goes on to recommend loading without `weights_only`, which would run code of the file.
+        found = f"{type(exc).__name__}: {str(exc).partition('. ')[0][:200]}"
+        raise _unusable(file, "a whole file of tensors alone", found) from exc
+    if not isinstance(content, Mapping) or not all(_is_named_tensor(*item) for item in content.items()):
         raise _unusable(file, "a state dict, that is tensors by name", type(content).__name__ + " of other things")
     return content
+
+
+def _is_named_tensor(key: object, value: object) -> bool:
+    if not isinstance(key, str) or not isinstance(value, Tensor):
+        return False
+    return value.layout is torch.strided and value.device.type == "cpu" and not value.is_complex()
 
 
 def _unusable(file: Path, expected: str, found: str) -> IntegrityError:

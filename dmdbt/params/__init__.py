@@ -16,7 +16,16 @@ from dmdbt.params.baselines import (
     SvmTrain,
     VolumeMaps,
 )
-from dmdbt.params.file import DEFAULT_PATH, SECTIONS, cohort_folder, for_backbone, is_simulated, overrides, read
+from dmdbt.params.file import (
+    DEFAULT_PATH,
+    SECTIONS,
+    cohort_folder,
+    for_backbone,
+    is_simulated,
+    overrides,
+    read,
+    used_weights,
+)
 from dmdbt.params.sections import (
     Backbones,
     Decode,
@@ -71,4 +80,5 @@ __all__ = [
     "is_simulated",
     "overrides",
     "read",
+    "used_weights",
 ]

@@ -145,6 +145,9 @@ class Resnet3d:
     train: Optimization
 
 
+_WEIGHTS_OF = {"2d_t3_alex": "alexnet", "3d_t2_alex": "alexnet", "svm_gap": "vgg19", "resnet3d": "resnet3d"}
+
+
 @dataclass(frozen=True)
 class Baselines:
     """Which baselines run, and the settings of each: what it sees (`maps`) and how it is trained.
@@ -157,6 +160,11 @@ class Baselines:
     alexnet_3d: Alexnet3d
     svm_gap: SvmGap
     resnet3d: Resnet3d
+
+    @property
+    def backbones(self) -> list[str]:
+        """What the named baselines take weights for, under the names of ``backbones.weights``."""
+        return list(dict.fromkeys(_WEIGHTS_OF[name] for name in self.names))
 
     def __post_init__(self) -> None:
         if len(set(self.names)) < len(self.names):

@@ -81,6 +81,12 @@ def for_backbone(values: dict[str, int], backbone: str, *, key: str) -> int:
     return values[backbone]
 
 
+def used_weights(path: Path = DEFAULT_PATH, setting: Path | None = None) -> list[str]:
+    """Return the names under ``backbones.weights`` that the backbones and the named baselines use; see `read`."""
+    names = read(Backbones, path, setting).names + read(Baselines, path, setting).backbones
+    return list(dict.fromkeys(names))
+
+
 def cohort_folder(path: Path = DEFAULT_PATH) -> Path:
     """Read where the cohort is; ParameterError if the file does not say."""
     found = load(path).get("cohort")

@@ -107,9 +107,14 @@ class Backbones:
             self.source(name)
 
     def source(self, name: str) -> str:
-        """Return ``imagenet``, ``procedural`` or a path for a backbone; ParameterError if `weights` has none."""
+        """Return ``imagenet``, ``procedural`` or a path for a backbone; ParameterError if `weights` has none.
+
+        The baseline ``resnet3d`` starts at random if a mapping does not have it.
+        """
         if isinstance(self.weights, str):
             return self.weights
+        if name == "resnet3d":  # a baseline that can start at random
+            return self.weights.get(name, "random")
         if name not in self.weights:
             raise ParameterError(
                 f"backbones.weights.{name}",
