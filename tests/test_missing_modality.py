@@ -40,7 +40,7 @@ def write_cohort(folder, lacking):
         if files["dbt"]:
             write_avi(folder / "cohort" / files["dbt"], smooth_volume(8, 64, 48, n))
     write_table(folder / "cohort/cases.csv", cases)
-    (folder / "weights.json").write_text("{}")
+    (folder / "weights.json").write_text('{"source": "random"}')
     save_file(feature_extractor(create_classifier(NAME, seed=3)).state_dict(), folder / f"{NAME}.safetensors")
 
 
