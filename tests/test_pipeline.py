@@ -118,6 +118,9 @@ def test_another_source_for_one_backbone_trains_the_weights_of_no_other(clone):
     assert json.loads((clone / "data/weights/squeezenet.json").read_text())["source"] == "file"
     # Tensors that are equal make equal files: no feature depends on where they came from.
     assert not [stage for stage in stages_run(output) if stage.startswith("features")]
+    call(clone, "git", "checkout", "--quiet", ".")
+    call(clone, *UP_TO_FEATURES)
+    assert json.loads((clone / "data/weights/squeezenet.json").read_text())["source"] == "procedural"
 
 
 def test_the_metrics_have_the_keys_of_the_design(clone):

@@ -32,7 +32,7 @@ def clinic(tmp_path_factory):
     """A folder with six pairs and small parameters."""
     folder = tmp_path_factory.mktemp("clinic")
     content = yaml.safe_load((ROOT / "params.yaml").read_text())
-    content["split"] |= {"folds": 2}
+    content["split"] |= {"folds": 2, "test_folds": [0, 1]}
     content["backbones"]["names"] = ["alexnet"]
     content["weights"] |= {"batch_size": 4, "steps": {"alexnet": 1}}
     content["features"]["size"]["alexnet"] = 96
