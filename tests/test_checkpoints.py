@@ -31,7 +31,7 @@ backbones:
 
 @dataclass
 class Server:
-    """What a server holds and does; `cut` is how many bytes of an answer arrive."""
+    """Content and behavior of a server; only the first `cut` bytes of an answer arrive."""
 
     address: str = ""
     content: bytes = CONTENT

@@ -163,7 +163,7 @@ class Baselines:
 
     @property
     def backbones(self) -> list[str]:
-        """What the named baselines take weights for, under the names of ``backbones.weights``."""
+        """Names under ``backbones.weights`` whose weights the named baselines use."""
         return list(dict.fromkeys(_WEIGHTS_OF[name] for name in self.names))
 
     def __post_init__(self) -> None:
