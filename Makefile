@@ -24,7 +24,7 @@ lint: .venv/development.installed  ## style and types
 	ruff format --check .
 	mypy
 
-.venv/runtime.installed: requirements.txt dmdbt/features/checkpoints.py
+.venv/runtime.installed: requirements.txt dmdbt/backbones/checkpoints.py
 	test -x .venv/bin/python || $(PYTHON) -m venv .venv
 	python -m pip install --quiet --requirement requirements.txt
 	python -m dmdbt weights fetch mobilenet_v2

@@ -25,8 +25,9 @@ import numpy as np
 from PIL import Image
 from scipy.ndimage import gaussian_filter
 
+from dmdbt.imaging import write_slices
 from dmdbt.phantom.files import write_volume
-from dmdbt.readers import open_volume, write_slices
+from dmdbt.readers import open_volume
 
 _SHAPE = 82, 1024, 1024
 _ROUNDS = 5

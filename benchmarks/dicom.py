@@ -27,9 +27,10 @@ _VOLUME, _MAMMOGRAM = "1.2.840.10008.5.1.4.1.1.13.1.3", "1.2.840.10008.5.1.4.1.1
 _ITERATE = """
 import sys, time
 from pathlib import Path
-from dmdbt.readers import Limits, open_dicom_volume
+from dmdbt.readers import Limits
+from dmdbt.readers.dicom import BtoVolume
 start = time.perf_counter()
-with open_dicom_volume(Path(sys.argv[1]), Limits()) as volume:
+with BtoVolume(Path(sys.argv[1]), Limits()) as volume:
     count = sum(1 for _ in volume)
 assert count == volume.n_slices
 peak = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM:"))

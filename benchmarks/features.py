@@ -24,9 +24,10 @@ import torch
 from torch import Tensor
 
 from dmdbt import params
+from dmdbt.backbones import build_backbone, normalize
 from dmdbt.cohort import Case, read_table
-from dmdbt.features import augmented, build_backbone, normalize
-from dmdbt.readers import breast_box, read_gray, resize
+from dmdbt.features import augmented
+from dmdbt.imaging import breast_box, read_gray, resize
 from dmdbt.running import worker_count
 from dmdbt.terms import Modality
 from stages.features import main as run_stage

@@ -20,10 +20,11 @@ from typing import TypeVar
 import numpy as np
 
 from dmdbt import params
+from dmdbt.imaging import read_slices, write_slices
 from dmdbt.phantom import PhantomSettings, patients, write_patient
 from dmdbt.rankpool import approximate_weights, pool_slices, rank_pool
-from dmdbt.rankpool.pooling import _combine
-from dmdbt.readers import open_volume, read_slices, write_slices
+from dmdbt.rankpool.ranksvm import _combine
+from dmdbt.readers import open_volume
 
 Result = TypeVar("Result")
 

@@ -19,8 +19,8 @@ import yaml
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.memory import ROOT, STAGES, run_stage
+from dmdbt.backbones.architectures import create_classifier, feature_extractor, feature_shape
 from dmdbt.cohort import read_table
-from dmdbt.features.backbones import create_classifier, feature_extractor, feature_shape
 from dmdbt.heads import HeadSettings, training_bytes
 from dmdbt.running import worker_count
 

@@ -17,8 +17,9 @@ import numpy as np
 import torch
 
 from dmdbt import params
-from dmdbt.features import build_backbone, extract, read_features
-from dmdbt.readers import read_gray, resize
+from dmdbt.backbones import build_backbone
+from dmdbt.features import extract, read_features
+from dmdbt.imaging import read_gray, resize
 
 _DATA = Path("data")
 _LARGE = 832

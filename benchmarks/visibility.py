@@ -15,7 +15,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from dmdbt.cohort import read_folds, read_table
-from dmdbt.readers import breast_box, read_gray, resize
+from dmdbt.imaging import breast_box, read_gray, resize
 
 _INPUT = 160  # rows and columns, as AlexNet sees them in the demo
 _SIZES = (0.7, 1.0, 1.4, 2.0, 2.8, 4.0, 5.6)  # of a bright or dark spot, in pixels

@@ -48,7 +48,7 @@ def _setting_file(chosen: argparse.Namespace) -> Path | None:
 
 
 def _plan(chosen: argparse.Namespace) -> None:
-    from dmdbt import planning, running  # here, for they import torch
+    from dmdbt import planning, running
 
     setting = _setting_file(chosen)
     cohort = chosen.cohort or params.cohort_folder(chosen.params)
@@ -133,8 +133,8 @@ def _add_weights(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
 def _fetch(chosen: argparse.Namespace) -> None:
-    from dmdbt.features import checkpoint_of
-    from dmdbt.features.checkpoints import download, find, install
+    from dmdbt.backbones import checkpoint_of
+    from dmdbt.backbones.checkpoints import download, find, install
 
     setting = _setting_file(chosen)
     settings = params.read(params.Backbones, chosen.params, setting)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from dmdbt.readers import read_gray, read_slices, resize, write_gray
+from dmdbt.imaging import read_gray, read_slices, resize, write_gray
 
 _SIZE, _GAP = 256, 8
 

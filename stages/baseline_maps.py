@@ -10,13 +10,14 @@ import numpy as np
 from torch import nn
 
 from dmdbt import params
+from dmdbt.backbones import architecture, build_backbone
 from dmdbt.baselines import BlockMeans, choose_slices, extract_stack, framed, pooled_alexnet
 from dmdbt.baselines.svm import BLOCKS
 from dmdbt.cohort import Case, read_table
 from dmdbt.errors import InputDataError, located
-from dmdbt.features import EXTRACTION_CODE, Origin, architecture, batch_images, build_backbone, write_features
+from dmdbt.features import EXTRACTION_CODE, Origin, batch_images, write_features
 from dmdbt.files import sha256
-from dmdbt.readers import read_gray, read_slices, slices_shape
+from dmdbt.imaging import read_gray, read_slices, slices_shape
 from dmdbt.running import Item, compute_device, make_items, recipe
 from dmdbt.terms import Modality
 from stages._entry import run
@@ -25,9 +26,9 @@ _CODE = (
     "dmdbt.baselines.extractors",
     "dmdbt.baselines.slices",
     *EXTRACTION_CODE,
-    "dmdbt.readers.breast",
-    "dmdbt.readers.images",
-    "dmdbt.readers.slices",
+    "dmdbt.imaging.breast",
+    "dmdbt.imaging.images",
+    "dmdbt.imaging.slices",
     "stages.baseline_maps",
 )
 _BACKBONES = {"2d_t3_alex": "alexnet", "3d_t2_alex": "alexnet", "svm_gap": "vgg19"}

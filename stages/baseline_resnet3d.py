@@ -8,8 +8,8 @@ from pathlib import Path
 from torch import nn
 
 from dmdbt import params
+from dmdbt.backbones import kinetics_weights
 from dmdbt.baselines import Experiment, VideoResnet, read_subjects, run_folds, write_curves, write_results
-from dmdbt.features import kinetics_weights
 from dmdbt.heads import TrainSettings
 from dmdbt.running import compute_device
 from dmdbt.terms import Modality

@@ -14,7 +14,7 @@ from dmdbt.cohort import Case, read_table
 from dmdbt.errors import located
 from dmdbt.features import COPIES, Origin, write_features
 from dmdbt.files import sha256
-from dmdbt.readers import read_slices, slices_shape
+from dmdbt.imaging import read_slices, slices_shape
 from dmdbt.running import Item, make_items, recipe
 from dmdbt.terms import Modality
 from stages._entry import run
@@ -23,9 +23,9 @@ _CODE = (
     "dmdbt.baselines.slices",
     "dmdbt.features.augment",
     "dmdbt.features.store",
-    "dmdbt.readers.breast",
-    "dmdbt.readers.images",
-    "dmdbt.readers.slices",
+    "dmdbt.imaging.breast",
+    "dmdbt.imaging.images",
+    "dmdbt.imaging.slices",
     "stages.baseline_volumes",
 )
 _NO_WEIGHTS = "0" * 64

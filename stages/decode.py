@@ -8,8 +8,9 @@ from pathlib import Path
 from dmdbt import params
 from dmdbt.cohort import Case, read_table
 from dmdbt.errors import located
+from dmdbt.imaging import write_slices
 from dmdbt.ingest import read_examination
-from dmdbt.readers import Limits, open_volume, volume_files, write_slices
+from dmdbt.readers import Limits, open_volume, volume_files
 from dmdbt.running import Item, make_items, recipe
 from dmdbt.terms import Modality
 from stages._entry import run

@@ -10,27 +10,18 @@ import numpy as np
 from torch import nn
 
 from dmdbt import params
+from dmdbt.backbones import architecture, build_backbone, feature_shape, last_layer
 from dmdbt.cohort import Case, read_table
 from dmdbt.errors import InputDataError, located
-from dmdbt.features import (
-    EXTRACTION_CODE,
-    Origin,
-    architecture,
-    batch_images,
-    build_backbone,
-    extract,
-    feature_shape,
-    last_layer,
-    write_features,
-)
+from dmdbt.features import EXTRACTION_CODE, Origin, batch_images, extract, write_features
 from dmdbt.files import sha256
-from dmdbt.readers import breast_box, read_gray, resize
+from dmdbt.imaging import breast_box, read_gray, resize
 from dmdbt.running import Item, compute_device, make_items, recipe
 from dmdbt.terms import Modality
 from stages._entry import run
 
 # What of the readers decides a feature map: another DICOM decoder does not, for it comes before the stored images.
-_CODE = (*EXTRACTION_CODE, "dmdbt.readers.breast", "dmdbt.readers.images", "stages.features")
+_CODE = (*EXTRACTION_CODE, "dmdbt.imaging.breast", "dmdbt.imaging.images", "stages.features")
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,8 @@ from pathlib import Path
 from dmdbt import params
 from dmdbt.cohort import Case, read_table
 from dmdbt.errors import located
-from dmdbt.readers import Limits, read_mammogram, square, write_gray
+from dmdbt.imaging import square, write_gray
+from dmdbt.readers import Limits, read_mammogram
 from dmdbt.running import Item, make_items, recipe
 from dmdbt.terms import Modality
 from stages._entry import run

@@ -12,14 +12,14 @@ from dmdbt import params
 from dmdbt.cohort import Case, read_quarantined, read_table
 from dmdbt.errors import located
 from dmdbt.files import write_json
+from dmdbt.imaging import read_slices, slices_provenance, slices_shape, write_gray
 from dmdbt.rankpool import FLAGS, pool_slices, rank_pool, to_uint8, volume_flags
-from dmdbt.readers import read_slices, slices_provenance, slices_shape, write_gray
 from dmdbt.running import Item, make_items, recipe
 from dmdbt.terms import Modality
 from stages._entry import run
 
 # What of the readers decides a dynamic image: the slices are decoded already.
-_CODE = ("dmdbt.rankpool", "dmdbt.readers.slices", "dmdbt.readers.images", "stages.rankpool")
+_CODE = ("dmdbt.rankpool", "dmdbt.imaging.slices", "dmdbt.imaging.images", "stages.rankpool")
 _CERTIFICATE = ("rho", "lam", "lam_max", "primal", "dual", "gap", "iterations", "misranked")
 
 

@@ -3,8 +3,7 @@
 from pathlib import Path
 
 from dmdbt import params
-from dmdbt.cohort import read_table, write_folds
-from dmdbt.evaluation import assign_folds
+from dmdbt.cohort import assign_folds, read_table, write_folds
 from stages._entry import run
 
 

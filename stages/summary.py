@@ -11,14 +11,12 @@ from dmdbt.evaluation import (
     is_complete,
     is_measured,
     metrics_by_classifier,
-    plot_tables,
     read_all_predictions,
-    summary_numbers,
-    summary_text,
     write_metrics,
     write_points,
 )
 from dmdbt.files import write_text
+from dmdbt.results import plot_tables, summary_numbers, summary_text
 from stages._entry import run
 
 

@@ -5,17 +5,9 @@ from pathlib import Path
 
 from dmdbt import params
 from dmdbt.cohort import read_quarantined
-from dmdbt.evaluation import (
-    Bootstrap,
-    Scores,
-    latex_tables,
-    markdown_tables,
-    read_all_predictions,
-    read_scores,
-    tables_content,
-    write_tables,
-)
+from dmdbt.evaluation import Bootstrap, read_all_predictions, read_scores, write_tables
 from dmdbt.files import write_text
+from dmdbt.results import Scores, latex_tables, markdown_tables, tables_content
 from stages._entry import run
 
 

@@ -5,7 +5,7 @@ from functools import partial
 from pathlib import Path
 
 from dmdbt import params
-from dmdbt.features import (
+from dmdbt.backbones import (
     Weights,
     imagenet_weights,
     is_written,
@@ -20,11 +20,11 @@ from dmdbt.running import recipe, redo
 from stages._entry import run
 
 _CODE = (
-    "dmdbt.features.backbones",
-    "dmdbt.features.procedural",
-    "dmdbt.features.shapes",
-    "dmdbt.features.torchvision_operators",
-    "dmdbt.features.weights",
+    "dmdbt.backbones.architectures",
+    "dmdbt.backbones.procedural",
+    "dmdbt.backbones.shapes",
+    "dmdbt.backbones.torchvision_operators",
+    "dmdbt.backbones.weights",
     "stages.weights",
 )
 

@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from dmdbt.errors import InputDataError
-from dmdbt.readers import Limits, open_dicom_volume, read_mammogram
+from dmdbt.readers import Limits, read_mammogram
+from dmdbt.readers.dicom import BtoVolume
 
 _HEADER = 2000  # bytes; what comes before them is header in all of our files, and damage there tells most
 
@@ -42,7 +43,7 @@ def read(path, is_volume):
     """Shape of what a reader gives, (T, H, W) or (H, W), and the one that it announced."""
     if not is_volume:
         return read_mammogram(path).pixels.shape
-    with open_dicom_volume(path, Limits()) as volume:
+    with BtoVolume(path, Limits()) as volume:
         slices = np.stack(list(volume))
         assert slices.shape == (volume.n_slices, volume.rows, volume.columns)
         return slices.shape

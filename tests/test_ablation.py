@@ -15,12 +15,12 @@ from safetensors.torch import save_file
 from dmdbt import params
 from dmdbt.ablation.subsets import nested_training
 from dmdbt.ablation.tables import markdown, trial_rows
+from dmdbt.backbones.architectures import create_classifier, feature_extractor
 from dmdbt.cohort import Case, read_table, write_folds, write_quarantine, write_table
 from dmdbt.errors import IntegrityError, ParameterError
 from dmdbt.evaluation import Bootstrap, classifier_metrics, read_probabilities
 from dmdbt.evaluation import write_table as write_csv
 from dmdbt.features import Origin, write_features
-from dmdbt.features.backbones import create_classifier, feature_extractor
 from dmdbt.terms import Head, Label, Laterality, Modality, View
 from stages import (
     ablation,

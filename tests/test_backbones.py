@@ -7,8 +7,7 @@ from hypothesis import strategies as st
 from safetensors.torch import save_file
 from torch import nn
 
-from dmdbt.errors import IntegrityError
-from dmdbt.features.backbones import (
+from dmdbt.backbones.architectures import (
     IMAGENET_MEAN,
     IMAGENET_STD,
     architecture,
@@ -19,6 +18,7 @@ from dmdbt.features.backbones import (
     last_layer,
     normalize,
 )
+from dmdbt.errors import IntegrityError
 
 
 @pytest.fixture

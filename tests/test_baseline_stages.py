@@ -11,11 +11,11 @@ from safetensors.torch import save_file
 from sklearn.metrics import roc_auc_score
 
 from dmdbt import params
+from dmdbt.backbones.architectures import create_classifier, feature_extractor
 from dmdbt.cohort import Case, write_folds, write_quarantine, write_table
 from dmdbt.errors import IntegrityError, SurroundingsError
-from dmdbt.features.backbones import create_classifier, feature_extractor
 from dmdbt.files import write_json
-from dmdbt.readers import write_gray, write_slices
+from dmdbt.imaging import write_gray, write_slices
 from dmdbt.terms import Label, Laterality, Modality, View
 from stages import baseline, baseline_maps, baseline_resnet3d, baseline_svm, baseline_train, baseline_volumes
 

@@ -8,6 +8,8 @@ from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
 from dmdbt import params
+from dmdbt.backbones import kinetics_weights
+from dmdbt.backbones.architectures import create_classifier, feature_extractor
 from dmdbt.baselines import (
     BlockMeans,
     FullyConnected,
@@ -23,9 +25,8 @@ from dmdbt.baselines import (
     pooled_alexnet,
 )
 from dmdbt.errors import IntegrityError, ParameterError
-from dmdbt.features import extract, kinetics_weights
-from dmdbt.features.backbones import create_classifier, feature_extractor
-from dmdbt.readers import breast_box
+from dmdbt.features import extract
+from dmdbt.imaging import breast_box
 
 SLICES = st.integers(1, 120)
 SETTINGS = SvmSettings(folds=3, c=(0.1, 1.0, 10.0), gamma=(0.1, 1.0), seed=1)
@@ -188,7 +189,7 @@ def test_the_choice_of_an_svm_is_the_best_of_an_independent_cross_validation_by_
     from sklearn.preprocessing import StandardScaler
     from sklearn.svm import SVC
 
-    from dmdbt.evaluation import assign_folds
+    from dmdbt.cohort import assign_folds
 
     features, targets, patients = separable()
     fold_of = assign_folds(patients, targets, folds=3, seed=SETTINGS.seed)

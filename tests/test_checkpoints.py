@@ -11,8 +11,8 @@ from zipfile import ZipFile
 import pytest
 
 from dmdbt.__main__ import main
+from dmdbt.backbones.checkpoints import CARRIERS, Carrier, Checkpoint, download, find, install, kinetics, published
 from dmdbt.errors import IntegrityError, SurroundingsError
-from dmdbt.features.checkpoints import CARRIERS, Carrier, Checkpoint, download, find, install, kinetics, published
 from dmdbt.files import sha256
 from tests.test_weights import classifier_file, parameters_text, publish
 
@@ -304,7 +304,7 @@ def test_a_checkpoint_that_cannot_be_read_is_named(hub, monkeypatch):
     def refuse(_):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr("dmdbt.features.checkpoints.sha256", refuse)  # root reads everything
+    monkeypatch.setattr("dmdbt.backbones.checkpoints.sha256", refuse)  # root reads everything
     with pytest.raises(SurroundingsError, match=r"squeezenet1_1-b8a52dc0.pth: expected a file that can be read, got"):
         find(checkpoint)
 

@@ -3,8 +3,8 @@ import pandas as pd
 import pytest
 
 from dmdbt.evaluation import Bootstrap
-from dmdbt.evaluation.consistency import consistency_groups
 from dmdbt.evaluation.predictions import CLASSIFIERS
+from dmdbt.results.consistency import consistency_groups
 
 BOOTSTRAP = Bootstrap(draws=200, seed=3)
 

@@ -10,9 +10,10 @@ import pytest
 from PIL import Image
 
 from dmdbt.errors import InputDataError
-from dmdbt.readers import SYNTAXES, Limits, is_available, is_dicom, open_volume, read_mammogram
-from dmdbt.readers.dicom import DicomFile
-from dmdbt.readers.header import ALLOWED_TAGS
+from dmdbt.readers import Limits, open_volume, read_mammogram
+from dmdbt.readers.dicom import SYNTAXES, is_available, is_dicom
+from dmdbt.readers.dicom.file import DicomFile
+from dmdbt.readers.dicom.header import ALLOWED_TAGS
 from tests import dicom_corpus as corpus
 from tests.dicom_corpus import noise, shown, write, write_tomosynthesis
 

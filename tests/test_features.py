@@ -13,18 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
+from dmdbt.backbones import normalize
+from dmdbt.backbones.architectures import create_classifier, feature_extractor
 from dmdbt.errors import IntegrityError
-from dmdbt.features import (
-    COPIES,
-    Origin,
-    augmented,
-    batch_images,
-    extract,
-    normalize,
-    read_features,
-    write_features,
-)
-from dmdbt.features.backbones import create_classifier, feature_extractor
+from dmdbt.features import COPIES, Origin, augmented, batch_images, extract, read_features, write_features
 from dmdbt.files import TEMPORARY, sha256
 
 ORIGIN = Origin("alexnet", "features.11", "a" * 64, "b" * 64, 160, "breast", ("original", "flip"))

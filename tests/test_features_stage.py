@@ -8,12 +8,13 @@ import pytest
 from safetensors.torch import load_file, save_file
 
 from dmdbt import params
+from dmdbt.backbones import architecture
+from dmdbt.backbones.architectures import create_classifier, feature_extractor
 from dmdbt.cohort import Case, write_table
 from dmdbt.errors import InputDataError
-from dmdbt.features import architecture, read_features
-from dmdbt.features.backbones import create_classifier, feature_extractor
+from dmdbt.features import read_features
 from dmdbt.files import sha256
-from dmdbt.readers import write_gray
+from dmdbt.imaging import write_gray
 from dmdbt.terms import Label, Laterality, Modality, View
 from stages import features
 

@@ -18,9 +18,10 @@ from dmdbt import importers, terms
 from dmdbt.__main__ import main
 from dmdbt.cohort import Case, read_table
 from dmdbt.errors import InputDataError, SurroundingsError
+from dmdbt.imaging import read_gray
 from dmdbt.importers.cohort_folder import Findings, Pair, Transfer, build_cohort
 from dmdbt.importers.gray import gray_of_counts, gray_of_ratio
-from dmdbt.readers import open_volume, read_gray, volume_files
+from dmdbt.readers import open_volume, volume_files
 from dmdbt.terms import Label, Laterality, View
 from tests.clinic import write_dicom
 from tests.test_metaimage import write_mhd

@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from dmdbt import params
 from dmdbt.cohort import Case, read_quarantined, read_table, write_table
 from dmdbt.errors import InputDataError, IntegrityError, TableError
+from dmdbt.imaging import resize
 from dmdbt.ingest import examine, read_examination
 from dmdbt.ingest.appearance import chest_wall_side, is_blank, texture_hash
-from dmdbt.readers import Limits, resize
+from dmdbt.readers import Limits
 from dmdbt.terms import Label, Laterality, Modality, Pairs, View
 from stages import ingest
 from tests.clinic import write_avi, write_dicom

@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 
 from dmdbt.errors import InputDataError
-from dmdbt.readers import Limits, metaimage_fields, open_volume, volume_files, write_slices
+from dmdbt.imaging import write_slices
+from dmdbt.readers import Limits, open_volume, volume_files
+from dmdbt.readers.other import metaimage_fields
 
 VALUES = np.random.default_rng(0).normal(5, 2, (6, 12, 16))
 

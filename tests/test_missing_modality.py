@@ -9,8 +9,8 @@ import pytest
 from safetensors.torch import save_file
 
 from dmdbt import params
+from dmdbt.backbones.architectures import create_classifier, feature_extractor
 from dmdbt.cohort import Case, read_table, write_table
-from dmdbt.features.backbones import create_classifier, feature_extractor
 from dmdbt.terms import Label, Laterality, Pairs, View
 from stages import decode, ensemble, features, ingest, mammogram, rankpool, split, summary, train
 from tests.clinic import write_avi, write_dicom

@@ -1,6 +1,6 @@
 import pytest
 
-from dmdbt.evaluation.paper import HEADS, NOTES, inconsistencies
+from dmdbt.results.published import HEADS, NOTES, inconsistencies
 
 
 def test_the_printed_rows_are_consistent_except_the_two_that_have_a_note():

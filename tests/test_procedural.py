@@ -4,10 +4,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Generator, nn
 
-from dmdbt.features import procedural, shapes
-from dmdbt.features.backbones import create_classifier, feature_extractor
-from dmdbt.features.procedural import add_batch_norms, draw_filters, fold_batch_norms, pretrain
-from dmdbt.features.shapes import SHAPES, shape_images
+from dmdbt.backbones import procedural, shapes
+from dmdbt.backbones.architectures import create_classifier, feature_extractor
+from dmdbt.backbones.procedural import add_batch_norms, draw_filters, fold_batch_norms, pretrain
+from dmdbt.backbones.shapes import SHAPES, shape_images
 
 
 @pytest.fixture(autouse=True)

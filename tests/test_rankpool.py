@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from dmdbt.rankpool import approximate_weights, gram, pooling, rank_pool, to_uint8
+from dmdbt.rankpool import approximate_weights, gram, rank_pool, to_uint8
+from dmdbt.rankpool import ranksvm as pooling
 from dmdbt.rankpool.gram import running_mean_gram, slice_gram
 from tests.volumes import exact_image, objective, smooth_volume
 

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from dmdbt.errors import InputDataError
-from dmdbt.rankpool import batch, rank_pool, rank_pool_batch, solver, to_uint8
+from dmdbt.rankpool import batch, rank_pool, rank_pool_batch, to_uint8
+from dmdbt.rankpool import interior_point as solver
 from dmdbt.rankpool.gram import slice_gram
 from tests.volumes import edge_cases, smooth_volume
 

@@ -9,9 +9,10 @@ from scipy.sparse import csc_matrix
 from sklearn.svm import LinearSVC
 
 from dmdbt.errors import InputDataError
-from dmdbt.rankpool import rank_pool, solver
+from dmdbt.rankpool import interior_point as solver
+from dmdbt.rankpool import rank_pool
 from dmdbt.rankpool.gram import slice_gram
-from dmdbt.rankpool.minimizer import minimize
+from dmdbt.rankpool.objective import minimize
 from tests.volumes import edge_cases, exact_image, objective, pair_differences, smooth_volume
 
 RHOS = [1.0, 0.1, 1e-2, 1e-3, 1e-4, 1e-6, 1e-8]

@@ -11,8 +11,9 @@ from dmdbt import params
 from dmdbt.cohort import Case, Problem, write_quarantine, write_table
 from dmdbt.errors import DmdbtError, InputDataError, IntegrityError
 from dmdbt.files import sha256, write_json
-from dmdbt.rankpool import pool_slices, rank_pool, solver, to_uint8
-from dmdbt.readers import read_gray, write_gray
+from dmdbt.imaging import read_gray, write_gray
+from dmdbt.rankpool import interior_point as solver
+from dmdbt.rankpool import pool_slices, rank_pool, to_uint8
 from dmdbt.terms import Label, Laterality, View
 from stages import rankpool
 from tests.volumes import edge_cases, smooth_volume

@@ -8,16 +8,8 @@ from PIL import Image
 from scipy.ndimage import binary_dilation, find_objects, label
 
 from dmdbt.errors import InputDataError, IntegrityError
-from dmdbt.readers import (
-    breast_box,
-    open_volume,
-    read_gray,
-    read_slices,
-    resize,
-    square,
-    write_gray,
-    write_slices,
-)
+from dmdbt.imaging import breast_box, read_gray, read_slices, resize, square, write_gray, write_slices
+from dmdbt.readers import open_volume
 from tests.clinic import write_avi
 
 

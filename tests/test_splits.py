@@ -3,8 +3,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dmdbt.cohort import assign_folds
 from dmdbt.errors import InputDataError
-from dmdbt.evaluation import assign_folds
 
 
 @st.composite

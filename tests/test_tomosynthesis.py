@@ -6,7 +6,8 @@ import pydicom
 import pytest
 
 from dmdbt.errors import InputDataError
-from dmdbt.readers import SYNTAXES, Limits, open_dicom_folder, open_dicom_volume, open_volume
+from dmdbt.readers import Limits, open_volume
+from dmdbt.readers.dicom import SYNTAXES, BtoVolume, DicomFolderVolume
 from tests import dicom_corpus as corpus
 from tests.dicom_corpus import in_stack, item, lut, noise, shown, write, write_slices, write_tomosynthesis
 
@@ -20,7 +21,7 @@ def levels(gray):
 
 
 def read(path):
-    with open_dicom_volume(path, Limits()) as volume:
+    with BtoVolume(path, Limits()) as volume:
         slices = np.stack(list(volume))
         assert slices.dtype == np.uint8
         assert slices.shape == (volume.n_slices, volume.rows, volume.columns)
@@ -35,7 +36,7 @@ def refused(path, message):
 
 def refused_folder(files, message, limits=None):
     with pytest.raises(InputDataError, match=message):
-        with open_dicom_folder(files, limits or Limits()) as volume:
+        with DicomFolderVolume(files, limits or Limits()) as volume:
             list(volume)
 
 
@@ -280,7 +281,7 @@ def test_one_damaged_frame_ends_the_volume(tmp_path):
     codestreams[3] = codestreams[3][:100] + b"\xff\xd9"
     content = pydicom.encaps.encapsulate(codestreams)
     path = write_tomosynthesis(tmp_path / "a.dcm", PIXELS, syntax=corpus.J2K, content=content)
-    with open_dicom_volume(path, Limits()) as volume:
+    with BtoVolume(path, Limits()) as volume:
         slices = iter(volume)
         assert len(list(itertools.islice(slices, 3))) == 3
         with pytest.raises(InputDataError, match="E-DICOM-CODESTREAM .*in frame 4"):
@@ -299,7 +300,7 @@ def test_one_damaged_frame_ends_the_volume(tmp_path):
 def test_a_volume_above_a_limit_is_refused_before_it_is_decoded(tmp_path, limits, message):
     path = write_tomosynthesis(tmp_path / "a.dcm", PIXELS, syntax=corpus.J2K)
     with pytest.raises(InputDataError, match=f"E-TOO-LARGE .*{message}"):
-        open_dicom_volume(path, limits)
+        BtoVolume(path, limits)
     refused_folder(write_slices(tmp_path / "slices", PIXELS), f"E-TOO-LARGE .*{message}", limits)
 
 
@@ -310,7 +311,7 @@ def test_a_volume_above_a_limit_is_refused_before_it_is_decoded(tmp_path, limits
 @pytest.mark.parametrize("syntax", [corpus.IMPLICIT, corpus.EXPLICIT, corpus.LOSSLESS_SV1, corpus.J2K])
 def test_slices_of_a_folder_come_by_instance_number(tmp_path, syntax, sop_class):
     files = write_slices(tmp_path, PIXELS, numbers=[13, 11, 15, 12, 14], syntax=syntax, sop_class=sop_class)
-    with open_dicom_folder(files, Limits()) as volume:
+    with DicomFolderVolume(files, Limits()) as volume:
         slices = np.stack(list(volume))
         assert (volume.n_slices, volume.rows, volume.columns) == (5, 24, 20)
     np.testing.assert_array_equal(slices, levels(shown(PIXELS[[1, 3, 0, 4, 2]], window=WINDOW)))
@@ -322,7 +323,7 @@ def test_slices_of_a_folder_come_by_instance_number(tmp_path, syntax, sop_class)
 
 def test_a_folder_without_a_voi_has_one_range(tmp_path):
     pixels = PIXELS // np.array([4, 3, 2, 5, 6])[:, None, None] + 100
-    with open_dicom_folder(write_slices(tmp_path, pixels, WindowCenter=None, WindowWidth=None), Limits()) as volume:
+    with DicomFolderVolume(write_slices(tmp_path, pixels, WindowCenter=None, WindowWidth=None), Limits()) as volume:
         np.testing.assert_array_equal(np.stack(list(volume)), levels(shown(pixels)))
     assert volume.flags == ["no-voi"]
 
@@ -369,7 +370,7 @@ def test_one_slice_is_no_folder(tmp_path):
 
 def test_a_slice_that_is_replaced_while_reading_is_refused(tmp_path):
     files = write_slices(tmp_path, PIXELS)
-    with open_dicom_folder(files, Limits()) as volume:
+    with DicomFolderVolume(files, Limits()) as volume:
         write(files[4], PIXELS[4][:9], InstanceNumber=5, sop_class=corpus.CT)
         with pytest.raises(InputDataError, match="E-DBT-SERIES .*found another"):
             list(volume)

@@ -11,12 +11,13 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from dmdbt import params
+from dmdbt.backbones import procedural
+from dmdbt.backbones.architectures import build_backbone, create_classifier
+from dmdbt.backbones.checkpoints import find, published
+from dmdbt.backbones.torchvision_operators import models
+from dmdbt.backbones.weights import Weights, imagenet_weights, local_weights, write_weights
 from dmdbt.errors import IntegrityError, ParameterError, SurroundingsError
-from dmdbt.features import extract, procedural
-from dmdbt.features.backbones import build_backbone, create_classifier
-from dmdbt.features.checkpoints import find, published
-from dmdbt.features.torchvision_operators import models
-from dmdbt.features.weights import Weights, imagenet_weights, local_weights, write_weights
+from dmdbt.features import extract
 from dmdbt.files import sha256
 from stages.weights import main
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
-from dmdbt.features.torchvision_operators import models
+from dmdbt.backbones.torchvision_operators import models
 
 _N_CLASSES = 2  # benign, malignant
 _SLOPE = 0.01

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from dmdbt.readers import breast_box, resize
+from dmdbt.imaging import breast_box, resize
 
 
 def choose_slices(n_slices: int, number: int, choice: str) -> NDArray[np.int64]:

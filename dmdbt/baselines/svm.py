@@ -13,7 +13,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
-from dmdbt.evaluation import assign_folds
+from dmdbt.cohort import assign_folds
 
 BLOCKS = (64, 128, 256, 512, 512)  # channels behind the max-pools of VGG19
 _LEAST_SLOPE = 0.01  # an SVM that is no better than chance among the training patients still keeps its order

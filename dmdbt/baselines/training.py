@@ -12,14 +12,7 @@ from torch import nn
 from tqdm import tqdm
 
 from dmdbt.errors import DmdbtError
-from dmdbt.heads import (
-    FeatureSet,
-    TrainSettings,
-    balanced_batches,
-    learning_rate,
-    malignant_probability,
-    open_features,
-)
+from dmdbt.heads import FeatureSet, TrainSettings, balanced_batches, learning_rate, malignant_probability, open_features
 from dmdbt.running import feature_memory, map_cases, training_width
 from dmdbt.terms import Modality
 

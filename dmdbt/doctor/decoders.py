@@ -3,8 +3,8 @@
 from av.codec import Codec
 from av.codec.codec import UnknownCodecError
 
-from dmdbt.readers import SYNTAXES, is_available
-from dmdbt.readers.avi import CODECS as AVI_CODECS
+from dmdbt.readers.avi.volume import CODECS as AVI_CODECS
+from dmdbt.readers.dicom import SYNTAXES, is_available
 
 __all__ = ["AVI_CODECS", "OPTIONAL", "SYNTAXES", "codec_available", "is_available"]
 

@@ -15,7 +15,8 @@ from dmdbt.cohort import TABLE_NAME, read_table
 from dmdbt.doctor.decoders import AVI_CODECS, SYNTAXES, codec_available, is_available
 from dmdbt.doctor.report import Section
 from dmdbt.errors import InputDataError
-from dmdbt.readers import container, metaimage_fields, volume_files
+from dmdbt.readers import container, volume_files
+from dmdbt.readers.other import metaimage_fields
 from dmdbt.terms import Modality
 
 _MANY = 100  # cases, from which on a bar shows the progress

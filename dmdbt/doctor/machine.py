@@ -21,7 +21,7 @@ def software() -> Section:
     """Versions, the GPU, and whether torchvision loads by itself."""
     import torch  # here, for it takes seconds and the cohort's section needs none of it
 
-    from dmdbt.features import torchvision_operators
+    from dmdbt.backbones import torchvision_operators
 
     by_itself = hasattr(torch.ops.torchvision, "roi_align")  # is not among the operators that are declared
     name = torchvision_operators.models.__name__.partition(".")[0]
@@ -75,7 +75,7 @@ def weights(path: Path, names: Sequence[str] = (), setting: Path | None = None) 
 
 def _weights(source: str, name: str, resnet_depth: int) -> tuple[bool, str]:
     """Return whether the weights are here or can be made, and what there is to say of them."""
-    from dmdbt.features import checkpoint_of, checkpoints, local_file  # here, because they import torch
+    from dmdbt.backbones import checkpoint_of, checkpoints, local_file
 
     checkpoint = checkpoint_of(name, resnet_depth)
     if name == "resnet3d" and source != "imagenet":

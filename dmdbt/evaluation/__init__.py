@@ -1,9 +1,7 @@
-"""Folds, votes, metrics and curves."""
+"""Votes, metrics, intervals and comparisons: the statistics."""
 
-from dmdbt.evaluation.claims import Claim, Scores, all_claims
 from dmdbt.evaluation.comparison import Comparison, bootstrap_test, delong_test, holm
 from dmdbt.evaluation.curves import calibration_points, precision_recall_points, roc_points
-from dmdbt.evaluation.exports import latex_tables, markdown_tables
 from dmdbt.evaluation.files import (
     read_all_predictions,
     read_predictions,
@@ -25,21 +23,14 @@ from dmdbt.evaluation.predictions import (
     metrics_by_classifier,
     units,
 )
-from dmdbt.evaluation.splits import assign_folds
-from dmdbt.evaluation.summary import plot_tables, summary_numbers, summary_text
-from dmdbt.evaluation.tables import tables_content
 from dmdbt.evaluation.voting import Vote, decide, majority_vote
 
 __all__ = [
     "CLASSIFIERS",
     "Bootstrap",
-    "Claim",
     "Comparison",
-    "Scores",
     "Vote",
     "add_votes",
-    "all_claims",
-    "assign_folds",
     "best_head",
     "bootstrap_test",
     "calibration_points",
@@ -50,20 +41,14 @@ __all__ = [
     "holm",
     "is_complete",
     "is_measured",
-    "latex_tables",
     "majority_vote",
-    "markdown_tables",
     "metrics_by_classifier",
-    "plot_tables",
     "precision_recall_points",
     "read_all_predictions",
     "read_predictions",
     "read_probabilities",
     "read_scores",
     "roc_points",
-    "summary_numbers",
-    "summary_text",
-    "tables_content",
     "units",
     "write_metrics",
     "write_points",

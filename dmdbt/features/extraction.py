@@ -7,16 +7,16 @@ import numpy as np
 import torch
 from torch import nn
 
+from dmdbt.backbones.architectures import normalize
 from dmdbt.features.augment import augmented
-from dmdbt.features.backbones import normalize
 
 # Modules that decide a stored map, see `dmdbt.running.recipe`; the others of this package get or make weights.
 EXTRACTION_CODE = (
     "dmdbt.features.augment",
-    "dmdbt.features.backbones",
+    "dmdbt.backbones.architectures",
     "dmdbt.features.extraction",
     "dmdbt.features.store",
-    "dmdbt.features.torchvision_operators",
+    "dmdbt.backbones.torchvision_operators",
 )
 _BATCH_PIXELS = 2**24  # of the input of one forward pass on a GPU; ResNet-50 then takes about 3 GB
 

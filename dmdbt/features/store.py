@@ -54,7 +54,7 @@ class Origin:
     backbone
         torchvision's name of the architecture.
     layer
-        Name of the last module; see `dmdbt.features.backbones.last_layer`.
+        Name of the last module; see `dmdbt.backbones.architectures.last_layer`.
     weights_sha256, input_sha256
         Of the weights file and of the image file.
     size

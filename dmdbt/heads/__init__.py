@@ -10,13 +10,7 @@ from dmdbt.heads.networks import (
     malignant_probability,
     training_bytes,
 )
-from dmdbt.heads.training import (
-    TrainSettings,
-    balanced_batches,
-    learning_rate,
-    predict,
-    train_heads,
-)
+from dmdbt.heads.training import TrainSettings, balanced_batches, learning_rate, predict, train_heads
 
 __all__ = [
     "Checkpoint",

@@ -32,9 +32,10 @@ from tqdm import tqdm
 from dmdbt.cohort import Case
 from dmdbt.errors import InputDataError
 from dmdbt.files import write_text
+from dmdbt.imaging import write_gray
 from dmdbt.importers.cohort_folder import Findings, Pair, Transfer
 from dmdbt.importers.gray import gray_of_ratio
-from dmdbt.readers import QUARTER_TURNS, metaimage_data, metaimage_fields, write_gray
+from dmdbt.readers.other import QUARTER_TURNS, metaimage_data, metaimage_fields
 from dmdbt.terms import Label, Laterality, View
 
 ABOUT = """Imported from T-SYNTH and M-SYNTH, simulated images of the FDA (CC0).

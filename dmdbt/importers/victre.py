@@ -32,9 +32,10 @@ from tqdm import tqdm
 
 from dmdbt.cohort import Case
 from dmdbt.errors import InputDataError
+from dmdbt.imaging import write_gray
 from dmdbt.importers.cohort_folder import Findings, Pair, Transfer
 from dmdbt.importers.gray import gray_of_counts
-from dmdbt.readers import container, write_gray
+from dmdbt.readers import container
 from dmdbt.terms import Label, Laterality, View
 
 ABOUT = """Imported from the VICTRE trial (FDA, The Cancer Imaging Archive), simulated images.

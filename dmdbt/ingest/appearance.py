@@ -3,7 +3,7 @@
 import numpy as np
 from scipy.ndimage import uniform_filter
 
-from dmdbt.readers import breast_box, resize
+from dmdbt.imaging import breast_box, resize
 from dmdbt.terms import Laterality
 
 _CELLS = 16

@@ -17,25 +17,16 @@ import numpy as np
 import torch
 from torch import nn
 
+from dmdbt.backbones import architecture, pretrain
+from dmdbt.backbones.architectures import create_classifier, feature_extractor, last_layer
 from dmdbt.cohort import Case
-from dmdbt.features import Origin, architecture, extract, pretrain, read_copy, read_features, write_features
-from dmdbt.features.backbones import create_classifier, feature_extractor, last_layer
+from dmdbt.features import Origin, extract, read_copy, read_features, write_features
 from dmdbt.heads import HeadSettings, build_head
+from dmdbt.imaging import breast_box, read_gray, read_slices, resize, square, write_gray, write_slices
 from dmdbt.ingest import examine
 from dmdbt.params import Rankpool
 from dmdbt.rankpool import pool_slices, rank_pool, to_uint8
-from dmdbt.readers import (
-    Limits,
-    breast_box,
-    open_volume,
-    read_gray,
-    read_mammogram,
-    read_slices,
-    resize,
-    square,
-    write_gray,
-    write_slices,
-)
+from dmdbt.readers import Limits, open_volume, read_mammogram
 from dmdbt.running import map_cases, worker_count
 from dmdbt.terms import Head
 

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 
 import torch
 
-from dmdbt.features import feature_shape
-from dmdbt.features.backbones import create_classifier, feature_extractor
+from dmdbt.backbones import feature_shape
+from dmdbt.backbones.architectures import create_classifier, feature_extractor
 from dmdbt.heads import HeadSettings, build_head
 from dmdbt.terms import Head
 

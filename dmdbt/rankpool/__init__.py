@@ -2,9 +2,9 @@
 
 from dmdbt.rankpool.batch import rank_pool_batch
 from dmdbt.rankpool.flags import FLAGS, volume_flags
-from dmdbt.rankpool.minimizer import approximate_weights
-from dmdbt.rankpool.poolers import pool_slices
-from dmdbt.rankpool.pooling import RankPooling, rank_pool, to_uint8
+from dmdbt.rankpool.objective import approximate_weights
+from dmdbt.rankpool.other_poolers import pool_slices
+from dmdbt.rankpool.ranksvm import RankPooling, rank_pool, to_uint8
 
 __all__ = [
     "FLAGS",

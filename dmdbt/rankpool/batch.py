@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from dmdbt.rankpool.minimizer import minimize
-from dmdbt.rankpool.pooling import RankPooling, check, precision
-from dmdbt.rankpool.solver import solve
+from dmdbt.rankpool.interior_point import solve
+from dmdbt.rankpool.objective import minimize
+from dmdbt.rankpool.ranksvm import RankPooling, check, precision
 
 if TYPE_CHECKING:
     import torch

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 from typing import Literal
 
-from dmdbt.readers.dicom import is_dicom
+from dmdbt.readers.dicom.file import is_dicom
 
 Container = Literal["avi", "dicom", "metaimage", "image", "unknown"]
 

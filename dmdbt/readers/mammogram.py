@@ -6,12 +6,12 @@ from pathlib import Path
 import numpy as np
 
 from dmdbt.errors import InputDataError
-from dmdbt.readers.dicom import DicomFile, is_dicom
-from dmdbt.readers.header import REMEDY
-from dmdbt.readers.kinds import check_mammogram, stated_view
+from dmdbt.readers.dicom.file import DicomFile, is_dicom
+from dmdbt.readers.dicom.header import REMEDY
+from dmdbt.readers.dicom.presentation import look_up, mark_seen, read_chain
+from dmdbt.readers.dicom.sop_classes import check_mammogram, stated_view
 from dmdbt.readers.limits import Limits, check_limit
-from dmdbt.readers.pictures import is_picture, read_picture
-from dmdbt.readers.presentation import look_up, mark_seen, read_chain
+from dmdbt.readers.other.png_tiff import is_picture, read_picture
 
 _WHITE = 65535
 _MEGA = 1_000_000

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from dmdbt.readers import SYNTAXES
+from dmdbt.readers.dicom import SYNTAXES
 from dmdbt.report.words import TIMES
 
 _LISTED = 24  # so many cases of a flag are named

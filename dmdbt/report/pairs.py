@@ -10,7 +10,7 @@ import pandas as pd
 
 from dmdbt.cohort import Case
 from dmdbt.evaluation import CLASSIFIERS
-from dmdbt.readers import read_gray, read_slices
+from dmdbt.imaging import read_gray, read_slices
 from dmdbt.report.pictures import Picture, frame, picture
 from dmdbt.terms import Laterality, Modality
 

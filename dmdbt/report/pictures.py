@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from dmdbt.readers import breast_box, resize
+from dmdbt.imaging import breast_box, resize
 
 _LONGEST = 320  # pixels of a picture
 _MARGIN = 0.04  # of the box around the breast, on every side

@@ -94,7 +94,7 @@ def verdict(word: str) -> str:
 
 
 def source_of_weights(provenance: Mapping[str, Any]) -> str:
-    """Where the weights of a backbone come from, as `dmdbt.features.weights` records it."""
+    """Where the weights of a backbone come from, as `dmdbt.backbones.weights` records it."""
     known = {
         "procedural": "procedural: a short training on generated shapes, not ImageNet",
         "imagenet": _imagenet(provenance),

@@ -10,8 +10,8 @@ from dmdbt.running.environment import (
     training_width,
     worker_count,
 )
+from dmdbt.running.fingerprint import digest, recipe
 from dmdbt.running.items import Account, Item, make_items
-from dmdbt.running.recipes import digest, recipe
 from dmdbt.running.workers import map_cases
 
 __all__ = [

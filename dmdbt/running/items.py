@@ -1,7 +1,7 @@
 """Work that goes case by case: what is finished is kept, what was finished once is restored.
 
 An item is computed only if neither the output folder nor DVC's local cache has one of its key (see
-`dmdbt.running.books`). So a pair that is added costs one pair's work, and a parameter that is set back costs copies.
+`dmdbt.running.manifest`). So a pair that is added costs one pair's work, and a parameter that is set back costs copies.
 ``DMDBT_REDO=1`` computes everything. A folder holds its items and its books, nothing else: the rest is removed.
 """
 
@@ -17,7 +17,10 @@ from tqdm import tqdm
 
 from dmdbt.errors import InputDataError, SurroundingsError
 from dmdbt.files import TEMPORARY, sha256, whole_file
-from dmdbt.running.books import (
+from dmdbt.running.dvc_cache import cached_folders
+from dmdbt.running.environment import redo, worker_count
+from dmdbt.running.fingerprint import digest
+from dmdbt.running.manifest import (
     JOURNAL,
     MANIFEST,
     Journal,
@@ -29,9 +32,6 @@ from dmdbt.running.books import (
     read_books,
     read_manifest,
 )
-from dmdbt.running.dvc_cache import cached_folders
-from dmdbt.running.environment import redo, worker_count
-from dmdbt.running.recipes import digest
 from dmdbt.running.workers import map_cases
 
 Subject = TypeVar("Subject")

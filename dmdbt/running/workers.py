@@ -10,8 +10,8 @@ from typing import Generic, TypeVar
 from tqdm import tqdm
 
 from dmdbt.errors import DmdbtError, InputDataError, SurroundingsError
-from dmdbt.running.crew import Crew, Died, Done, Outcome, Raised
 from dmdbt.running.environment import worker_count
+from dmdbt.running.pool import Crew, Died, Done, Outcome, Raised
 
 Argument = TypeVar("Argument")
 Result = TypeVar("Result")

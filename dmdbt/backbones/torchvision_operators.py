@@ -1,4 +1,4 @@
-"""The one place that imports torchvision: ``from dmdbt.features.torchvision_operators import models``.
+"""The one place that imports torchvision: ``from dmdbt.backbones.torchvision_operators import models``.
 
 Beside some builds of torch (a CPU build here) the compiled operators of torchvision cannot be loaded. Its Python code
 then still asks torch for the operators ``nms`` and ``qnms``, and ``import torchvision`` fails. No classifier uses these

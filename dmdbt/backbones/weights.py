@@ -12,10 +12,10 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from dmdbt.backbones.architectures import architecture, create_classifier, feature_extractor
+from dmdbt.backbones.checkpoints import Checkpoint, download, find, kinetics, published
+from dmdbt.backbones.torchvision_operators import models
 from dmdbt.errors import IntegrityError, ParameterError
-from dmdbt.features.backbones import architecture, create_classifier, feature_extractor
-from dmdbt.features.checkpoints import Checkpoint, download, find, kinetics, published
-from dmdbt.features.torchvision_operators import models
 from dmdbt.files import sha256, whole_file, write_json
 
 _SETTING = "backbones.weights"
@@ -47,7 +47,7 @@ class Weights(NamedTuple):
 def imagenet_weights(name: str, resnet_depth: int = 50) -> Weights:
     """Return torchvision's weights, the first that it published for an architecture (``IMAGENET1K_V1``).
 
-    The checkpoint is found or downloaded by `dmdbt.features.checkpoints`, whose errors apply. It is compared with its
+    The checkpoint is found or downloaded by `dmdbt.backbones.checkpoints`, whose errors apply. It is compared with its
     SHA-256 each time, and never unpickled beyond tensors.
     """
     file, origin = _located(published(name, resnet_depth))
@@ -75,7 +75,7 @@ def local_weights(source: str, name: str, resnet_depth: int = 50) -> Weights:
         Path of a state dict under torchvision's names: ``.safetensors``, or else a file of `torch.save`, of which
         nothing but tensors is read. ``{backbone}`` in it stands for `name`.
     name, resnet_depth
-        See `dmdbt.features.backbones.architecture`.
+        See `dmdbt.backbones.architectures.architecture`.
 
     Raises
     ------

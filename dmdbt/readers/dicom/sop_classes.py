@@ -1,7 +1,7 @@
 """Which DICOM objects are a mammogram or a tomosynthesis volume; every look-alike is refused with a sentence."""
 
 from dmdbt.errors import InputDataError
-from dmdbt.readers.header import REMEDY, Tags
+from dmdbt.readers.dicom.header import REMEDY, Tags
 
 MAMMOGRAM = "1.2.840.10008.5.1.4.1.1.1.2"
 MAMMOGRAM_FOR_PROCESSING = "1.2.840.10008.5.1.4.1.1.1.2.1"

@@ -9,8 +9,8 @@ import numpy as np
 from scipy.special import expit
 
 from dmdbt.errors import InputDataError
-from dmdbt.readers.frames import Layout
-from dmdbt.readers.header import REMEDY, Tags
+from dmdbt.readers.dicom.header import REMEDY, Tags
+from dmdbt.readers.dicom.pixel_data import Layout
 
 _BLOCK = 64  # rows that are looked up at a time, so that their indices stay in the cache of the processor
 

@@ -7,7 +7,7 @@ from av.video.frame import VideoFrame
 from av.video.reformatter import ColorRange
 
 from dmdbt.errors import InputDataError
-from dmdbt.readers.riff import REMEDY
+from dmdbt.readers.avi.riff import REMEDY
 
 _PLANAR = {f"yuv{kind}{layout}p" for kind in ("", "j") for layout in (410, 411, 420, 422, 440, 444)}
 _PLANAR |= {"yuva420p", "yuva422p", "yuva444p", "nv12", "nv21"}

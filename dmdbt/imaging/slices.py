@@ -14,8 +14,8 @@ import numpy as np
 
 from dmdbt.errors import IntegrityError
 from dmdbt.files import sha256, whole_folder, write_json
-from dmdbt.readers.images import read_gray, write_gray
-from dmdbt.readers.volume import MIN_SLICES, Volume
+from dmdbt.imaging.images import read_gray, write_gray
+from dmdbt.imaging.volume import MIN_SLICES, Volume
 
 _FORMAT, _VERSION = "dmdbt slices", 1
 _REMEDY = "Run the stage decode again."

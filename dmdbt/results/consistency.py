@@ -7,10 +7,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from dmdbt.evaluation import paper
 from dmdbt.evaluation.intervals import Bootstrap, drawn_weights, percentile_interval
 from dmdbt.evaluation.predictions import CLASSIFIERS, targets
 from dmdbt.evaluation.weighted import Floats, weighted_auc
+from dmdbt.results import published
 
 
 def consistency_groups(
@@ -60,7 +60,7 @@ def _row(classifier: str, predictions: Mapping[str, pd.DataFrame], bootstrap: Bo
     seen = [table[f"p_{classifier}"].rename(name) for name, table in by_case.items()]
     probs = pd.concat(seen, axis=1, join="inner").dropna()
     rows = next(iter(by_case.values())).loc[probs.index]
-    printed = [auc for name in predictions if (auc := paper.printed(name, classifier)) is not None]
+    printed = [auc for name in predictions if (auc := published.printed(name, classifier)) is not None]
     return {
         "classifier": classifier,
         "n_pairs": len(rows),

@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 
 from dmdbt.rankpool.gram import slice_gram
-from dmdbt.rankpool.minimizer import Minimizer, minimize
+from dmdbt.rankpool.objective import Minimizer, minimize
 
 _GRAY = 128  # of a pixel that is the same in every slice
 _BLOCK = 32_768  # pixels whose slices stay in the cache while they are added up

@@ -9,8 +9,8 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 import numpy as np
 
 from dmdbt.errors import InputDataError
+from dmdbt.readers.closing import Opened
 from dmdbt.readers.limits import Limits, check_limit, check_volume
-from dmdbt.readers.opened import Opened
 
 QUARTER_TURNS = "QuarterTurns"  # a key of this project: written by its importers, ignored by other readers
 _HEADER_SIZE = 65536  # bytes, more than any header has

@@ -16,9 +16,9 @@ from urllib.request import Request, urlopen
 import torch
 from tqdm import tqdm
 
+from dmdbt.backbones.architectures import architecture
+from dmdbt.backbones.torchvision_operators import models
 from dmdbt.errors import IntegrityError, ParameterError, SurroundingsError
-from dmdbt.features.backbones import architecture
-from dmdbt.features.torchvision_operators import models
 from dmdbt.files import sha256
 
 HUB = "torch hub folder"

@@ -1,57 +1,30 @@
-"""One interface to every kind of tomosynthesis volume."""
+"""Open a tomosynthesis volume of any kind."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
-from typing import Protocol
-
-import numpy as np
 
 from dmdbt.errors import InputDataError
-from dmdbt.readers.avi import AviVolume
+from dmdbt.imaging.volume import MIN_SLICES, Volume
+from dmdbt.readers.avi.volume import AviVolume
 from dmdbt.readers.containers import container, visible_entries
-from dmdbt.readers.image_folder import ImageFolderVolume
+from dmdbt.readers.dicom.volume import BtoVolume, DicomFolderVolume
 from dmdbt.readers.limits import Limits
-from dmdbt.readers.metaimage import MetaImageVolume, metaimage_data
-from dmdbt.readers.tomosynthesis import open_dicom_folder, open_dicom_volume
+from dmdbt.readers.other.image_folder import ImageFolderVolume
+from dmdbt.readers.other.metaimage import MetaImageVolume, metaimage_data
 
-MIN_SLICES = 2
 _FEW, _MANY = 8, 200  # slices of a clinical volume: 25 to 90 of 1 mm, some of 0.5 mm
 _DEFAULT = Limits()
-
-
-class Volume(Protocol):
-    """A reconstructed volume, read one slice at a time.
-
-    Attributes
-    ----------
-    n_slices, rows, columns
-        T, H, W.
-    provenance
-        How the slices are stored: ``container``, ``codec``, ``slice_order`` and more. No identifier.
-    flags
-        What is unusual but no fault, as short slugs; complete after the last slice. Of every container ``few-slices``
-        (below 8) and ``many-slices`` (above 200); others are documented by its class.
-    """
-
-    n_slices: int
-    rows: int
-    columns: int
-    provenance: dict[str, str | int]
-    flags: list[str]
-
-    def __iter__(self) -> Iterator[np.ndarray]:
-        """Yield uint8 slices of shape (H, W) in their stored order: all of them, or raise."""
 
 
 # Who reads a file of a container, and who reads a folder of such files.
 _FILES: dict[str, Callable[[Path, Limits], AbstractContextManager[Volume]]] = {
     "avi": AviVolume,
-    "dicom": open_dicom_volume,
+    "dicom": BtoVolume,
     "metaimage": MetaImageVolume,
 }
 _FOLDERS: dict[str, Callable[[Sequence[Path], Limits], AbstractContextManager[Volume]]] = {
-    "dicom": open_dicom_folder,
+    "dicom": DicomFolderVolume,
     "image": ImageFolderVolume,
 }
 _KINDS = "an AVI, MetaImage or DICOM file, or a folder of slices"

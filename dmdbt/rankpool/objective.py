@@ -17,7 +17,7 @@ import numpy as np
 
 from dmdbt.errors import InputDataError, located
 from dmdbt.rankpool.gram import running_mean_gram
-from dmdbt.rankpool.solver import ACCEPTED_GAP, solve
+from dmdbt.rankpool.interior_point import ACCEPTED_GAP, solve
 
 Solver = Callable[[np.ndarray, np.ndarray, float], tuple[np.ndarray, np.ndarray]]
 

@@ -10,8 +10,8 @@ from torch import Generator, Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 from tqdm import trange
 
-from dmdbt.features.backbones import create_classifier, feature_extractor, feature_shape, normalize
-from dmdbt.features.shapes import SHAPES, shape_images
+from dmdbt.backbones.architectures import create_classifier, feature_extractor, feature_shape, normalize
+from dmdbt.backbones.shapes import SHAPES, shape_images
 
 # The order of floating-point sums depends on the number of threads, so it is part of the formula, like the seed.
 THREADS = 2
@@ -49,7 +49,7 @@ def pretrain(
     Parameters
     ----------
     name, resnet_depth
-        See `dmdbt.features.backbones.architecture`.
+        See `dmdbt.backbones.architectures.architecture`.
     steps, batch_size
         Every step sees new images.
     image_size

@@ -11,10 +11,10 @@ from pydicom.pixels.decoders.base import get_decoder
 from pydicom.uid import UID
 
 from dmdbt.errors import InputDataError
-from dmdbt.readers.codestreams import CodestreamError, check_rle, describe
-from dmdbt.readers.header import REMEDY, Tags
-from dmdbt.readers.native import captured_errors
-from dmdbt.readers.syntaxes import Syntax
+from dmdbt.readers.dicom.codestreams import CodestreamError, check_rle, describe
+from dmdbt.readers.dicom.header import REMEDY, Tags
+from dmdbt.readers.dicom.stderr import captured_errors
+from dmdbt.readers.dicom.transfer_syntaxes import Syntax
 
 _ITEM, _END = b"\xfe\xff\x00\xe0", b"\xfe\xff\xdd\xe0"
 _UNDEFINED = 0xFFFFFFFF

@@ -6,7 +6,7 @@ from typing import TypeVar
 import numpy as np
 
 from dmdbt.errors import InputDataError
-from dmdbt.readers.header import REMEDY, Tags
+from dmdbt.readers.dicom.header import REMEDY, Tags
 
 _Positions = list[float] | None
 _T = TypeVar("_T")

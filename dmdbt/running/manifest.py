@@ -17,7 +17,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from dmdbt.files import sha256, write_json
-from dmdbt.running.recipes import digest
+from dmdbt.running.fingerprint import digest
 
 MANIFEST, JOURNAL = "manifest.json", "journal.jsonl"
 _FORMAT, _VERSION = "dmdbt items", 1

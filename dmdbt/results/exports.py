@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from dmdbt.evaluation.claims import shown
-from dmdbt.evaluation.tables import COLUMNS
+from dmdbt.results.claims import shown
+from dmdbt.results.tables import COLUMNS
 
 _HEADINGS = dict(zip(COLUMNS, ("ACC", "AUC", "F1", "Prec", "Reca", "AP", "AC"), strict=True))
 _LATEX = {"\\": r"\textbackslash{}", **{sign: f"\\{sign}" for sign in "&%$#_{}"}, "~": r"\textasciitilde{}"}

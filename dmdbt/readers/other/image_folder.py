@@ -9,8 +9,8 @@ import numpy as np
 from PIL import Image
 
 from dmdbt.errors import InputDataError
+from dmdbt.readers.closing import Opened
 from dmdbt.readers.limits import Limits, check_limit, check_volume
-from dmdbt.readers.opened import Opened
 
 _FORMATS = ("JPEG", "PNG", "TIFF")
 _REMEDY = "Export the slices again, one 8-bit gray JPEG, PNG or TIFF each."

@@ -9,8 +9,8 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from dmdbt.backbones.torchvision_operators import models
 from dmdbt.errors import IntegrityError
-from dmdbt.features.torchvision_operators import models
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)

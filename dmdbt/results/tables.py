@@ -5,18 +5,12 @@ from typing import Any
 
 import pandas as pd
 
-from dmdbt.evaluation import paper
-from dmdbt.evaluation.claims import Scores, aligned_scores, all_claims, claim_rows
-from dmdbt.evaluation.consistency import consistency_groups
 from dmdbt.evaluation.intervals import Bootstrap
 from dmdbt.evaluation.metrics import Metrics, classifier_metrics
-from dmdbt.evaluation.predictions import (
-    ENSEMBLE,
-    best_head,
-    is_measured,
-    metrics_by_classifier,
-    targets,
-)
+from dmdbt.evaluation.predictions import ENSEMBLE, best_head, is_measured, metrics_by_classifier, targets
+from dmdbt.results import published
+from dmdbt.results.claims import Scores, aligned_scores, all_claims, claim_rows
+from dmdbt.results.consistency import consistency_groups
 from dmdbt.terms import Head
 
 FORMAT, VERSION = "dmdbt tables", 2
@@ -95,7 +89,7 @@ def tables_content(
         ],
         "ensembles": [_ensemble_row(backbone, of) for backbone, of in measured.items()],
         "heads": [_head_row(backbone, head, of[head]) for backbone, of in measured.items() for head in Head],
-        "footnotes": [*paper.FOOTNOTES, _CONSISTENCY, _smallest_p_value(len(claims), bootstrap.draws)],
+        "footnotes": [*published.FOOTNOTES, _CONSISTENCY, _smallest_p_value(len(claims), bootstrap.draws)],
     }
 
 
@@ -116,12 +110,12 @@ def _baseline_row(name: str, scores: Scores, rows: pd.DataFrame, bootstrap: Boot
         patients = rows["patient_id"].tolist()
         ours = cell(classifier_metrics(targets(rows), found, patients=patients, bootstrap=bootstrap), "auc")
     names = {"model": name, "input": _INPUTS.get(name, ""), "backbone": _BACKBONES.get(name, "")}
-    return names | {"ours": ours, "paper": paper.BASELINES.get(name)}
+    return names | {"ours": ours, "paper": published.BASELINES.get(name)}
 
 
 def _model_row(classifier: str, measured: Mapping[str, Metrics]) -> dict[str, Any]:
     names = {"model": str(classifier), "input": _INPUTS[classifier], "backbone": _PAPERS_BACKBONE}
-    return names | {"ours": cell(measured[classifier], "auc"), "paper": paper.printed(_PAPERS_BACKBONE, classifier)}
+    return names | {"ours": cell(measured[classifier], "auc"), "paper": published.printed(_PAPERS_BACKBONE, classifier)}
 
 
 def _ensemble_row(backbone: str, measured: Mapping[str, Metrics]) -> dict[str, Any]:
@@ -131,7 +125,7 @@ def _ensemble_row(backbone: str, measured: Mapping[str, Metrics]) -> dict[str, A
         "input": _INPUTS[ENSEMBLE],
         "backbone": backbone,
         "ours": cell(measured[ENSEMBLE], "auc"),
-        "paper": paper.printed(backbone, ENSEMBLE),
+        "paper": published.printed(backbone, ENSEMBLE),
         "best_head": {"name": best} | cell(measured[str(best)], "auc") if best else None,
     }
 
@@ -141,8 +135,8 @@ def _head_row(backbone: str, head: str, measured: Metrics) -> dict[str, Any]:
         "backbone": backbone,
         "head": str(head),
         "ours": {name: cell(measured, name) for name in COLUMNS},
-        "paper": paper.HEADS.get(backbone, {}).get(head),
-        "note": paper.NOTES.get((backbone, str(head))),
+        "paper": published.HEADS.get(backbone, {}).get(head),
+        "note": published.NOTES.get((backbone, str(head))),
     }
 
 

@@ -13,10 +13,10 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from dmdbt.errors import InputDataError
+from dmdbt.readers.avi.luma import GrayFrames, same_pixels
+from dmdbt.readers.avi.riff import REMEDY, Chunk, read_layout
+from dmdbt.readers.closing import Opened
 from dmdbt.readers.limits import Limits, check_limit
-from dmdbt.readers.opened import Opened
-from dmdbt.readers.riff import REMEDY, Chunk, read_layout
-from dmdbt.readers.video_gray import GrayFrames, same_pixels
 
 CODECS = (
     *("rawvideo", "mjpeg", "png", "msrle", "mpeg4", "msmpeg4", "msmpeg4v1", "msmpeg4v2", "h264", "huffyuv", "ffvhuff"),

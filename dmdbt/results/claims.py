@@ -7,12 +7,12 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from dmdbt.evaluation import paper
 from dmdbt.evaluation.comparison import BOOTSTRAP, DELONG, Comparison, bootstrap_test, delong_test, holm
 from dmdbt.evaluation.intervals import Bootstrap, metric_draws
 from dmdbt.evaluation.metrics import classifier_metrics
 from dmdbt.evaluation.predictions import CLASSIFIERS, ENSEMBLE, is_complete, is_measured, targets
 from dmdbt.evaluation.weighted import Floats
+from dmdbt.results import published
 from dmdbt.terms import Head, Label
 
 BEST_HEAD = "best head"
@@ -135,8 +135,8 @@ def _of_backbone(backbone: str, rows: pd.DataFrame, bootstrap: Bootstrap) -> Ite
             second=f"{backbone} {BEST_HEAD}",
             comparison=_bootstrapped(samples, metric, ENSEMBLE, BEST_HEAD),
             **_size(complete),
-            paper_first=paper.printed(backbone, ENSEMBLE, metric),
-            paper_second=max((row[metric] for row in paper.HEADS.get(backbone, {}).values()), default=None),
+            paper_first=published.printed(backbone, ENSEMBLE, metric),
+            paper_second=max((row[metric] for row in published.HEADS.get(backbone, {}).values()), default=None),
         )
 
 
@@ -152,8 +152,8 @@ def _of_heads(
         second=f"{backbone} {second}",
         comparison=comparison,
         **_size(rows),
-        paper_first=paper.printed(backbone, first, metric),
-        paper_second=paper.printed(backbone, second, metric),
+        paper_first=published.printed(backbone, first, metric),
+        paper_second=published.printed(backbone, second, metric),
     )
 
 
@@ -176,8 +176,8 @@ def _over_baseline(name: str, scores: Scores, rows: pd.DataFrame) -> Iterator[Cl
             second=f"baseline {name}",
             comparison=comparison,
             **_size(rows[seen]),
-            paper_first=paper.printed(_PAPERS_BACKBONE, classifier),
-            paper_second=paper.BASELINES.get(name),
+            paper_first=published.printed(_PAPERS_BACKBONE, classifier),
+            paper_second=published.BASELINES.get(name),
         )
 
 

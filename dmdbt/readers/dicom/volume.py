@@ -1,24 +1,19 @@
 """Tomosynthesis volumes stored as DICOM: a multi-frame object, or a folder of single slices."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from dmdbt.errors import InputDataError
-from dmdbt.readers.dicom import DicomFile
-from dmdbt.readers.frames import Layout
-from dmdbt.readers.header import REMEDY, Tags
-from dmdbt.readers.kinds import check_slice, check_volume, stated_view
+from dmdbt.readers.closing import Opened
+from dmdbt.readers.dicom.file import DicomFile
+from dmdbt.readers.dicom.header import REMEDY, Tags
+from dmdbt.readers.dicom.pixel_data import Layout
+from dmdbt.readers.dicom.presentation import Chain, look_up, mark_seen, read_chain
+from dmdbt.readers.dicom.slice_order import stack_order
+from dmdbt.readers.dicom.sop_classes import check_slice, check_volume, stated_view
 from dmdbt.readers.limits import Limits, check_limit
-from dmdbt.readers.opened import Opened
-from dmdbt.readers.presentation import Chain, look_up, mark_seen, read_chain
-from dmdbt.readers.stack import stack_order
-
-if TYPE_CHECKING:
-    from dmdbt.readers.volume import Volume
 
 _WHITE = 255
 _MEGA, _GIGA, _GIB = 1_000_000, 1_000_000_000, 1 << 30
@@ -246,16 +241,6 @@ class DicomFolderVolume(_DicomVolume):
                 frames = dicom.frames(self._layout)
                 yield frames[0], [dicom.tags]
                 self._flag(*frames.flags)
-
-
-def open_dicom_volume(path: Path, limits: Limits) -> AbstractContextManager["Volume"]:
-    """Open a multi-frame tomosynthesis file; InputDataError as `BtoVolume`."""
-    return BtoVolume(path, limits)
-
-
-def open_dicom_folder(files: Sequence[Path], limits: Limits) -> AbstractContextManager["Volume"]:
-    """Open the single-slice files of a volume; InputDataError as `DicomFolderVolume`."""
-    return DicomFolderVolume(files, limits)
 
 
 def _chain_key(groups: Sequence[Tags]) -> list[tuple[object, ...]]:

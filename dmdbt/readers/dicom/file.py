@@ -8,11 +8,11 @@ from typing import BinaryIO, cast
 from pydicom.filereader import read_dataset
 
 from dmdbt.errors import InputDataError
-from dmdbt.readers.frames import Frames, Layout, read_layout
-from dmdbt.readers.header import REMEDY, read_tags, strict
+from dmdbt.readers.closing import Opened
+from dmdbt.readers.dicom.header import REMEDY, read_tags, strict
+from dmdbt.readers.dicom.pixel_data import Frames, Layout, read_layout
+from dmdbt.readers.dicom.transfer_syntaxes import SYNTAXES, Syntax, is_available
 from dmdbt.readers.limits import Limits, check_limit
-from dmdbt.readers.opened import Opened
-from dmdbt.readers.syntaxes import SYNTAXES, Syntax, is_available
 
 _PREAMBLE, _PREFIX = 128, b"DICM"
 # How a data set without preamble begins: groups 0002 or 0008 in little endian.

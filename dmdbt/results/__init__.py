@@ -1,0 +1,18 @@
+"""The paper's tables and claims beside ours, as texts and tables."""
+
+from dmdbt.results.claims import Claim, Scores, all_claims
+from dmdbt.results.exports import latex_tables, markdown_tables
+from dmdbt.results.summary import plot_tables, summary_numbers, summary_text
+from dmdbt.results.tables import tables_content
+
+__all__ = [
+    "Claim",
+    "Scores",
+    "all_claims",
+    "latex_tables",
+    "markdown_tables",
+    "plot_tables",
+    "summary_numbers",
+    "summary_text",
+    "tables_content",
+]
