@@ -27,7 +27,10 @@ def main(
         output,
         items,
         partial(_decode, cohort=cohort, quality=settings.quality, limits=limits),
-        recipe=recipe(["dmdbt.readers", "stages.decode"], asdict(settings) | {"empty_frames": limits.empty_frames}),
+        recipe=recipe(
+            ["dmdbt.imaging", "dmdbt.readers", "stages.decode"],
+            asdict(settings) | {"empty_frames": limits.empty_frames},
+        ),
         description="decode",
         size=partial(_size, examined=examined),
     )

@@ -15,6 +15,15 @@ from dmdbt.running import Item, make_items, recipe
 from dmdbt.terms import Pairs
 from stages._entry import run
 
+_CODE = (
+    "dmdbt.cohort.quarantine",
+    "dmdbt.imaging.volume",
+    "dmdbt.ingest.appearance",
+    "dmdbt.ingest.examination",
+    "dmdbt.readers",
+    "stages.ingest",
+)
+
 
 def main(
     cohort: Path,
@@ -58,7 +67,7 @@ def _examine(table: Sequence[Case], cohort: Path, examined: Path, limits: Limits
         examined,
         items,
         partial(examine, cohort=cohort, limits=limits),
-        recipe=recipe(["dmdbt.ingest.examination", "dmdbt.ingest.appearance", "dmdbt.readers", "stages.ingest"], read),
+        recipe=recipe(_CODE, read),
         description="ingest",
         preload=["dmdbt.readers"],
         seconds=limits.seconds,

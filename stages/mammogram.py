@@ -13,6 +13,17 @@ from dmdbt.running import Item, make_items, recipe
 from dmdbt.terms import Modality
 from stages._entry import run
 
+# A mammogram is no AVI file: an edit of that reader decides nothing here.
+_CODE = (
+    "dmdbt.imaging.images",
+    "dmdbt.readers.closing",
+    "dmdbt.readers.dicom",
+    "dmdbt.readers.limits",
+    "dmdbt.readers.mammogram",
+    "dmdbt.readers.other.png_tiff",
+    "stages.mammogram",
+)
+
 
 def main(cohort: Path, cases: Path, output: Path, settings: params.Mammogram, reading: params.Reading) -> None:
     """Write ``<case>.png`` for every case with a mammogram: the presentation chain, then a square."""
@@ -22,7 +33,7 @@ def main(cohort: Path, cases: Path, output: Path, settings: params.Mammogram, re
         output,
         items,
         partial(_convert, cohort=cohort, settings=settings, limits=Limits(**asdict(reading))),
-        recipe=recipe(["dmdbt.readers", "stages.mammogram"], asdict(settings)),
+        recipe=recipe(_CODE, asdict(settings)),
         description="mammogram",
         size=lambda _: 2 * settings.size**2,  # 16 bits per pixel, before PNG compresses them
     )

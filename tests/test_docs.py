@@ -28,7 +28,7 @@ def test_every_file_that_the_table_of_faults_names_exists():
 
 
 def test_every_code_of_a_reader_is_in_the_table_of_faults():
-    sources = [path for room in ("readers", "ingest") for path in (ROOT / "dmdbt" / room).glob("*.py")]
+    sources = [path for room in ("imaging", "readers", "ingest") for path in (ROOT / "dmdbt" / room).rglob("*.py")]
     codes = {code for path in sources for code in re.findall(r'"([A-Z]+(?:-[A-Z]+)+)"', path.read_text())}
     assert {code for code in codes if code not in FAULTS} == {"JPEG-LS"}  # no code of an error
 
