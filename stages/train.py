@@ -128,7 +128,7 @@ def _key(files: Sequence[Path], heads: params.Heads, settings: params.Train, dev
 
 
 def _checkpoint(fold: int, job: _Job) -> Checkpoint:
-    path = job.checkpoints / f"{job.backbone}-fold{fold}.pt"
+    path = job.checkpoints / f"{job.backbone}-fold{fold}-{job.key[:8]}.pt"
     return Checkpoint(path, f"{job.key} fold {fold}", minutes=job.checkpoint_minutes)
 
 

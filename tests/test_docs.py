@@ -37,3 +37,9 @@ def test_every_code_of_a_reader_is_in_the_table_of_faults():
 def test_every_link_to_a_file_leads_to_one(path):
     for target in re.findall(r"\]\(([^)#:]+)\)", (ROOT / path).read_text()):
         assert (ROOT / path).parent.joinpath(target).exists(), target
+
+
+def test_the_map_in_the_readme_names_every_room():
+    lines = (ROOT / "README.md").read_text().split("| rooms of `dmdbt/`")[1].split("\n\n")[0].splitlines()[2:]
+    named = [name for line in lines for name in re.findall(r"`(\w+)`", line.split("|")[1])]
+    assert sorted(named) == sorted(path.parent.name for path in (ROOT / "dmdbt").glob("*/__init__.py"))

@@ -17,6 +17,7 @@ import math
 import os
 from pathlib import Path
 
+import joblib
 import psutil
 
 from dmdbt.errors import ParameterError
@@ -36,7 +37,7 @@ def worker_count() -> int:
     """Return the number of worker processes."""
     text = os.environ.get("DMDBT_WORKERS", "")
     if not text:
-        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        return joblib.cpu_count()  # respects CPU affinity and the CPU quota of a container
     if not text.isdecimal() or int(text) < 1:
         raise ParameterError(
             "DMDBT_WORKERS", expected="a whole number from 1", found=text, remedy="Unset it to use every core."
