@@ -4,7 +4,7 @@ PYTHON ?= python3.11
 # DVC starts the stages with the `python` it finds first.
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: repro ablation test lint
+.PHONY: repro ablation test lint lock
 .DEFAULT_GOAL := repro
 
 repro: .venv/runtime.installed  ## run the pipeline, only what changed, and show its results
@@ -24,12 +24,21 @@ lint: .venv/development.installed  ## style and types
 	ruff format --check .
 	mypy
 
-.venv/runtime.installed: requirements.txt dmdbt/backbones/checkpoints.py
+lock:  ## pin every package beneath the requirements, in a new environment
+	rm -rf .venv/lock
+	$(PYTHON) -m venv .venv/lock
+	.venv/lock/bin/python -m pip install --quiet --requirement requirements.txt --requirement requirements-dev.txt
+	echo "# Every package beneath requirements.txt and requirements-dev.txt. Made by \`make lock\`; do not edit." > $@.txt
+	.venv/lock/bin/python -m pip freeze | sed 's/+.*//' | sort --ignore-case >> $@.txt
+	mv $@.txt constraints.txt
+	rm -rf .venv/lock
+
+.venv/runtime.installed: requirements.txt constraints.txt dmdbt/backbones/checkpoints.py
 	test -x .venv/bin/python || $(PYTHON) -m venv .venv
-	python -m pip install --quiet --requirement requirements.txt
+	python -m pip install --quiet --requirement requirements.txt --constraint constraints.txt
 	python -m dmdbt weights fetch mobilenet_v2
 	touch $@
 
 .venv/development.installed: requirements-dev.txt .venv/runtime.installed
-	python -m pip install --quiet --requirement requirements-dev.txt
+	python -m pip install --quiet --requirement requirements-dev.txt --constraint constraints.txt
 	touch $@

@@ -1,21 +1,24 @@
-"""The command line for what is no stage of the pipeline: ``python -m dmdbt``."""
+"""The command line for what is no stage of the pipeline: ``python -m dmdbt``, or ``dmdbt`` where it is installed."""
 
 import argparse
 import shutil
 import sys
 from pathlib import Path
 
-from dmdbt import params
+from dmdbt import __version__, params
 from dmdbt.errors import DmdbtError
 from dmdbt.terms import Label
 
-SETTINGS = Path(__file__).parents[1] / "settings"
+_INSTALLED = Path(__file__).parent / "settings"  # a wheel has them inside the package, the repository beside it
+SETTINGS = _INSTALLED if _INSTALLED.is_dir() else Path(__file__).parents[1] / "settings"
 _INTERRUPTED = 130
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one subcommand and return its exit code."""
-    parser = argparse.ArgumentParser(prog="python -m dmdbt")
+    prog = "dmdbt" if Path(sys.argv[0]).stem == "dmdbt" else "python -m dmdbt"
+    parser = argparse.ArgumentParser(prog=prog)
+    parser.add_argument("--version", action="version", version=f"dmdbt {__version__}")
     commands = parser.add_subparsers(required=True)
     names = sorted(path.stem for path in SETTINGS.glob("*.yaml"))
     settings = commands.add_parser("settings", help="print a file of settings/ as options of `dvc exp run`")

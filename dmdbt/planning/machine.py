@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 _PROBE = 64 * 2**20  # bytes
-_ROOT = Path(__file__).parents[2]
+_ROOT = Path(__file__).parents[2]  # of the package, wherever that is
 
 
 def starting() -> float:
