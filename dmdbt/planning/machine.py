@@ -1,6 +1,7 @@
 """What this machine has and can do, as far as a plan needs to know."""
 
 import hashlib
+import os
 import shutil
 import subprocess
 import sys
@@ -9,13 +10,13 @@ import time
 from pathlib import Path
 
 _PROBE = 64 * 2**20  # bytes
-_ROOT = Path(__file__).parents[2]  # of the package, wherever that is
 
 
 def starting() -> float:
     """Seconds that a stage needs before it begins: Python and its imports."""
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}  # finds dmdbt in a clone and installed
     start = time.perf_counter()
-    subprocess.run([sys.executable, "-c", "import dmdbt.heads"], cwd=_ROOT, check=True)
+    subprocess.run([sys.executable, "-c", "import dmdbt.heads"], env=environment, check=True)
     return time.perf_counter() - start
 
 
