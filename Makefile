@@ -25,13 +25,14 @@ lint: .venv/development.installed  ## style and types
 	mypy
 
 lock:  ## pin every package beneath the requirements, in a new environment
-	rm -rf .venv/lock
-	$(PYTHON) -m venv .venv/lock
-	.venv/lock/bin/python -m pip install --quiet --requirement requirements.txt --requirement requirements-dev.txt
-	echo "# Every package beneath requirements.txt and requirements-dev.txt. Made by \`make lock\`; do not edit." > $@.txt
-	.venv/lock/bin/python -m pip freeze | sed 's/+.*//' | sort --ignore-case >> $@.txt
-	mv $@.txt constraints.txt
-	rm -rf .venv/lock
+	set -e; folder=$$(mktemp -d); trap 'rm -rf "$$folder"' EXIT; \
+	$(PYTHON) -m venv "$$folder/venv"; \
+	"$$folder/venv/bin/python" -m pip install --quiet --requirement requirements.txt --requirement requirements-dev.txt; \
+	"$$folder/venv/bin/python" -m pip freeze > "$$folder/frozen"; \
+	echo "# Every package beneath requirements.txt and requirements-dev.txt. Made by \`make lock\`; do not edit." \
+		> "$$folder/constraints.txt"; \
+	sed 's/+.*//' "$$folder/frozen" | LC_ALL=C sort --ignore-case >> "$$folder/constraints.txt"; \
+	mv "$$folder/constraints.txt" constraints.txt
 
 .venv/runtime.installed: requirements.txt constraints.txt dmdbt/backbones/checkpoints.py
 	test -x .venv/bin/python || $(PYTHON) -m venv .venv
