@@ -91,17 +91,18 @@ def _import(chosen: argparse.Namespace) -> None:
 
     importers.check_folders(chosen.source, chosen.target)
     if chosen.set == "bcs-dbt":
-        about = bcs_dbt.ABOUT
         labels = {
             f"{name}_as": Label(value) for name in ("normal", "actionable") if (value := vars(chosen)[f"{name}_as"])
         }
+        about, statement = bcs_dbt.ABOUT, bcs_dbt.statement(**labels)
         findings = bcs_dbt.find_pairs(chosen.source, **labels)
     else:
         module = tsynth if chosen.set == "tsynth" else victre
-        about = module.ABOUT
+        about, statement = module.ABOUT, module.STATEMENT
         findings = module.find_pairs(chosen.source, unpaired=chosen.unpaired)
     options = {"copy": chosen.copy, "incomplete": chosen.incomplete}
-    print(importers.build_cohort(chosen.target, findings, **options, about=about), about, sep="\n\n")
+    summary = importers.build_cohort(chosen.target, findings, **options, about=about, statement=statement)
+    print(summary, about, sep="\n\n")
 
 
 def _add_doctor(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

@@ -51,7 +51,7 @@ class InputDataError(DmdbtError):
 
 
 class TableError(InputDataError):
-    """``cases.csv`` cannot be used; lists every problem of the whole table."""
+    """``cases.csv`` or ``cohort.json`` cannot be used; lists every problem of the whole file."""
 
     exit_code = 2
 

@@ -43,6 +43,11 @@ class Pairs(StrEnum):
     ALLOW = "allow"
 
 
+def kind_of_cohort(simulated: bool | None) -> str:
+    """Say what a heading has to say of a cohort: nothing, if it is stated to be real."""
+    return {True: "simulated cohort", False: "", None: "cohort not stated to be real or simulated"}[simulated]
+
+
 class Head(StrEnum):
     """The three classifiers of the paper, in the order of its tables."""
 

@@ -4,16 +4,15 @@ from pathlib import Path
 
 from dmdbt import params
 from dmdbt.ablation.tables import markdown, trial_rows
+from dmdbt.cohort import read_stated
 from dmdbt.evaluation import Bootstrap, read_probabilities, write_metrics
 from dmdbt.files import write_text
-from dmdbt.terms import Head
+from dmdbt.terms import Head, kind_of_cohort
 from stages._entry import run
-
-_SIMULATED = Path("data/phantom/cohort")
 
 
 def main(
-    cohort: Path,
+    counts: Path,
     probabilities: Path,
     metrics: Path,
     table: Path,
@@ -24,8 +23,8 @@ def main(
 
     Parameters
     ----------
-    cohort
-        The parameter of that name: the table says when it is the simulated one.
+    counts
+        What the stage ingest wrote: the table says whether the cohort is simulated.
     probabilities
         Folder with a CSV file per variant.
     metrics
@@ -40,7 +39,8 @@ def main(
     tables = {name: read_probabilities(probabilities / f"{name}.csv") for name in settings.variants}
     reference = settings.variants[0]
     rows = trial_rows(tables, head=Head.DBT, reference=reference, bootstrap=Bootstrap(**vars(evaluation)))
-    simulated = cohort == _SIMULATED
+    simulated = read_stated(counts).simulated
+    kind = kind_of_cohort(simulated)
     content = {
         "format": "dmdbt ablation",
         "version": 1,
@@ -54,7 +54,7 @@ def main(
     write_metrics(metrics, content)
     columns = {"trial": "variant", "auc": "AUC", "acc": "accuracy", "difference": f"difference to {reference}"}
     columns |= {"p_value": "p", "p_holm": "p (Holm)", "n": "pairs", "n_patients": "patients"}
-    title = f"The DBT head of {settings.backbone} by the pooling of its slices{', simulated cohort' * simulated}"
+    title = f"The DBT head of {settings.backbone} by the pooling of its slices{kind and f', {kind}'}"
     text = f"{title}\n\n{markdown(rows, columns)}"
     write_text(table, text)
     print(text)

@@ -6,7 +6,17 @@ from functools import partial
 from pathlib import Path
 
 from dmdbt import params
-from dmdbt.cohort import TABLE_NAME, Case, Problem, read_table, write_quarantine, write_table
+from dmdbt.cohort import (
+    STATEMENT_NAME,
+    TABLE_NAME,
+    Case,
+    Problem,
+    read_statement,
+    read_table,
+    stated,
+    write_quarantine,
+    write_table,
+)
 from dmdbt.errors import InputDataError
 from dmdbt.files import write_json
 from dmdbt.ingest import case_files, check_copies, examine, read_examination, summarize
@@ -37,6 +47,7 @@ def main(
 ) -> None:
     """Examine every case; write the table of those that go on, what is wrong with the others, and counts."""
     table = read_table(cohort / TABLE_NAME, pairs)
+    statement = read_statement(cohort / STATEMENT_NAME)
     ended = _examine(table, cohort, examined, Limits(**asdict(reading)))
     found = {
         case.case_id: read_examination(examined / f"{case.case_id}.json")
@@ -51,7 +62,7 @@ def main(
     records = {case.case_id: found[case.case_id][0] for case in kept}
     check_copies(kept, records)
     write_table(cases, kept)
-    write_json(metrics, summarize(kept, records, quarantined=len(left_out)))
+    write_json(metrics, summarize(kept, records, quarantined=len(left_out)) | stated(statement))
 
 
 def _examine(table: Sequence[Case], cohort: Path, examined: Path, limits: Limits) -> list[Problem]:

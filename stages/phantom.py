@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from dmdbt import params
+from dmdbt.cohort import STATEMENT_NAME, Statement, phantom_source, write_statement
 from dmdbt.files import whole_file, whole_folder
 from dmdbt.phantom import Patient, PhantomSettings, Row, patients, write_patient
 from dmdbt.running import map_cases
@@ -14,7 +15,7 @@ from stages._entry import run
 
 
 def main(output: Path, settings: params.Phantom) -> None:
-    """Write the files of every pair, ``cases.csv``, and ``truth.csv``, which no other stage reads."""
+    """Write the files of every pair, ``cases.csv``, ``cohort.json``, and ``truth.csv``, which no other stage reads."""
     phantom = PhantomSettings(**asdict(settings))
     with whole_folder(output) as folder:
         written = map_cases(
@@ -26,6 +27,17 @@ def main(output: Path, settings: params.Phantom) -> None:
         )
         _write_rows(folder / "truth.csv", [row for patient in written for row in patient.truth])
         _write_rows(folder / "cases.csv", [row for patient in written for row in patient.cases])
+        write_statement(folder / STATEMENT_NAME, _statement(settings))
+
+
+def _statement(settings: params.Phantom) -> Statement:
+    finding = f"the finding has the look of its label, or of the other one with probability {settings.ambiguous:g}"
+    rule = finding if settings.contrast else "no finding is inserted"
+    return Statement(
+        simulated=True,
+        source=phantom_source(seed=settings.seed, contrast=settings.contrast),
+        label_rule=f"The label is drawn for each patient; {rule}.",
+    )
 
 
 def _patient_id(patient: Patient) -> str:

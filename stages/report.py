@@ -4,7 +4,7 @@ from functools import partial
 from pathlib import Path
 
 from dmdbt import params
-from dmdbt.cohort import Case
+from dmdbt.cohort import Case, read_stated
 from dmdbt.files import write_text
 from dmdbt.ingest import read_examination
 from dmdbt.report import Images, Settings, read_results, render_page
@@ -13,7 +13,6 @@ from stages._entry import run
 
 
 def main(
-    cohort: Path,
     cases: Path,
     examined: Path,
     mammograms: Path,
@@ -41,8 +40,6 @@ def main(
 
     Parameters
     ----------
-    cohort
-        The parameter of that name: the page says when it is the simulated one.
     cases, quarantine
         The tables of the cases that went on and of those that were left out.
     examined, mammograms, slices, dynamic
@@ -67,17 +64,17 @@ def main(
         certificates=certificates,
         quarantine=quarantine,
     )
-    simulated = params.is_simulated(cohort)
+    statement = read_stated(counts)
     images = Images(
         mammograms,
         slices,
         dynamic,
         file_shape=partial(_file_shape, examined=examined),
         stretched=mammogram.resize == "stretch",
-        same_field=simulated,
+        same_field=statement.is_phantom,
     )
     settings = Settings(phantom, split, mammogram, rankpool, backbones, features, heads, train, ensemble)
-    write_text(report, render_page(results, images, settings, simulated=simulated))
+    write_text(report, render_page(results, images, settings, statement))
     print(f"Report: {report}, a page that needs no other file")
 
 

@@ -9,18 +9,17 @@ import pandas as pd
 from dmdbt import params
 from dmdbt.ablation.subsets import nested_training
 from dmdbt.ablation.tables import Row, markdown, trial_rows
-from dmdbt.cohort import Case, read_folds, read_table
+from dmdbt.cohort import Case, read_folds, read_stated, read_table
 from dmdbt.evaluation import Bootstrap, read_probabilities, write_metrics, write_points
 from dmdbt.files import write_text
-from dmdbt.terms import Head
+from dmdbt.terms import Head, kind_of_cohort
 from stages._entry import run
 
-_SIMULATED = Path("data/phantom/cohort")
 _POINT = ("head", "fraction", "train_patients", "train_pairs", "auc", "auc_low", "auc_high", "acc", "n", "n_patients")
 
 
 def main(
-    cohort: Path,
+    counts: Path,
     cases: Path,
     split: Path,
     probabilities: Path,
@@ -36,8 +35,8 @@ def main(
 
     Parameters
     ----------
-    cohort
-        The parameter of that name: the table says when it is the simulated one.
+    counts
+        What the stage ingest wrote: the table says whether the cohort is simulated.
     cases, split
         Tables of the pairs and of their folds.
     probabilities
@@ -53,22 +52,25 @@ def main(
     trials["1.0"] = read_probabilities(probabilities)
     all_cases = read_table(cases)
     fold_of = read_folds(split, all_cases)
-    counts = {
+    sizes_of = {
         name: _mean_size(all_cases, fold_of, folds.test_folds, fraction=float(name), seed=settings.seed)
         for name in trials
     }
     rows: list[Row] = []
     for head in (head for head in Head if trials["1.0"][f"p_{head}"].notna().any()):
         of_head = trial_rows(trials, head=head, reference="1.0", bootstrap=Bootstrap(**vars(evaluation)))
-        rows += [{"head": head.value, "fraction": float(row["trial"])} | counts[row["trial"]] | row for row in of_head]
-    simulated = cohort == _SIMULATED
+        rows += [
+            {"head": head.value, "fraction": float(row["trial"])} | sizes_of[row["trial"]] | row for row in of_head
+        ]
+    simulated = read_stated(counts).simulated
+    kind = kind_of_cohort(simulated)
     content = {"format": "dmdbt size curve", "version": 1, "backbone": settings.backbone, "points": rows}
     write_metrics(metrics, content | {"folds": sorted(folds.test_folds), "simulated": simulated})
     write_points(points, pd.DataFrame([{name: row[name] for name in _POINT} for row in rows]))
     columns = {"head": "head", "train_patients": "training patients", "auc": "AUC", "acc": "accuracy"}
     columns |= {"difference": "difference to all", "p_value": "p", "p_holm": "p (Holm)"}
     columns |= {"n": "test pairs", "n_patients": "test patients"}
-    title = f"The heads of {settings.backbone} by the number of training patients{', simulated cohort' * simulated}"
+    title = f"The heads of {settings.backbone} by the number of training patients{kind and f', {kind}'}"
     text = f"{title}\n\n{markdown(rows, columns)}"
     write_text(table, text)
     print(text)

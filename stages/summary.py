@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from dmdbt import params
-from dmdbt.cohort import read_quarantined
+from dmdbt.cohort import read_quarantined, read_stated
 from dmdbt.evaluation import (
     is_complete,
     is_measured,
@@ -17,11 +17,12 @@ from dmdbt.evaluation import (
 )
 from dmdbt.files import write_text
 from dmdbt.results import plot_tables, summary_numbers, summary_text
+from dmdbt.terms import kind_of_cohort
 from stages._entry import run
 
 
 def main(
-    cohort: Path,
+    counts: Path,
     predictions: Path,
     quarantine: Path,
     metrics: Path,
@@ -35,8 +36,8 @@ def main(
 
     Parameters
     ----------
-    cohort
-        The parameter of that name: the table says when it is the simulated one.
+    counts
+        What the stage ingest wrote: the table says whether the cohort is simulated.
     predictions
         Folder with a CSV file per backbone, and the provenance of its weights, which the table names.
     quarantine
@@ -60,7 +61,7 @@ def main(
         write_points(plots / f"{name}.csv", points)
     text = "\n".join(
         (
-            _heading(tables[settings.names[0]], quarantined=quarantined, simulated=params.is_simulated(cohort)),
+            _heading(tables[settings.names[0]], quarantined=quarantined, simulated=read_stated(counts).simulated),
             summary_text({_with_source(name, predictions): of for name, of in measured.items()}),
             f"Next: dvc metrics show, dvc plots show, {metrics.parent}/<backbone>.json, {predictions}/<backbone>.csv",
         )
@@ -75,7 +76,7 @@ def _with_source(name: str, predictions: Path) -> str:
     return f"{name} ({'ImageNet' if source == 'imagenet' else source})"
 
 
-def _heading(table: pd.DataFrame, *, quarantined: int, simulated: bool) -> str:
+def _heading(table: pd.DataFrame, *, quarantined: int, simulated: bool | None) -> str:
     compared = table[is_measured(table)]
     folds = sorted({int(fold) for fold in table["fold"]})
     parts = [
@@ -88,8 +89,8 @@ def _heading(table: pd.DataFrame, *, quarantined: int, simulated: bool) -> str:
         parts.append(f"{len(table) - len(compared)} more pairs lack a modality or a head")
     if quarantined:
         parts.append(f"cases in quarantine: {quarantined}")
-    if simulated:
-        parts.append("simulated cohort")
+    if kind := kind_of_cohort(simulated):
+        parts.append(kind)
     return "; ".join(parts)
 
 

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from dmdbt import params
-from dmdbt.cohort import read_quarantined
+from dmdbt.cohort import read_quarantined, read_stated
 from dmdbt.evaluation import Bootstrap, read_all_predictions, read_scores, write_tables
 from dmdbt.files import write_text
 from dmdbt.results import Scores, latex_tables, markdown_tables, tables_content
@@ -12,7 +12,7 @@ from stages._entry import run
 
 
 def main(
-    cohort: Path,
+    counts: Path,
     predictions: Path,
     baselines: Path,
     quarantine: Path,
@@ -27,8 +27,8 @@ def main(
 
     Parameters
     ----------
-    cohort
-        The parameter of that name: the tables say when it is the simulated one.
+    counts
+        What the stage ingest wrote: the tables say whether the cohort is simulated.
     predictions, baselines
         Folders with a CSV file per backbone, provenance of its weights beside it, and one per baseline; a baseline
         without one is undefined in the tables.
@@ -45,7 +45,7 @@ def main(
     weights = {name: json.loads((predictions / f"{name}.json").read_text("utf-8")) for name in backbones.names}
     tested = read_all_predictions(predictions, backbones.names)
     content = tables_content(tested, scores, weights, Bootstrap(**vars(evaluation)))
-    content |= {"simulated": params.is_simulated(cohort), "quarantined": read_quarantined(quarantine)}
+    content |= {"simulated": read_stated(counts).simulated, "quarantined": read_quarantined(quarantine)}
     write_tables(output, content)
     write_text(markdown, markdown_tables(content))
     write_text(latex, latex_tables(content))

@@ -35,6 +35,7 @@ from stages import (
     train,
 )
 from tests.test_rankpool_stage import store
+from tests.test_statement import write_counts
 from tests.volumes import smooth_volume
 
 RANKPOOL = params.Rankpool(pooler="ranksvm", rho=0.1, mapping="symmetric", quantile=0.995)
@@ -166,7 +167,7 @@ def test_the_table_has_every_variant_with_intervals_against_the_first(tmp_path, 
     for variant in TRIALS.variants:
         write_csv(tmp_path / f"{variant}.csv", probabilities(NAMES, rng.uniform(size=12)))
     ablation.main(
-        cohort=Path("data/phantom/cohort"),
+        counts=write_counts(tmp_path / "counts.json", simulated=True),
         probabilities=tmp_path,
         metrics=tmp_path / "ablation.json",
         table=tmp_path / "ablation.md",
@@ -182,7 +183,7 @@ def test_the_table_has_every_variant_with_intervals_against_the_first(tmp_path, 
     assert other["difference"] == pytest.approx(other["auc"] - reference["auc"], abs=2e-6)
     assert reference["auc_low"] <= reference["auc"] <= reference["auc_high"]
     text = (tmp_path / "ablation.md").read_text()
-    assert "simulated" in text.splitlines()[0]
+    assert text.splitlines()[0].endswith(", simulated cohort")
     assert [line.split(" | ")[0] for line in text.splitlines()[4:]] == ["| ranksvm-0.1", "| mean"]
     assert text in capsys.readouterr().out
 
@@ -307,7 +308,7 @@ def test_a_part_of_the_training_cohort_tests_the_same_pairs_with_other_heads(tra
 
 def test_the_curve_has_every_head_at_every_size_against_the_whole(trained, tmp_path):
     size_curve.main(
-        cohort=Path("elsewhere"),
+        counts=write_counts(tmp_path / "counts.json", simulated=None),
         cases=trained / "cases.csv",
         split=trained / "split.csv",
         probabilities=trained / "probabilities",
@@ -320,14 +321,15 @@ def test_the_curve_has_every_head_at_every_size_against_the_whole(trained, tmp_p
         evaluation=EVALUATION,
     )
     found = json.loads((tmp_path / "curve.json").read_text())
-    assert found["simulated"] is False
+    assert found["simulated"] is None
     with (tmp_path / "curve.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert [(row["head"], row["fraction"]) for row in rows] == [(h, f) for h in Head for f in ("0.5", "1.0")]
     assert [(row["train_patients"], row["train_pairs"]) for row in rows[:2]] == [("4", "4"), ("8", "8")]
     assert {row["n"] for row in rows if row["head"] == "dm"} == {"4"}
     assert {row["n"] for row in rows if row["head"] != "dm"} == {"3"}  # one has no volume
-    assert "simulated" not in (tmp_path / "curve.md").read_text()
+    title = (tmp_path / "curve.md").read_text().splitlines()[0]
+    assert title.endswith(", cohort not stated to be real or simulated")
     assert (tmp_path / "curve.md").read_text().count("\n| d") == 6
 
 

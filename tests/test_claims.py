@@ -12,6 +12,7 @@ from dmdbt.results import all_claims
 from dmdbt.results.claims import claim_rows, verdict
 from dmdbt.terms import Head
 from stages import tables
+from tests.test_statement import write_counts
 
 ROOT = Path(__file__).parents[1]
 BOOTSTRAP = Bootstrap(draws=300, seed=2)
@@ -190,7 +191,7 @@ def test_a_backbone_that_the_paper_lacks_has_the_same_claims_without_its_figures
     assert set(papers) == {None}
 
 
-def run_tables(folder, table, *, cohort="data/phantom/cohort", names=("alexnet",)):
+def run_tables(folder, table, *, simulated=True, names=("alexnet",)):
     for name in names:
         write_table(folder / f"predictions/{name}.csv", voted(table))
         (folder / f"predictions/{name}.json").write_text('{"source": "procedural"}')
@@ -198,7 +199,7 @@ def run_tables(folder, table, *, cohort="data/phantom/cohort", names=("alexnet",
     write_quarantine(folder / "quarantine.csv", [])
     written = [folder / f"tables.{kind}" for kind in ("json", "md", "tex")]
     tables.main(
-        Path(cohort),
+        write_counts(folder / "cohort.json", simulated=simulated),
         folder / "predictions",
         folder / "baselines",
         folder / "quarantine.csv",
@@ -235,8 +236,16 @@ def test_the_tables_have_our_cells_beside_the_papers_figures(tmp_path):
         assert "undefined: no predictions" in text
 
 
+def test_tables_of_a_cohort_that_states_nothing_say_so(tmp_path):
+    content, markdown, latex = run_tables(tmp_path, scored(), simulated=None)
+    assert content["simulated"] is None
+    assert markdown.startswith("# Tables (cohort not stated to be real or simulated)\n")
+    assert r"\caption{Claims (cohort not stated to be real or simulated)}" in latex
+    assert "simulated cohort" not in markdown + latex
+
+
 def test_markdown_has_equal_rows_and_latex_no_bare_special_sign(tmp_path):
-    _, markdown, latex = run_tables(tmp_path, scored(), cohort="data/mine", names=("other_net",))
+    _, markdown, latex = run_tables(tmp_path, scored(), simulated=False, names=("other_net",))
     assert "simulated" not in markdown
     for block in markdown.split("\n\n"):
         assert len({line.count("|") for line in block.splitlines() if line.startswith("|")}) <= 1

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from dmdbt.__main__ import main
-from dmdbt.cohort import Case, write_table
+from dmdbt.cohort import Case, Statement, write_statement, write_table
 from dmdbt.doctor import Report, Section, report_text
 from dmdbt.doctor.decoders import AVI_CODECS, OPTIONAL, SYNTAXES, codec_available, is_available
 from dmdbt.doctor.files import cohort_files
@@ -69,6 +69,7 @@ def cohort(tmp_path):
 def test_the_doctor_counts_what_a_cohort_is_made_of(cohort):
     section = cohort_files(cohort)
     assert section.lines == (
+        "not stated to be real or simulated: there is no cohort.json",
         "dbt: 1 x AVI ffv1",
         "dbt: 1 x AVI mjpeg",
         "dbt: 1 x DICOM Explicit VR Little Endian",
@@ -135,6 +136,18 @@ def test_the_requirements_bring_every_decoder_that_is_not_optional():
     assert [name for name in AVI_CODECS if not codec_available(name)] == []
     assert [uid for uid, syntax in SYNTAXES.items() if not is_available(syntax) and uid not in OPTIONAL] == []
     assert not codec_available("no such codec")
+
+
+@pytest.mark.parametrize(("simulated", "kind"), [(True, "simulated"), (False, "real")])
+def test_the_doctor_names_what_a_cohort_states(cohort, simulated, kind):
+    write_statement(cohort / "cohort.json", Statement(simulated, "a set", "a rule"))
+    assert cohort_files(cohort).lines[:2] == (f"stated to be {kind}: a set", "labels: a rule")
+
+
+def test_a_statement_that_is_damaged_ends_with_exit_code_2(cohort, capsys):
+    (cohort / "cohort.json").write_text("{")
+    assert main(["doctor", str(cohort)]) == 2
+    assert "E-STATEMENT-MALFORMED case=- file=cohort.json" in capsys.readouterr().err
 
 
 def test_a_table_that_is_malformed_ends_with_exit_code_2(tmp_path, capsys):

@@ -10,6 +10,7 @@ from dmdbt.cohort import Problem, write_quarantine
 from dmdbt.errors import InputDataError, IntegrityError
 from dmdbt.evaluation import Bootstrap, classifier_metrics
 from stages import ensemble, split, summary
+from tests.test_statement import write_counts
 
 HEADS = ("dm", "dbt", "dm_dbt")
 WEIGHTS = params.Ensemble({"dm": 1.0, "dbt": 1.0, "dm_dbt": 2.0})
@@ -93,9 +94,9 @@ def run_ensemble(folder: Path, cases, probabilities, backbone="alexnet", *, quar
     return predictions, metrics
 
 
-def run_summary(folder: Path, *, names=("alexnet",), cohort="data/other"):
+def run_summary(folder: Path, *, names=("alexnet",), simulated=False):
     summary.main(
-        cohort=Path(cohort),
+        counts=write_counts(folder / "cohort.json", simulated=simulated),
         predictions=folder / "predictions",
         quarantine=folder / "quarantine.csv",
         metrics=folder / "metrics" / "summary.json",
@@ -298,11 +299,18 @@ def test_the_summary_has_three_numbers_of_each_configured_backbone(tmp_path, cas
     assert lines[-1].startswith("Next: dvc metrics show, dvc plots show, ")
 
 
-@pytest.mark.parametrize(("cohort", "simulated"), [("data/phantom/cohort", True), ("data/phantom/mine", False)])
-def test_only_the_simulated_cohort_is_called_so(tmp_path, cases, probabilities, capsys, cohort, simulated):
+@pytest.mark.parametrize(
+    ("simulated", "end"),
+    [
+        (True, "; simulated cohort"),
+        (False, "; tested in folds 0, 1"),
+        (None, "; cohort not stated to be real or simulated"),
+    ],
+)
+def test_the_summary_calls_a_cohort_what_it_states_itself(tmp_path, cases, probabilities, capsys, simulated, end):
     run_ensemble(tmp_path, cases, probabilities)
-    run_summary(tmp_path, cohort=cohort)
-    assert ("simulated cohort" in capsys.readouterr().out) is simulated
+    run_summary(tmp_path, simulated=simulated)
+    assert capsys.readouterr().out.splitlines()[0].endswith(end)
 
 
 def test_the_plots_are_long_tables_that_agree_with_the_metrics(tmp_path, cases, probabilities):

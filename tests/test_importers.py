@@ -16,9 +16,10 @@ from pydicom.dataset import Dataset
 
 from dmdbt import importers, terms
 from dmdbt.__main__ import main
-from dmdbt.cohort import Case, read_table
+from dmdbt.cohort import Case, Statement, read_statement, read_table
 from dmdbt.errors import InputDataError, SurroundingsError
 from dmdbt.imaging import read_gray
+from dmdbt.importers import bcs_dbt, tsynth, victre
 from dmdbt.importers.cohort_folder import Findings, Pair, Transfer, build_cohort
 from dmdbt.importers.gray import gray_of_counts, gray_of_ratio
 from dmdbt.readers import open_volume, volume_files
@@ -28,6 +29,7 @@ from tests.test_metaimage import write_mhd
 
 KILLS = int(os.environ.get("KILLS", "3"))
 FOR_PROCESSING, CT = "1.2.840.10008.5.1.4.1.1.1.2.1", "1.2.840.10008.5.1.4.1.1.2"
+TEXTS = {"about": "", "statement": Statement(simulated=True, source="a set", label_rule="a rule")}
 BTO = "1.2.840.10008.5.1.4.1.1.13.1.3"
 
 
@@ -77,6 +79,8 @@ def test_tsynth_pairs_are_joined_turned_and_labelled(tmp_path, capsys):
     ]
     assert rows(target)[0]["lesion_size"] == "5.0"
     assert "no malignancy" in rows(target)[0]["label_rule"]
+    assert read_statement(target / "cohort.json") == tsynth.STATEMENT
+    assert tsynth.STATEMENT.simulated is True
 
     with open_volume(target / cases[1].dbt) as opened:
         pixels = np.stack(list(opened))
@@ -234,9 +238,9 @@ def test_a_full_disk_ends_the_import_and_says_so(tmp_path):
     case = Case("x", "p", Laterality.LEFT, View.CC, Label.BENIGN, "x/a", "")
     findings = Findings(pairs=[Pair(case, (Transfer(tmp_path / "a", "x/a", make),))])
     with pytest.raises(SurroundingsError, match="expected room for x/a, found a full disk"):
-        build_cohort(tmp_path / "cohort", findings, copy=False, incomplete=True, about="")
+        build_cohort(tmp_path / "cohort", findings, copy=False, incomplete=True, **TEXTS)
     with pytest.raises(InputDataError, match="E-IMPORT .*found 0 problems and 0 usable pairs"):
-        build_cohort(tmp_path / "cohort", Findings(), copy=False, incomplete=True, about="")
+        build_cohort(tmp_path / "cohort", Findings(), copy=False, incomplete=True, **TEXTS)
 
 
 def test_a_file_that_cannot_be_written_is_a_problem(tmp_path, capsys):
@@ -366,6 +370,8 @@ def test_victre_pairs_are_joined_by_patient_and_signal(tmp_path, capsys):
     assert "a simulated\nlesion is no cancer" in output
     assert "Left out: 2 (projection)." in output
     assert "Left out: 1 (file that is no DICOM file)." in output
+    assert read_statement(target / "cohort.json") == victre.STATEMENT
+    assert victre.STATEMENT.simulated is True
     cases = read_table(target / "cases.csv")
     assert [(case.case_id, case.label, case.view.value, case.laterality.value) for case in cases] == [
         ("victre-101-sa", Label.BENIGN, "CC", "R"),
@@ -534,6 +540,8 @@ def test_bcs_dbt_keeps_the_views_with_a_biopsy(tmp_path, capsys):
         ("DBT-P00013-DBT-S00163-rmlo", "R", "MLO", "malignant"),
         ("DBT-P00024-DBT-S00100-lcc2", "L", "CC", "benign"),
     ]
+    assert read_statement(target / "cohort.json") == bcs_dbt.statement()
+    assert bcs_dbt.statement().simulated is False
     assert [row["header_laterality"] for row in table] == ["R", "R"]
     assert [row["dm"] for row in table] == ["", ""]
     assert pydicom.dcmread(target / table[0]["dbt"]).pixel_array[:, 0, 0].tolist() == [100, 200, 300]
@@ -555,6 +563,8 @@ def test_bcs_dbt_labels_other_views_on_request(tmp_path):
     write_bcs_dbt(source, VIEWS, root=".")
     options = ["--normal-as", "benign", "--actionable-as", "benign"]
     assert main(["import", "bcs-dbt", str(source), str(target), *options]) == 0
+    rule = read_statement(target / "cohort.json").label_rule
+    assert rule.endswith("; without a biopsy: Normal is benign, Actionable is benign.")
     assert [(row["category"], row["label"], row["label_rule"]) for row in rows(target)] == [
         ("Normal", "benign", "none"),
         ("Cancer", "malignant", "biopsy"),

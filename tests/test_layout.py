@@ -159,9 +159,7 @@ def test_the_paths_of_a_command_are_those_that_dvc_tracks(name):
     tracked = {dep for dep in stage["deps"] if not dep.startswith(("dmdbt", "stages"))} | set(outputs(stage))
     # A folder may stand for the files in it that are tracked one by one.
     untracked = {path for path in given - tracked if not any(item.startswith(path + "/") for item in tracked)}
-    # These read no cohort: the path itself tells whether it is the simulated one.
-    told = ("summary", "tables", "report", "ablation", "size_curve")  # only whether the cohort is the simulated one
-    assert untracked <= ({"${cohort}"} if name in told else set())
+    assert untracked == set()
     assert {item for item in tracked - given if not any(item.startswith(path + "/") for path in given)} == set()
 
 

@@ -100,7 +100,7 @@ def run_stages(folder):
         evaluation=section(params.Evaluation),
     )
     summary.main(
-        folder / "cohort",
+        folder / "cohort.json",
         predictions=folder / "predictions",
         quarantine=quarantine,
         metrics=folder / "summary.json",

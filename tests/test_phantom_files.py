@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dmdbt import params
+from dmdbt.cohort import read_statement
 from dmdbt.phantom import FindingType, PhantomSettings, image_pair, patients, write_patient
 from dmdbt.phantom.files import write_volume
 from dmdbt.terms import Label, Laterality, View
@@ -215,5 +216,18 @@ def test_the_stage_writes_a_cohort(tmp_path, monkeypatch):
     assert [row["case_id"] for row in rows] == sorted(row["case_id"] for row in rows)
     assert {row["patient_id"] for row in rows} == {"P0001", "P0002", "P0003"}
     assert all((tmp_path / "cohort" / row[kind]).is_file() for row in rows for kind in ("dm", "dbt"))
+    statement = read_statement(tmp_path / "cohort/cohort.json")
+    assert statement.is_phantom
+    assert statement.source == "dmdbt phantom, seed 2019, contrast 1"
+    assert statement.label_rule.endswith("or of the other one with probability 0.06.")
     truth = (tmp_path / "cohort" / "truth.csv").read_text(encoding="utf-8")
     assert len(truth.splitlines()) == len(rows) + 1
+
+
+def test_the_negative_control_states_that_it_has_no_findings(tmp_path, monkeypatch):
+    monkeypatch.setenv("DMDBT_WORKERS", "1")
+    settings = dataclasses.replace(SMALL, patients=1, contrast=0.0)
+    stage.main(tmp_path / "cohort", params.Phantom(**dataclasses.asdict(settings)))
+    statement = read_statement(tmp_path / "cohort/cohort.json")
+    assert statement.is_negative_control
+    assert statement.label_rule == "The label is drawn for each patient; no finding is inserted."

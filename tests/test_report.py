@@ -16,7 +16,17 @@ from matplotlib.figure import Figure
 from playwright.sync_api import sync_playwright
 
 from dmdbt import params
-from dmdbt.cohort import Case, Problem, read_quarantine, write_quarantine, write_table
+from dmdbt.cohort import (
+    Case,
+    Problem,
+    Statement,
+    phantom_source,
+    read_quarantine,
+    stated,
+    write_quarantine,
+    write_statement,
+    write_table,
+)
 from dmdbt.errors import IntegrityError
 from dmdbt.evaluation import read_predictions
 from dmdbt.files import write_json
@@ -36,6 +46,7 @@ SECTIONS = {
 } | {"mammogram": params.Mammogram(size=64, resize="stretch")}
 READING = params.read(params.Reading, ROOT / "params.yaml")
 PROVENANCE = {"source": "procedural", "architecture": "alexnet", "sha256": "ab" * 32}
+OF_PHANTOM = Statement(True, phantom_source(seed=SECTIONS["phantom"].seed, contrast=1), "drawn")
 METRICS = ("acc", "auc", "f1", "precision", "recall", "ap_hard", "confidence")
 HEADS = {"dm": {"dm"}, "dbt": {"dbt"}, "dm_dbt": {"dm", "dbt"}}
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -55,6 +66,7 @@ def write_cohort(folder, lacking, n_cases):
         if files["dbt"]:
             write_avi(folder / "cohort" / files["dbt"], smooth_volume(9, 64, 48, n))
     write_table(folder / "cohort/cases.csv", cases)
+    write_statement(folder / "cohort/cohort.json", OF_PHANTOM)
     return cases
 
 
@@ -175,10 +187,9 @@ def tables_content(backbones, *, defined=True, baselines=True, **others):
     } | others
 
 
-def write_report(folder, backbones=("alexnet",), *, cohort=Path("data/phantom/cohort"), name="report.html", **sections):
+def write_report(folder, backbones=("alexnet",), *, name="report.html", **sections):
     known = SECTIONS | {"backbones": params.Backbones(list(backbones), 18, "procedural")} | sections
     report.main(
-        cohort,
         cases=folder / "cases.csv",
         examined=folder / "examined",
         mammograms=folder / "dm",
@@ -195,6 +206,12 @@ def write_report(folder, backbones=("alexnet",), *, cohort=Path("data/phantom/co
         **known,
     )
     return (folder / name).read_text(encoding="utf-8")
+
+
+def state(folder, statement):
+    """Let the stage ingest have found another statement."""
+    counts = json.loads((folder / "cohort.json").read_text())
+    write_json(folder / "cohort.json", counts | stated(statement))
 
 
 @pytest.fixture(scope="module")
@@ -343,12 +360,42 @@ def test_a_simulated_cohort_and_weights_that_are_not_imagenet_are_named_first(co
     (folder := cohort.parent / "own").mkdir()
     shutil.copytree(cohort, folder, dirs_exist_ok=True)
     write_json(folder / "tables.json", content)
-    own = write_report(folder, ["alexnet", "resnet"], cohort=Path("/somewhere/private"))
+    state(folder, Statement(False, "a private clinic", "a private rule"))
+    own = write_report(folder, ["alexnet", "resnet"])
     assert "simulated" not in words(own).lower()
     assert "Not ImageNet" not in own
     assert "AUC with AlexNet (ImageNet weights): DM" in words(own)
     assert "IMAGENET1K_V1" in own
     assert "private" not in own
+
+
+def test_a_cohort_that_states_nothing_is_called_neither_real_nor_simulated(cohort):
+    shutil.copytree(cohort, folder := cohort.parent / "unstated", dirs_exist_ok=True)
+    state(folder, Statement())
+    text = write_report(folder, ["alexnet", "resnet"])
+    for tag in ("title", "h1"):
+        assert Parsed(text).texts[tag][0].endswith(": cohort not stated to be real or simulated")
+    assert "Cohort not stated to be real or simulated. Its folder has no cohort.json" in words(text)
+    assert "own files, not stated to be real or simulated: 12 pairs" in words(text)
+    assert "imulated cohort" not in words(text)
+    assert "Simulation contrast" not in words(text)
+    assert "pixels of a slice are taken as square" in words(text)
+
+
+def test_the_settings_of_the_phantom_are_named_only_of_the_cohort_that_they_made(cohort, page):
+    assert "Simulation contrast of the findings" in words(page)
+    assert "taken as square" not in words(page)
+    shutil.copytree(cohort, folder := cohort.parent / "simulated", dirs_exist_ok=True)
+    state(folder, Statement(True, "T-SYNTH", "A lesion is present or absent."))
+    other = words(write_report(folder, ["alexnet", "resnet"]))
+    assert "Simulated cohort. Breasts and findings are computed" in other
+    assert "Simulation T-SYNTH. Labels: A lesion is present or absent." in other
+    assert "contrast of the findings" not in other
+    assert "pixels of a slice are taken as square" in other
+    state(folder, replace(OF_PHANTOM, source=phantom_source(seed=1, contrast=0)))
+    moved = words(write_report(folder, ["alexnet", "resnet"]))
+    assert "Simulation dmdbt phantom, seed 1, contrast 0. Labels: drawn" in moved
+    assert "taken as square" not in moved
 
 
 def test_of_mixed_weights_the_page_names_either_kind_and_where_those_of_imagenet_are_from(cohort):
@@ -376,8 +423,12 @@ def test_a_backbone_has_the_name_of_its_paper():
 
 def test_a_cohort_without_findings_is_called_a_negative_control(cohort, page):
     assert "Negative control" not in page
+    shutil.copytree(cohort, folder := cohort.parent / "control", dirs_exist_ok=True)
+    state(folder, replace(OF_PHANTOM, source=phantom_source(seed=SECTIONS["phantom"].seed, contrast=0)))
     blank = params.Phantom(**{**vars(SECTIONS["phantom"]), "contrast": 0.0})
-    assert "Negative control" in write_report(cohort, name="control.html", phantom=blank)
+    text = words(write_report(folder, phantom=blank))
+    assert "Negative control" in text
+    assert "0 (0 inserts none)" in text
 
 
 def test_claims_have_both_values_the_difference_and_what_the_paper_prints(page):
@@ -396,7 +447,7 @@ def test_the_spread_over_the_backbones_names_them_and_their_weights(page):
 def test_the_page_shows_what_the_stage_tables_writes_also_without_baselines(cohort, tmp_path):
     shutil.copytree(cohort, tmp_path, dirs_exist_ok=True)
     tables.main(
-        Path("data/phantom/cohort"),
+        tmp_path / "cohort.json",
         predictions=tmp_path / "predictions",
         baselines=tmp_path / "none",
         quarantine=tmp_path / "quarantine.csv",

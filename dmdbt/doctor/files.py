@@ -11,7 +11,7 @@ from PIL import Image
 from pydicom.errors import InvalidDicomError
 from tqdm import tqdm
 
-from dmdbt.cohort import TABLE_NAME, read_table
+from dmdbt.cohort import STATEMENT_NAME, TABLE_NAME, Statement, read_statement, read_table
 from dmdbt.doctor.decoders import AVI_CODECS, SYNTAXES, codec_available, is_available
 from dmdbt.doctor.report import Section
 from dmdbt.errors import InputDataError
@@ -32,17 +32,18 @@ class _Kind:
 
 
 def cohort_files(cohort: Path) -> Section:
-    """Count containers, codecs and transfer syntaxes of a cohort's files, and tell which cannot be read here.
+    """Tell what a cohort states, count containers, codecs and transfer syntaxes, and tell which cannot be read here.
 
     Raises
     ------
     TableError
-        The table is missing or malformed.
+        The table is missing or malformed, or the statement is malformed.
     """
     counts: Counter[tuple[str, str]] = Counter()
     missing: Counter[str] = Counter()
     faults: list[str] = []
     cases = read_table(cohort / TABLE_NAME)
+    statement = read_statement(cohort / STATEMENT_NAME)
     for case in tqdm(cases, desc="doctor", unit="case", disable=len(cases) < _MANY):
         for modality in Modality:
             name = case.file(modality)
@@ -50,9 +51,17 @@ def cohort_files(cohort: Path) -> Section:
                 counts[modality.value, kind.name] += 1
                 missing.update([kind.missing] if kind.missing else [])
                 faults += [f"case={case.case_id} file={name}: {kind.fault}"] if kind.fault else []
-    lines = [f"{modality}: {count} x {kind}" for (modality, kind), count in sorted(counts.items())]
+    lines = [*_stated(statement)]
+    lines += [f"{modality}: {count} x {kind}" for (modality, kind), count in sorted(counts.items())]
     needed = [f"{what} ({count} files of the cohort)" for what, count in sorted(missing.items())]
     return Section("Cohort", tuple(lines), missing=tuple(needed), faults=tuple(faults))
+
+
+def _stated(statement: Statement) -> list[str]:
+    if statement.simulated is None:
+        return [f"not stated to be real or simulated: there is no {STATEMENT_NAME}"]
+    kind = "simulated" if statement.simulated else "real"
+    return [f"stated to be {kind}: {statement.source}", f"labels: {statement.label_rule}"]
 
 
 def _kinds(path: Path) -> list[_Kind]:

@@ -25,7 +25,7 @@ import pydicom
 from pydicom.errors import InvalidDicomError
 from tqdm import tqdm
 
-from dmdbt.cohort import Case
+from dmdbt.cohort import Case, Statement
 from dmdbt.importers.cohort_folder import Findings, Pair, Transfer
 from dmdbt.terms import Label, Laterality, View
 
@@ -68,6 +68,18 @@ def find_pairs(source: Path, *, normal_as: Label | None = None, actionable_as: L
         else:
             _add_view(findings, source, row, labels[key], rule)
     return findings
+
+
+def statement(*, normal_as: Label | None = None, actionable_as: Label | None = None) -> Statement:
+    """State that the set is real, and its label rule with the options of `find_pairs`."""
+    others = {"Normal": normal_as, "Actionable": actionable_as}
+    without = ", ".join(f"{name} is {label}" for name, label in others.items() if label)
+    rule = "Per view, proven by biopsy: Cancer is malignant, Benign is benign"
+    return Statement(
+        simulated=False,
+        source="BCS-DBT",
+        label_rule=f"{rule}; without a biopsy: {without}." if without else f"{rule}.",
+    )
 
 
 def _tables(source: Path, kind: str, findings: Findings) -> dict[tuple[str, ...], _Row]:

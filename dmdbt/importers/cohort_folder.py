@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from dmdbt.cohort import TABLE_NAME, Case
+from dmdbt.cohort import STATEMENT_NAME, TABLE_NAME, Case, Statement, write_statement
 from dmdbt.errors import DmdbtError, InputDataError, ParameterError, SurroundingsError
 from dmdbt.files import remove_unfinished, whole_file, write_text
 
@@ -91,8 +91,10 @@ def check_folders(source: Path, target: Path) -> None:
         raise ParameterError("TARGET", expected=expected, found=str(target), remedy="Choose another folder.")
 
 
-def build_cohort(target: Path, findings: Findings, *, copy: bool, incomplete: bool, about: str) -> str:
-    """Bring every file into the cohort's folder, then write its table and ``README.txt``.
+def build_cohort(
+    target: Path, findings: Findings, *, copy: bool, incomplete: bool, about: str, statement: Statement
+) -> str:
+    """Bring every file into the cohort's folder, then write ``README.txt``, ``cohort.json`` and the table.
 
     A file appears whole or not at all and carries the modification time of its source, by which a second import knows
     that it is finished. The table is written last, so a folder with a table is complete.
@@ -109,6 +111,8 @@ def build_cohort(target: Path, findings: Findings, *, copy: bool, incomplete: bo
         Import the rest where something is wrong.
     about
         Label rule and everything else to know about the set; goes into ``README.txt``.
+    statement
+        What ``cohort.json`` says.
 
     Returns
     -------
@@ -124,7 +128,7 @@ def build_cohort(target: Path, findings: Findings, *, copy: bool, incomplete: bo
     """
     problems = list(findings.problems)
     finished = []
-    for name in (_STAMP_NAME, README_NAME, TABLE_NAME):
+    for name in (_STAMP_NAME, README_NAME, STATEMENT_NAME, TABLE_NAME):
         remove_unfinished(target / name)
     _remove_other_versions(target, findings.pairs)
     for pair in tqdm(findings.pairs, desc="import", unit="pair", disable=len(findings.pairs) < 2):
@@ -136,6 +140,7 @@ def build_cohort(target: Path, findings: Findings, *, copy: bool, incomplete: bo
         raise _import_error(problems, len(finished))
     summary = _summary(finished, findings, problems)
     write_text(target / README_NAME, f"{about.strip()}\n\n{summary}\n")
+    write_statement(target / STATEMENT_NAME, statement)
     write_text(target / TABLE_NAME, _table(finished))
     return summary
 

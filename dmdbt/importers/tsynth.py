@@ -29,7 +29,7 @@ from typing import NamedTuple
 import numpy as np
 from tqdm import tqdm
 
-from dmdbt.cohort import Case
+from dmdbt.cohort import Case, Statement
 from dmdbt.errors import InputDataError
 from dmdbt.files import write_text
 from dmdbt.imaging import write_gray
@@ -44,6 +44,12 @@ Label rule: lesion present -> malignant, lesion absent -> benign. The sets know 
 and its absence no benign finding. Results tell how well masses are detected, and nothing about malignancy.
 A file .loc beside the images says that there is a lesion; odd ids have one.
 Split by patient_id: it is the id of the phantom."""
+
+STATEMENT = Statement(
+    simulated=True,
+    source="T-SYNTH and M-SYNTH",
+    label_rule="A simulated lesion is present (malignant) or absent (benign); there is no biopsy.",
+)
 
 _LAYOUT = re.compile(
     r"device_data_VICTREPhantoms_spic_(?P<lesion>[\d.]+)/(?:(?P<dose>\d[\d.]*e\+?\d+)/)?"

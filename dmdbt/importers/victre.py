@@ -30,7 +30,7 @@ import pydicom
 from pydicom.errors import InvalidDicomError
 from tqdm import tqdm
 
-from dmdbt.cohort import Case
+from dmdbt.cohort import Case, Statement
 from dmdbt.errors import InputDataError
 from dmdbt.imaging import write_gray
 from dmdbt.importers.cohort_folder import Findings, Pair, Transfer
@@ -44,6 +44,12 @@ Label rule: signal present (SP) -> malignant, signal absent (SA) -> benign. The 
 lesion is no cancer and its absence no benign finding. Results tell how well lesions are detected, and nothing about
 malignancy.
 View: CC, which the trial simulates and no header states. Side: Image Laterality of the header."""
+
+STATEMENT = Statement(
+    simulated=True,
+    source="VICTRE",
+    label_rule="A simulated lesion is present (malignant) or absent (benign); there is no biopsy.",
+)
 
 _MAMMOGRAM, _SLICE, _PROJECTION = (
     "Simulated Digital Mammography",

@@ -95,11 +95,6 @@ def cohort_folder(path: Path = DEFAULT_PATH) -> Path:
     return Path(found)
 
 
-def is_simulated(cohort: Path) -> bool:
-    """Return whether a cohort's folder is the one of the simulated cohort."""
-    return cohort == Path("data/phantom/cohort")
-
-
 def overrides(path: Path) -> list[str]:
     """Flatten a file that holds part of ``params.yaml`` to items ``section.key=value``, as ``dvc exp run -S`` takes."""
     return _flatten(load(path), "")

@@ -8,6 +8,7 @@ import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from tqdm import tqdm
 
+from dmdbt.cohort import Statement
 from dmdbt.evaluation import CLASSIFIERS, is_measured, metrics_by_classifier
 from dmdbt.report import words
 from dmdbt.report.choice import best_backbone, median_pairs, mistakes
@@ -23,6 +24,7 @@ from dmdbt.report.figures import (
 from dmdbt.report.pairs import Images, shown_pair
 from dmdbt.report.results import Results
 from dmdbt.report.run import Settings, input_sizes, library_versions, settings_rows
+from dmdbt.terms import kind_of_cohort
 
 _EXAMPLE_SLICES = 5
 _MISTAKES = 6
@@ -31,7 +33,7 @@ _APART = {"incomplete_pairs": "pair that lacks an image or a head", "paper_proto
 _TEMPLATE = "report.html.jinja"
 
 
-def render_page(results: Results, images: Images, settings: Settings, *, simulated: bool) -> str:
+def render_page(results: Results, images: Images, settings: Settings, statement: Statement) -> str:
     """Write the page as HTML that needs no other file; equal results give equal text.
 
     Parameters
@@ -42,13 +44,15 @@ def render_page(results: Results, images: Images, settings: Settings, *, simulat
         Where the images of the cohort are; few pairs are opened.
     settings
         What decides the results.
-    simulated
-        The cohort is the simulated one, which the title says.
+    statement
+        What the cohort states of itself: the title says that it is simulated, or that nothing is stated.
     """
     content = {
-        "simulated": simulated,
-        "negative_control": simulated and settings.phantom.contrast == 0,
-        "settings": settings_rows(settings, simulated=simulated),
+        "simulated": statement.simulated,
+        "kind_of_cohort": kind_of_cohort(statement.simulated),
+        "same_field": images.same_field,
+        "negative_control": statement.is_negative_control,
+        "settings": settings_rows(settings, statement),
         "input_sizes": input_sizes(settings),
         "versions": library_versions(),
         "even_gray": settings.rankpool.mapping == "symmetric" and settings.rankpool.pooler in _SIGNED,

@@ -31,8 +31,8 @@ class Images:
     stretched
         Mammograms were stretched to a square, so that they are shown in the shape of their file.
     same_field
-        Slices have the field of view of their mammogram, as in the simulated cohort, so that they are shown in its
-        shape. Elsewhere the pixels of a slice are taken as square.
+        Slices have the field of view of their mammogram, as the phantom of this project makes them, so that they are
+        shown in its shape. Elsewhere the pixels of a slice are taken as square.
     """
 
     mammograms: Path

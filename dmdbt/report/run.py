@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 
 from dmdbt import params
+from dmdbt.cohort import Statement, phantom_source
 from dmdbt.report.words import TIMES, classifier_name
 
 _LIBRARIES = ("torch", "torchvision", "numpy", "scikit-learn", "pydicom", "av", "pillow")
@@ -13,7 +14,7 @@ _LIBRARIES = ("torch", "torchvision", "numpy", "scikit-learn", "pydicom", "av", 
 
 @dataclass(frozen=True)
 class Settings:
-    """The sections of ``params.yaml`` that the page names; `phantom` counts for a simulated cohort alone."""
+    """The sections of ``params.yaml`` that the page names; `phantom` counts only for the cohort that it made."""
 
     phantom: params.Phantom
     split: params.Split
@@ -26,9 +27,9 @@ class Settings:
     ensemble: params.Ensemble
 
 
-def settings_rows(settings: Settings, *, simulated: bool) -> list[tuple[str, str]]:
+def settings_rows(settings: Settings, statement: Statement) -> list[tuple[str, str]]:
     """Name and value of each setting that decides the results."""
-    return [*_cohort_rows(settings, simulated=simulated), *_image_rows(settings), *_training_rows(settings)]
+    return [*_cohort_rows(settings, statement), *_image_rows(settings), *_training_rows(settings)]
 
 
 def library_versions() -> Mapping[str, str]:
@@ -37,14 +38,17 @@ def library_versions() -> Mapping[str, str]:
     return {"Python": python} | {name: version(name).partition("+")[0] for name in _LIBRARIES}
 
 
-def _cohort_rows(settings: Settings, *, simulated: bool) -> Iterator[tuple[str, str]]:
+def _cohort_rows(settings: Settings, statement: Statement) -> Iterator[tuple[str, str]]:
     phantom, split = settings.phantom, settings.split
-    if simulated:
+    described = phantom_source(seed=phantom.seed, contrast=phantom.contrast)
+    if statement.simulated and statement.source == described:  # a cohort of other settings may have been moved here
         yield (
             "Simulation",
             f"contrast of the findings {TIMES} {phantom.contrast:g} (0 inserts none), share drawn like the other class "
             f"{phantom.ambiguous:g}, dose {TIMES} {phantom.dose:g} of a screening exposure, seed {phantom.seed}",
         )
+    elif statement.simulated:
+        yield "Simulation", f"{statement.source}. Labels: {statement.label_rule}"
     folds = ", ".join(map(str, sorted(split.test_folds)))
     yield "Tested folds", f"{folds} of {split.folds} (numbered from 0), whole patients, seed {split.seed}"
 

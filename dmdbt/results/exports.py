@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 from dmdbt.results.claims import shown
 from dmdbt.results.tables import COLUMNS
+from dmdbt.terms import kind_of_cohort
 
 _HEADINGS = dict(zip(COLUMNS, ("ACC", "AUC", "F1", "Prec", "Reca", "AP", "AC"), strict=True))
 _LATEX = {"\\": r"\textbackslash{}", **{sign: f"\\{sign}" for sign in "&%$#_{}"}, "~": r"\textasciitilde{}"}
@@ -59,7 +60,8 @@ def _title(content: Mapping[str, Any]) -> str:
 
 
 def _suffix(content: Mapping[str, Any]) -> str:
-    return " (simulated cohort)" if content["simulated"] else ""
+    kind = kind_of_cohort(content["simulated"])
+    return f" ({kind})" if kind else ""
 
 
 def _measured_on(content: Mapping[str, Any]) -> str:
