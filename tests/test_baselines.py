@@ -19,14 +19,13 @@ from dmdbt.baselines import (
     choose_slices,
     extract_stack,
     fit_svm,
-    framed,
     inner_folds,
     normalized,
     pooled_alexnet,
 )
 from dmdbt.errors import IntegrityError, ParameterError
 from dmdbt.features import extract
-from dmdbt.imaging import breast_box
+from dmdbt.imaging import breast_box, framed
 
 SLICES = st.integers(1, 120)
 SETTINGS = SvmSettings(folds=3, c=(0.1, 1.0, 10.0), gamma=(0.1, 1.0), seed=1)
