@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from dmdbt.errors import DmdbtError, IntegrityError
-from dmdbt.features import Origin, write_features
+from dmdbt.features import Provenance, write_features
 from dmdbt.heads import (
     Checkpoint,
     FeatureSet,
@@ -31,7 +31,7 @@ from dmdbt.terms import Head, Modality
 
 HEADS = HeadSettings(filters=None, hidden=(16, 8), dropout=0.5)
 TRAIN = TrainSettings(epochs=8, batch_size=8, learning_rate=3e-3, mixed=False, seed=5)
-ORIGIN = Origin("alexnet", "features.11", "a" * 64, "", 64, "breast", ("flip", "original"))
+ORIGIN = Provenance("alexnet", "features.11", "a" * 64, "", 64, "breast", ("flip", "original"))
 STORED = replace(ORIGIN, input_sha256="b" * 64)  # as in a file
 CPU = torch.device("cpu")
 

@@ -16,7 +16,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from dmdbt.planning.machine import starting
+from dmdbt.planning.hardware import starting
 
 ROOT = Path(__file__).parents[1]
 INSTALLERS = {"pip", "setuptools", "wheel"}  # `pip freeze` leaves them out

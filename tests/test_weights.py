@@ -16,7 +16,7 @@ from dmdbt.backbones.architectures import build_backbone, create_classifier
 from dmdbt.backbones.checkpoints import find, published
 from dmdbt.backbones.torchvision_operators import models
 from dmdbt.backbones.weights import Weights, imagenet_weights, local_weights, write_weights
-from dmdbt.errors import IntegrityError, ParameterError, SurroundingsError
+from dmdbt.errors import IntegrityError, ParameterError, SystemResourceError
 from dmdbt.features import extract
 from dmdbt.files import sha256
 from stages.weights import main
@@ -83,7 +83,7 @@ def test_a_checkpoint_that_contradicts_its_name_is_refused(
 
 
 def test_without_network_the_error_names_the_file_and_the_ways_out(hub: Path) -> None:
-    with pytest.raises(SurroundingsError) as caught:
+    with pytest.raises(SystemResourceError) as caught:
         imagenet_weights("alexnet")
     message = str(caught.value)
     assert "<torch hub folder>/checkpoints/alexnet-owt-7be5be79.pth" in message
