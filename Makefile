@@ -14,7 +14,7 @@ repro: .venv/runtime.installed  ## run the pipeline, only what changed, and show
 
 ablation: .venv/runtime.installed  ## every pooler of the slices, and fewer training patients; what is finished is kept
 	dvc repro data/ablation/dvc.yaml
-	@cat metrics/ablation.md metrics/size_curve.md
+	@cat metrics/ablation.md metrics/learning_curve.md
 
 test: .venv/development.installed  ## run the tests, a file at a time on each core
 	pytest --numprocesses auto --dist loadfile --no-loadscope-reorder

@@ -5,9 +5,9 @@ from pathlib import Path
 
 from dmdbt import params
 from dmdbt.cohort import read_table
+from dmdbt.entry import run
 from dmdbt.running import make_items
 from dmdbt.steps.decode import decode_step, examined_shape
-from stages._entry import run
 
 
 def main(

@@ -4,10 +4,10 @@ from pathlib import Path
 
 from dmdbt import params
 from dmdbt.cohort import read_table
+from dmdbt.entry import run
 from dmdbt.evaluation import Bootstrap, write_metrics, write_table
 from dmdbt.files import write_text
 from dmdbt.steps.ensemble import backbone_metrics, votes
-from stages._entry import run
 
 
 def main(

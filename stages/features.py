@@ -4,10 +4,10 @@ from pathlib import Path
 
 from dmdbt import params
 from dmdbt.cohort import read_table
+from dmdbt.entry import run
 from dmdbt.running import make_items
 from dmdbt.steps.features import features_step
 from dmdbt.terms import Modality
-from stages._entry import run
 
 
 def main(

@@ -4,11 +4,11 @@ from pathlib import Path
 
 from dmdbt import cohort as cohorts
 from dmdbt import params
+from dmdbt.entry import run
 from dmdbt.files import write_json
 from dmdbt.ingest import check_copies, summarize
 from dmdbt.steps.ingest import check_quarantine, examine_cohort
 from dmdbt.terms import Pairs
-from stages._entry import run
 
 
 def main(

@@ -4,9 +4,9 @@ from pathlib import Path
 
 from dmdbt import params
 from dmdbt.cohort import read_table
+from dmdbt.entry import run
 from dmdbt.running import make_items
 from dmdbt.steps.mammogram import mammogram_step
-from stages._entry import run
 
 
 def main(cohort: Path, cases: Path, output: Path, settings: params.Mammogram, reading: params.Reading) -> None:

@@ -4,10 +4,10 @@ from pathlib import Path
 
 from dmdbt import params
 from dmdbt.cohort import read_quarantined, read_table
+from dmdbt.entry import run
 from dmdbt.files import write_json
 from dmdbt.running import make_items
 from dmdbt.steps.rankpool import pooling_summary, rankpool_step
-from stages._entry import run
 
 
 def main(cases: Path, slices: Path, quarantine: Path, output: Path, metrics: Path, settings: params.Rankpool) -> None:

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
+from dmdbt.entry import run
 from dmdbt.report import ReportInputs, ReportSettings
 from dmdbt.steps.report import write_report
-from stages._entry import run
 
 
 def main(inputs: ReportInputs, report: Path, settings: ReportSettings) -> None:

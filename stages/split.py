@@ -4,7 +4,7 @@ from pathlib import Path
 
 from dmdbt import params
 from dmdbt.cohort import assign_folds, read_table, write_folds
-from stages._entry import run
+from dmdbt.entry import run
 
 
 def main(cases: Path, output: Path, settings: params.Split) -> None:

@@ -3,10 +3,10 @@
 from pathlib import Path
 
 from dmdbt import params
+from dmdbt.entry import run
 from dmdbt.evaluation import write_metrics, write_points
 from dmdbt.files import write_text
 from dmdbt.steps.summary import summarize_backbones
-from stages._entry import run
 
 
 def main(

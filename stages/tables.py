@@ -3,11 +3,11 @@
 from pathlib import Path
 
 from dmdbt import params
+from dmdbt.entry import run
 from dmdbt.evaluation import write_tables
 from dmdbt.files import write_text
 from dmdbt.results import latex_tables, markdown_tables
 from dmdbt.steps.tables import compare_with_paper
-from stages._entry import run
 
 
 def main(

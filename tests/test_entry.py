@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from dmdbt import params
+from dmdbt.entry import run
 from dmdbt.errors import IntegrityError
-from stages._entry import run
 
 
 def call(monkeypatch, main, *arguments):

@@ -119,8 +119,8 @@ def write_predictions(folder, cases, backbones, folds):
             evaluation=params.Evaluation(draws=100, seed=0),
         )
         losses = [f"{backbone},{f},{head},{e},{1 / e}" for f in folds for e in (1, 2, 3) for head in HEADS]
-        (folder / "learning").mkdir(exist_ok=True)
-        (folder / f"learning/{backbone}.csv").write_text("\n".join(["backbone,fold,head,epoch,loss", *losses]) + "\n")
+        (folder / "losses").mkdir(exist_ok=True)
+        (folder / f"losses/{backbone}.csv").write_text("\n".join(["backbone,fold,head,epoch,loss", *losses]) + "\n")
 
 
 def tables_content(backbones, *, defined=True, baselines=True, **others):
@@ -198,7 +198,7 @@ def write_report(folder, backbones=("alexnet",), *, name="report.html", **sectio
         dynamic=folder / "dbt",
         metrics=folder / "metrics",
         predictions=folder / "predictions",
-        learning=folder / "learning",
+        losses=folder / "losses",
         counts=folder / "cohort.json",
         certificates=folder / "rankpool.json",
         quarantine=folder / "quarantine.csv",
@@ -540,7 +540,7 @@ def test_tables_of_another_version_are_refused(cohort, tmp_path):
 
 def test_a_history_without_its_columns_is_refused(cohort, tmp_path):
     shutil.copytree(cohort, tmp_path, dirs_exist_ok=True)
-    (tmp_path / "learning/alexnet.csv").write_text("fold,head,epoch\n")
+    (tmp_path / "losses/alexnet.csv").write_text("fold,head,epoch\n")
     with pytest.raises(IntegrityError, match="E-HISTORY-COLUMNS .*found none named loss"):
         write_report(tmp_path)
 

@@ -8,6 +8,7 @@ import pytest
 import torch
 import yaml
 from safetensors.torch import load_file, save_file
+from stages.weights import main
 from torch import Tensor
 
 from dmdbt import params
@@ -19,7 +20,6 @@ from dmdbt.backbones.weights import Weights, imagenet_weights, local_weights, wr
 from dmdbt.errors import IntegrityError, ParameterError, SystemResourceError
 from dmdbt.features import extract
 from dmdbt.files import sha256
-from stages.weights import main
 
 BUDGET = params.Weights(seed=1, image_size=32, batch_size=2, steps={"squeezenet": 1})
 

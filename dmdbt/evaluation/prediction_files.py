@@ -116,7 +116,7 @@ def _with_numbers(path: Path, columns: Sequence[str], *, also: Sequence[str] = (
                 case=wrong["case_id"].iloc[0],
                 file=path.name,
                 cause=f"expected a number from 0 to 1 in {column}, got {wrong[column].iloc[0]!r}",
-                remedy="Look at the learning curves of this backbone, then train it again.",
+                remedy="Look at the loss curves of this backbone, then train it again.",
             )
         table[column] = numbers
     return table

@@ -1,6 +1,6 @@
 """The typed sections of ``params.yaml``: every name, type and range is checked when a section is read."""
 
-from dmdbt.params.ablation import Ablation, for_variant
+from dmdbt.params.ablation import Ablation, Variant
 from dmdbt.params.baselines import (
     Alexnet2d,
     Alexnet3d,
@@ -71,11 +71,11 @@ __all__ = [
     "SvmGap",
     "SvmTrain",
     "Train",
+    "Variant",
     "VolumeMaps",
     "Weights",
     "cohort_folder",
     "for_backbone",
-    "for_variant",
     "overrides",
     "read",
     "used_weights",

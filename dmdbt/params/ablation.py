@@ -1,50 +1,45 @@
 """The section of what is tried beside the pipeline."""
 
 import re
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Annotated
 
-import yaml
-
 from dmdbt.errors import ParameterError
-from dmdbt.params.checking import Loader, checked_section
-from dmdbt.params.kinds import Seed, Within
-from dmdbt.params.sections import Rankpool
+from dmdbt.params.kinds import Pooler, Rho, Seed, Within
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A pooling of the slices: these keys of ``rankpool`` in place of its own. Only ranksvm looks at rho."""
+
+    pooler: Pooler
+    rho: Rho
 
 
 @dataclass(frozen=True)
 class Ablation:
-    """What is tried beside the pipeline: poolers of the slices, and fewer training patients."""
+    """What is tried beside the pipeline: poolings of the slices by name, and fewer training patients."""
 
     backbone: str
-    variants: list[str]
+    variants: dict[str, Variant]
     fractions: list[Annotated[float, Within(0.0, 0.99, above_low=True)]]
     seed: Seed
 
     def __post_init__(self) -> None:
-        base = Rankpool(pooler="mean", rho=1.0, mapping="symmetric", quantile=1.0)
-        poolings = [for_variant(base, variant) for variant in self.variants]
-        if not poolings or any(pooling in poolings[:number] for number, pooling in enumerate(poolings)):
+        if not self.variants or len(set(self.variants.values())) < len(self.variants):
             raise ParameterError(
                 "ablation.variants",
                 expected="at least one, and each pooling once",
-                found=self.variants,
-                remedy="Correct the list.",
+                found=", ".join(self.variants),
+                remedy="Correct the mapping.",
             )
-
-
-def for_variant(settings: Rankpool, variant: str) -> Rankpool:
-    """Return `settings` with the pooling of a variant of the ablation; ParameterError if there is no such pooling.
-
-    A variant is the name of a pooler, or ``ranksvm-<rho>``. The rho of other poolers is 1, for they have none.
-    """
-    pooler, _, rho = variant.partition("-")
-    if (pooler == "ranksvm") != bool(rho) or (rho and not re.fullmatch(r"[\d.]+(e-?\d+)?", rho)):
-        raise ParameterError(
-            "ablation.variants",
-            expected="the names of poolers, ranksvm with its rho",
-            found=variant,
-            remedy="Write such as mean, or ranksvm-0.1.",
-        )
-    changes = {"pooler": pooler, "rho": yaml.load(rho or "1", Loader)}  # a SafeLoader
-    return checked_section(Rankpool, asdict(settings) | changes, f"ablation.variants.{variant}")
+        for name in self.variants:
+            if not _NAME.fullmatch(name):
+                raise ParameterError(
+                    f"ablation.variants.{name}",
+                    expected="a name of letters, digits, dots, dashes and underscores",
+                    found=name,
+                    remedy="Rename the variant: it is the name of a file.",
+                )

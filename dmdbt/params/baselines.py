@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
+from dmdbt.baselines.registry import BASELINES
 from dmdbt.errors import ParameterError
 from dmdbt.params.kinds import (
     AlexnetSize,
@@ -145,9 +146,6 @@ class Resnet3d:
     train: Optimization
 
 
-_WEIGHTS_OF = {"2d_t3_alex": "alexnet", "3d_t2_alex": "alexnet", "svm_gap": "vgg19", "resnet3d": "resnet3d"}
-
-
 @dataclass(frozen=True)
 class Baselines:
     """Which baselines run, and the settings of each: what it sees (`maps`) and how it is trained.
@@ -164,7 +162,7 @@ class Baselines:
     @property
     def backbones(self) -> list[str]:
         """Names under ``backbones.weights`` whose weights the named baselines use."""
-        return list(dict.fromkeys(_WEIGHTS_OF[name] for name in self.names))
+        return list(dict.fromkeys(BASELINES[name].weights for name in self.names))
 
     def __post_init__(self) -> None:
         if len(set(self.names)) < len(self.names):

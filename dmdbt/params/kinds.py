@@ -32,6 +32,8 @@ AlexnetSize = Annotated[int, Within(64, 4096)]  # of smaller images its last max
 Widths = list[Annotated[int, Within(1, 65536)]]
 Rate = Annotated[float, Within(0.0, 0.99)]
 Positive = Annotated[float, Within(1e-6, 1e6)]
+Pooler = Literal["ranksvm", "approximate", "mean", "max", "std", "central", "svr"]
+Rho = Annotated[float, Within(0.0, 1e8, above_low=True)]
 SliceChoice = Literal["even", "central"]
 Schedule = Literal["constant", "cosine"]  # of the learning rate
 

@@ -4,7 +4,20 @@ from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from dmdbt.errors import ParameterError
-from dmdbt.params.kinds import Copy, Count, ImageSize, Rate, Schedule, Seed, Widths, Within, check_copies, check_even
+from dmdbt.params.kinds import (
+    Copy,
+    Count,
+    ImageSize,
+    Pooler,
+    Rate,
+    Rho,
+    Schedule,
+    Seed,
+    Widths,
+    Within,
+    check_copies,
+    check_even,
+)
 
 
 @dataclass(frozen=True)
@@ -84,8 +97,8 @@ class Decode:
 class Rankpool:
     """The pooler of the slices, equation (1) of `ranksvm`, and the mapping of images without gray levels to 8 bits."""
 
-    pooler: Literal["ranksvm", "approximate", "mean", "max", "std", "central", "svr"]
-    rho: Annotated[float, Within(0.0, 1e8, above_low=True)]
+    pooler: Pooler
+    rho: Rho
     mapping: Literal["symmetric", "minmax"]
     quantile: Annotated[float, Within(0.5, 1.0)]
 

@@ -110,7 +110,7 @@ def calibration_figure(backbone: str, table: pd.DataFrame) -> Drawing | None:
 
 
 @style()
-def learning_figure(backbone: str, history: pd.DataFrame) -> Drawing | None:
+def loss_figure(backbone: str, history: pd.DataFrame) -> Drawing | None:
     """Training loss over the epochs, a line per head and fold; None without an epoch."""
     if not len(history):
         return None
@@ -128,9 +128,9 @@ def learning_figure(backbone: str, history: pd.DataFrame) -> Drawing | None:
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     _legend(axes, "best")
     alternative = (
-        f"Learning curves of {backbone_name(backbone)}, mean of the folds, first to last epoch: {', '.join(ends)}."
+        f"Loss curves of {backbone_name(backbone)}, mean of the folds, first to last epoch: {', '.join(ends)}."
     )
-    return Drawing(inline_svg(figure, f"learning-{backbone}", alternative=alternative), backbone_name(backbone))
+    return Drawing(inline_svg(figure, f"loss-{backbone}", alternative=alternative), backbone_name(backbone))
 
 
 def forest_figures(claims: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[Drawing]:

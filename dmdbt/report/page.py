@@ -17,7 +17,7 @@ from dmdbt.report.figures import (
     Drawing,
     calibration_figure,
     forest_figures,
-    learning_figure,
+    loss_figure,
     precision_recall_figure,
     roc_figure,
 )
@@ -164,7 +164,7 @@ def _backbone(name: str, results: Results) -> dict[str, Any]:
     return {
         "name": name,
         "figures": [drawing for drawing in drawings if drawing is not None],
-        "learning": learning_figure(name, results.learning[name]),
+        "losses": loss_figure(name, results.losses[name]),
         "folds": _folds(compared),
         "units": _units(results.metrics[name]),
     }

@@ -27,7 +27,7 @@ class ReportInputs:
         The tables of the cases that went on and of those that were left out.
     examined, mammograms, slices, dynamic
         Folders with the shape of the files and the images of every case.
-    metrics, predictions, learning
+    metrics, predictions, losses
         Folders with a JSON or a CSV file per backbone.
     counts, certificates, tables
         What the stages ingest, rankpool and tables wrote.
@@ -40,7 +40,7 @@ class ReportInputs:
     dynamic: Path
     metrics: Path
     predictions: Path
-    learning: Path
+    losses: Path
     counts: Path
     certificates: Path
     quarantine: Path
@@ -55,7 +55,7 @@ class Results:
     ----------
     tables
         Claims and tables beside the paper's, as the stage tables wrote them.
-    metrics, predictions, learning
+    metrics, predictions, losses
         By backbone, in the order of the parameter: what the stage ensemble measured; the tested pairs sorted by case;
         the losses of the training.
     cases
@@ -71,7 +71,7 @@ class Results:
     tables: Mapping[str, Any]
     metrics: Mapping[str, Mapping[str, Any]]
     predictions: Mapping[str, pd.DataFrame]
-    learning: Mapping[str, pd.DataFrame]
+    losses: Mapping[str, pd.DataFrame]
     cases: Mapping[str, Case]
     counts: Mapping[str, Any]
     certificates: Mapping[str, Any]
@@ -93,7 +93,7 @@ def read_results(backbones: Sequence[str], inputs: ReportInputs) -> Results:
         tables=_read_tables(inputs.tables),
         metrics={name: _read_json(inputs.metrics / f"{name}.json") for name in backbones},
         predictions={name: read_predictions(inputs.predictions / f"{name}.csv") for name in backbones},
-        learning={name: _read_history(inputs.learning / f"{name}.csv") for name in backbones},
+        losses={name: _read_history(inputs.losses / f"{name}.csv") for name in backbones},
         cases={case.case_id: case for case in read_table(inputs.cases)},
         counts=_read_json(inputs.counts),
         certificates=_read_json(inputs.certificates),

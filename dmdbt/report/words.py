@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from dmdbt.baselines.registry import BASELINES
 from dmdbt.terms import Head
 
 _BACKBONES = {
@@ -11,12 +12,6 @@ _BACKBONES = {
     "densenet": "DenseNet",
     "squeezenet": "SqueezeNet",
     "mobilenet_v2": "MobileNetV2",
-}
-_BASELINES = {
-    "2d_t3_alex": "2D-T3-Alex",
-    "3d_t2_alex": "3D-T2-Alex",
-    "svm_gap": "SVM on averaged features",
-    "resnet3d": "3-D ResNet",
 }
 _VERDICTS = {"undefined": "not defined"}
 _SMALLEST_P = 0.001
@@ -72,7 +67,7 @@ def backbone_name(name: str) -> str:
 
 def model_name(name: str) -> str:
     """The name of a baseline in print, or of a classifier."""
-    return _BASELINES.get(name, classifier_name(name))
+    return BASELINES[name].title if name in BASELINES else classifier_name(name)
 
 
 def short_name(name: str) -> str:
@@ -83,7 +78,7 @@ def short_name(name: str) -> str:
 def sentence(claim: str) -> str:
     """A claim with the names of print, without its backbone."""
     text = claim.partition(": ")[2]
-    for name in _BASELINES:
+    for name in BASELINES:
         text = text.replace(f"the baseline {name}", f"the baseline {model_name(name)}")
     return text
 

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from dmdbt.baselines.registry import BASELINES
 from dmdbt.evaluation.comparison import BOOTSTRAP, DELONG, Comparison, bootstrap_test, delong_test, holm
 from dmdbt.evaluation.intervals import Bootstrap, metric_draws
 from dmdbt.evaluation.metrics import classifier_metrics
@@ -19,8 +20,6 @@ BEST_HEAD = "best head"
 ALPHA = 0.05  # of all claims together
 _PAIRS = ((Head.DM_DBT, Head.DM), (Head.DM_DBT, Head.DBT), (Head.DBT, Head.DM))
 _PAPERS_BACKBONE = "alexnet"  # of the paper's baselines
-# The head with a baseline's input, for those that the paper has; every other comparison is with both images.
-_SAME_INPUT = {"2d_t3_alex": Head.DM, "3d_t2_alex": Head.DBT}
 
 Scores = pd.DataFrame | str  # what `read_scores` gives, or why there is nothing
 
@@ -159,8 +158,7 @@ def _of_heads(
 
 def _over_baseline(name: str, scores: Scores, rows: pd.DataFrame) -> Iterator[Claim]:
     found = aligned_scores(scores, rows)
-    same_input = [_SAME_INPUT[name]] if name in _SAME_INPUT else []
-    for classifier in (*same_input, Head.DM_DBT, ENSEMBLE):
+    for classifier in (*_heads_of_same_input(name), Head.DM_DBT, ENSEMBLE):
         seen = rows[f"p_{classifier}"].notna()
         called = f"the {ENSEMBLE}" if classifier == ENSEMBLE else display_name(classifier)
         comparison = (
@@ -177,8 +175,14 @@ def _over_baseline(name: str, scores: Scores, rows: pd.DataFrame) -> Iterator[Cl
             comparison=comparison,
             **_size(rows[seen]),
             paper_first=published.printed(_PAPERS_BACKBONE, classifier),
-            paper_second=published.BASELINES.get(name),
+            paper_second=BASELINES[name].published_auc,
         )
+
+
+def _heads_of_same_input(name: str) -> list[Head]:
+    """The head of one modality that a baseline of the paper is compared with; the others face both images."""
+    baseline = BASELINES[name]
+    return [head for head in Head if baseline.published_auc and head.modalities == baseline.modalities]
 
 
 def _delong(rows: pd.DataFrame, first: Any, second: Any) -> Comparison:

@@ -5,6 +5,7 @@ from typing import Any
 
 import pandas as pd
 
+from dmdbt.baselines.registry import BASELINES
 from dmdbt.evaluation.intervals import Bootstrap
 from dmdbt.evaluation.metrics import Metrics, classifier_metrics
 from dmdbt.evaluation.predictions import ENSEMBLE, best_head, comparable_pairs, metrics_by_classifier, targets
@@ -21,12 +22,7 @@ _INPUTS = {
     "dbt": "DBT",
     "dm_dbt": "DM and DBT",
     ENSEMBLE: "DM and DBT",
-    "2d_t3_alex": "DM",
-    "3d_t2_alex": "DBT",
-    "svm_gap": "DM and DBT",
-    "resnet3d": "DBT",
 }
-_BACKBONES = {"2d_t3_alex": "alexnet", "3d_t2_alex": "alexnet", "svm_gap": "vgg19", "resnet3d": "resnet3d"}
 
 _CONSISTENCY = (
     "The spread over the backbones is the largest AUC less the smallest. Chance alone makes it positive, also between "
@@ -109,8 +105,10 @@ def _baseline_row(name: str, scores: Scores, rows: pd.DataFrame, bootstrap: Boot
     else:
         patients = rows["patient_id"].tolist()
         ours = cell(classifier_metrics(targets(rows), found, patients=patients, bootstrap=bootstrap), "auc")
-    names = {"model": name, "input": _INPUTS.get(name, ""), "backbone": _BACKBONES.get(name, "")}
-    return names | {"ours": ours, "paper": published.BASELINES.get(name)}
+    baseline = BASELINES[name]
+    seen = " and ".join(modality.upper() for modality in baseline.modalities)
+    names = {"model": name, "input": seen, "backbone": baseline.weights}
+    return names | {"ours": ours, "paper": baseline.published_auc}
 
 
 def _model_row(classifier: str, measured: Mapping[str, Metrics]) -> dict[str, Any]:

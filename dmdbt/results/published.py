@@ -37,8 +37,7 @@ HEADS: dict[str, dict[str, dict[str, float]]] = {
         },
     }.items()
 }
-# AUC of the baselines, and of the ensembles by backbone.
-BASELINES = {"2d_t3_alex": 0.87, "3d_t2_alex": 0.72}
+# AUC of the ensembles by backbone.
 ENSEMBLES = {"alexnet": 0.97, "resnet": 0.96, "densenet": 0.97, "squeezenet": 0.97}
 
 NOTES = {

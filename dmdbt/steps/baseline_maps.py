@@ -12,7 +12,9 @@ from torch import nn
 
 from dmdbt import params
 from dmdbt.backbones import architecture, build_backbone
-from dmdbt.baselines import BlockMeans, choose_slices, extract_stack, pooled_alexnet
+from dmdbt.baselines.extractors import BlockMeans, extract_stack, pooled_alexnet
+from dmdbt.baselines.registry import BASELINES
+from dmdbt.baselines.slices import choose_slices
 from dmdbt.baselines.svm import BLOCKS
 from dmdbt.cohort import Case
 from dmdbt.errors import InputDataError, error_context
@@ -22,7 +24,6 @@ from dmdbt.imaging import framed, read_gray, read_slices, slices_shape
 from dmdbt.running import Item, Step, compute_device
 from dmdbt.terms import Modality
 
-_BACKBONES = {"2d_t3_alex": "alexnet", "3d_t2_alex": "alexnet", "svm_gap": "vgg19"}
 _ALEXNET_CHANNELS = 256
 _CPU_PIXELS = 2**20  # of the input of one forward pass: a third faster than one slice at a time, where slices are small
 
@@ -73,7 +74,7 @@ def baseline_maps_step(
         Section of ``params.yaml``.
     """
     job = _Job(
-        backbone=_BACKBONES[baseline],
+        backbone=BASELINES[baseline].weights,
         weights=weights,
         weights_sha256=sha256(weights),
         modality=modality,
@@ -87,7 +88,7 @@ def baseline_maps_step(
         [Item(c.case_id, c, inputs=(_input(c, images, job),), outputs=(_output(c, job),)) for c in having],
         partial(_keep_maps, job=job, images=images),
         parameters={**vars(job), "weights": None, "device": None},
-        preload=["dmdbt.baselines"],
+        preload=["dmdbt.baselines.extractors"],
         size=lambda _: _size(job),
     )
 

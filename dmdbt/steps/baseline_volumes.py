@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from dmdbt import params
-from dmdbt.baselines import choose_slices
+from dmdbt.baselines.slices import choose_slices
 from dmdbt.cohort import Case
 from dmdbt.errors import error_context
 from dmdbt.features import COPIES, Provenance, write_features
@@ -50,7 +50,7 @@ def baseline_volumes_step(
         [Item(c.case_id, c, inputs=(slices / c.case_id / "manifest.json",), outputs=(_output(c),)) for c in having],
         partial(_reduce, job=job, slices=slices),
         parameters=vars(job),
-        preload=["dmdbt.baselines"],
+        preload=["dmdbt.features"],
         size=lambda _: math.prod((2, job.slices, job.rows, job.columns, len(job.copies))),
     )
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache, partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import torch
@@ -13,7 +14,7 @@ from tqdm import tqdm
 from dmdbt import params
 from dmdbt.cohort import Case, read_folds
 from dmdbt.features import read_provenance
-from dmdbt.files import sha256
+from dmdbt.files import sha256, whole_folder, write_rows
 from dmdbt.heads import (
     Checkpoint,
     FeatureSet,
@@ -71,7 +72,7 @@ def train_folds(
     cases: Sequence[Case],
     split: Path,
     features: Path,
-    models: Path,
+    models: Path | None,
     folds: params.Split,
     heads: params.Heads,
     settings: params.Train,
@@ -87,8 +88,8 @@ def train_folds(
     features
         What the stage features wrote.
     models
-        Folder to write to: ``fold<k>/<head>.safetensors`` and its JSON. A head that no pair of a fold's training can
-        teach both classes is no file there, no curve, and an empty cell.
+        Folder to write: ``fold<k>/<head>.safetensors`` and its JSON. A head that no pair of a fold's training can
+        teach both classes is no file there, no curve, and an empty cell. Without a folder no head is kept.
     folds, heads, settings
         Sections of ``params.yaml``.
 
@@ -102,34 +103,47 @@ def train_folds(
     at_once, threads = training_width(len(folds.test_folds), training_bytes(shape, head_settings(heads)), device)
     inputs = [sha256(split), sha256(features / "manifest.json"), digest([asdict(case) for case in cases])]
     parameters = {"heads": asdict(heads), "train": asdict(settings), "device": device, "inputs": inputs}
-    job = _Job(
-        backbone=backbone,
-        cases=cases,
-        fold_of=np.array(read_folds(split, cases)),
-        features=features,
-        models=models,
-        heads=head_settings(heads),
-        settings=settings,
-        key=code_fingerprint(_train_fold, parameters),
-        checkpoints=checkpoint_folder(),
-        checkpoint_minutes=checkpoint_minutes(),
-        device=device,
-        memory=feature_memory() / at_once,
-        threads=threads,
-    )
-    results = map_cases(
-        partial(_train_fold, job=job),
-        folds.test_folds,
-        description=f"train {backbone}",
-        name=lambda fold: f"fold {fold}",
-        preload=["dmdbt.heads"],
-        workers=at_once,
-    )
-    for fold in folds.test_folds:
-        _checkpoint(fold, job).remove()
+    with whole_folder(models) if models else TemporaryDirectory() as folder:
+        job = _Job(
+            backbone=backbone,
+            cases=cases,
+            fold_of=np.array(read_folds(split, cases)),
+            features=features,
+            models=Path(folder),
+            heads=head_settings(heads),
+            settings=settings,
+            key=code_fingerprint(_train_fold, parameters),
+            checkpoints=checkpoint_folder(),
+            checkpoint_minutes=checkpoint_minutes(),
+            device=device,
+            memory=feature_memory() / at_once,
+            threads=threads,
+        )
+        results = map_cases(
+            partial(_train_fold, job=job),
+            folds.test_folds,
+            description=f"train {backbone}",
+            name=lambda fold: f"fold {fold}",
+            preload=["dmdbt.heads"],
+            workers=at_once,
+        )
+        for fold in folds.test_folds:
+            _checkpoint(fold, job).remove()
     _report_untrained(backbone, folds.test_folds, [{str(row["head"]) for row in curves} for _, curves in results])
     tested = sorted((row for rows, _ in results for row in rows), key=lambda row: row["case_id"])
     return tested, [row for _, rows in results for row in rows]
+
+
+def write_probabilities(path: Path, tested: Sequence[Row]) -> None:
+    """Write the probabilities of the original images as a CSV file, one row per pair."""
+    write_rows_of(
+        path, [{key: row[key] for key in row if key != "copy"} for row in tested if row["copy"] == "original"]
+    )
+
+
+def write_rows_of(path: Path, rows: Sequence[Row]) -> None:
+    """Write rows of equal keys as a CSV file."""
+    write_rows(path, list(rows[0]), [row.values() for row in rows])
 
 
 def _checkpoint(fold: int, job: _Job) -> Checkpoint:

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from dmdbt import params
+from dmdbt.entry import run
 from dmdbt.steps.weights import make_weights
-from stages._entry import run
 
 
 def main(backbone: str, output: Path, provenance: Path, backbones: params.Backbones, settings: params.Weights) -> None:

@@ -1,16 +1,25 @@
-"""What a baseline hands to the evaluation: the probabilities of the tested pairs, a record, learning curves."""
+"""What a baseline hands to the evaluation: the probabilities of the tested pairs, a record, loss curves."""
 
-import csv
-import io
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dmdbt.baselines.subjects import BaselinePairs
-from dmdbt.baselines.training import Tested
+from dmdbt.baselines.fold_training import Tested
+from dmdbt.baselines.pairs import BaselinePairs
 from dmdbt.errors import IntegrityError
-from dmdbt.files import write_json, write_text
+from dmdbt.files import write_json, write_rows
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """The files of a baseline: its probabilities, its record, and the loss by fold and epoch."""
+
+    predictions: Path
+    record: Path
+    history: Path
+
 
 _COLUMNS = ("case_id", "patient_id", "label", "fold", "p")
 _FORMAT, _VERSION = "dmdbt baseline", 1
@@ -18,7 +27,7 @@ _FORMAT, _VERSION = "dmdbt baseline", 1
 
 def write_results(
     baseline: str,
-    subjects: BaselinePairs,
+    pairs: BaselinePairs,
     tested: Sequence[Tested],
     *,
     about: Mapping[str, Any],
@@ -31,7 +40,7 @@ def write_results(
     ----------
     baseline
         Its name.
-    subjects, tested
+    pairs, tested
         The pairs, and what each fold gave. Of a fold that could not be trained the pairs are left out; it is named in
         the record and printed.
     about
@@ -48,27 +57,27 @@ def write_results(
     rows = [
         (case.case_id, case.patient_id, str(case.label), result.fold, float(prob))
         for result in tested
-        for case, prob in zip((subjects.cases[pair] for pair in result.pairs), result.probs, strict=True)
+        for case, prob in zip((pairs.cases[pair] for pair in result.pairs), result.probs, strict=True)
     ]
-    _write_csv(predictions, _COLUMNS, sorted(rows))
+    write_rows(predictions, _COLUMNS, sorted(rows))
     content = {
         **about,
         "baseline": baseline,
         "folds": sorted(result.fold for result in tested),
-        "n_missing_modality": subjects.n_missing,
+        "n_missing_modality": pairs.n_missing,
         "untrained_folds": untrained,
     }
     write_json(record, {**content, "format": _FORMAT, "version": _VERSION})
 
 
 def write_curves(path: Path, baseline: str, head: str, tested: Sequence[Tested]) -> None:
-    """Write the mean loss of every fold and epoch in the form of the heads' learning curves."""
+    """Write the mean loss of every fold and epoch in the form of the heads' loss curves."""
     rows = [
         (f"baseline {baseline}", result.fold, head, epoch, loss)
         for result in tested
         for epoch, loss in enumerate(result.losses, start=1)
     ]
-    _write_csv(path, ("backbone", "fold", "head", "epoch", "loss"), rows)
+    write_rows(path, ("backbone", "fold", "head", "epoch", "loss"), rows)
 
 
 def read_record(path: Path) -> dict[str, Any]:
@@ -85,11 +94,3 @@ def read_record(path: Path) -> dict[str, Any]:
         cause = f"expected format {_FORMAT} {_VERSION}, found {made_by[0]} {made_by[1]}"
         raise IntegrityError("BASELINE-FORMAT", file=path.name, cause=cause, remedy="Train the baseline again.")
     return content
-
-
-def _write_csv(path: Path, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows(rows)
-    write_text(path, text.getvalue())

@@ -1,4 +1,4 @@
-"""Put the heads that were trained on fewer patients beside those of the pipeline."""
+"""The heads by the number of their training patients."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,71 +9,58 @@ import pandas as pd
 from dmdbt import params
 from dmdbt.ablation.subsets import nested_training
 from dmdbt.ablation.tables import Row, markdown, trial_rows
-from dmdbt.cohort import Case, read_folds, read_stated, read_table
-from dmdbt.evaluation import Bootstrap, read_probabilities, write_metrics, write_points
-from dmdbt.files import write_text
-from dmdbt.terms import Head, kind_of_cohort
-from stages._entry import run
+from dmdbt.cohort import Case, read_folds, read_table
+from dmdbt.evaluation import Bootstrap, read_probabilities
+from dmdbt.terms import Head
 
-_POINT = ("head", "fraction", "train_patients", "train_pairs", "auc", "auc_low", "auc_high", "acc", "n", "n_patients")
+POINT = ("head", "fraction", "train_patients", "train_pairs", "auc", "auc_low", "auc_high", "acc", "n", "n_patients")
 
 
-def main(
-    counts: Path,
+def learning_curve(
     cases: Path,
     split: Path,
     probabilities: Path,
-    sizes: Path,
-    metrics: Path,
-    points: Path,
-    table: Path,
+    parts: Path,
     settings: params.Ablation,
     folds: params.Split,
     evaluation: params.Evaluation,
-) -> None:
-    """Read the probabilities of all fractions, write their metrics, the points of a plot, and a table.
+) -> list[Row]:
+    """Return the metrics of every head at every fraction, and the comparison with all training patients.
 
     Parameters
     ----------
-    counts
-        What the stage ingest wrote: the table says whether the cohort is simulated.
     cases, split
         Tables of the pairs and of their folds.
     probabilities
         Of the pipeline, whose heads have seen every training patient.
-    sizes
+    parts
         Folder with a folder per fraction, and in it a CSV file per tested fold.
-    metrics, points, table
-        JSON, CSV and Markdown files to write.
     settings, folds, evaluation
-        Which fractions, the tested folds, the bootstrap.
+        Which fractions, the tested folds, the bootstrap of the intervals.
     """
-    trials = {str(fraction): _read_all(sizes / str(fraction), folds.test_folds) for fraction in settings.fractions}
+    trials = {str(fraction): _read_all(parts / str(fraction), folds.test_folds) for fraction in settings.fractions}
     trials["1.0"] = read_probabilities(probabilities)
     all_cases = read_table(cases)
     fold_of = read_folds(split, all_cases)
-    sizes_of = {
+    size_of = {
         name: _mean_size(all_cases, fold_of, folds.test_folds, fraction=float(name), seed=settings.seed)
         for name in trials
     }
-    rows: list[Row] = []
-    for head in (head for head in Head if trials["1.0"][f"p_{head}"].notna().any()):
-        of_head = trial_rows(trials, head=head, reference="1.0", bootstrap=Bootstrap(**vars(evaluation)))
-        rows += [
-            {"head": head.value, "fraction": float(row["trial"])} | sizes_of[row["trial"]] | row for row in of_head
-        ]
-    simulated = read_stated(counts).simulated
-    kind = kind_of_cohort(simulated)
-    content = {"format": "dmdbt size curve", "version": 1, "backbone": settings.backbone, "points": rows}
-    write_metrics(metrics, content | {"folds": sorted(folds.test_folds), "simulated": simulated})
-    write_points(points, pd.DataFrame([{name: row[name] for name in _POINT} for row in rows]))
+    return [
+        {"head": head.value, "fraction": float(row["trial"])} | size_of[row["trial"]] | row
+        for head in Head
+        if trials["1.0"][f"p_{head}"].notna().any()
+        for row in trial_rows(trials, head=head, reference="1.0", bootstrap=Bootstrap(**vars(evaluation)))
+    ]
+
+
+def learning_curve_text(rows: Sequence[Row], *, backbone: str, kind: str) -> str:
+    """Lay out a learning curve as a table in Markdown; `kind` is that of the cohort, for the title."""
     columns = {"head": "head", "train_patients": "training patients", "auc": "AUC", "acc": "accuracy"}
     columns |= {"difference": "difference to all", "p_value": "p", "p_holm": "p (Holm)"}
     columns |= {"n": "test pairs", "n_patients": "test patients"}
-    title = f"The heads of {settings.backbone} by the number of training patients{kind and f', {kind}'}"
-    text = f"{title}\n\n{markdown(rows, columns)}"
-    write_text(table, text)
-    print(text)
+    title = f"The heads of {backbone} by the number of training patients{kind and f', {kind}'}"
+    return f"{title}\n\n{markdown(rows, columns)}"
 
 
 def _read_all(folder: Path, test_folds: Sequence[int]) -> pd.DataFrame:
@@ -92,7 +79,3 @@ def _mean_size(
     ]
     sizes = {"train_patients": [len(set(names)) for names in chosen], "train_pairs": [len(names) for names in chosen]}
     return {name: round(np.mean(numbers)) for name, numbers in sizes.items()}
-
-
-if __name__ == "__main__":
-    run(main)

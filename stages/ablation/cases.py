@@ -4,8 +4,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from dmdbt.cohort import read_table, write_table
+from dmdbt.entry import run
 from dmdbt.terms import Modality
-from stages._entry import run
 
 
 def main(cases: Path, output: Path) -> None:

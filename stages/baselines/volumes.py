@@ -4,9 +4,9 @@ from pathlib import Path
 
 from dmdbt import params
 from dmdbt.cohort import read_table
+from dmdbt.entry import run
 from dmdbt.running import make_items
 from dmdbt.steps.baseline_volumes import baseline_volumes_step
-from stages._entry import run
 
 
 def main(cases: Path, slices: Path, output: Path, features: params.Features, settings: params.Baselines) -> None:

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from dmdbt import params
+from dmdbt.entry import run
 from dmdbt.steps.phantom import simulate_cohort
-from stages._entry import run
 
 
 def main(output: Path, settings: params.Phantom) -> None:

@@ -7,7 +7,8 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import fields, is_dataclass
 from pathlib import Path
-from typing import Any, get_type_hints
+from types import NoneType
+from typing import Any, get_args, get_type_hints
 
 from dmdbt import params
 from dmdbt.errors import DmdbtError
@@ -19,15 +20,17 @@ def run(main: Callable[..., None]) -> None:
     """Call a stage's `main` with what the command line and ``params.yaml`` say, and exit.
 
     A parameter of `main` whose type is a section of `dmdbt.params` is read from ``params.yaml``; every other one
-    (paths and the backbone's name) becomes a required option. A parameter whose type is another dataclass stands for
-    the fields of that class. A key of one section alone may be given as an option too, and then takes the place of that
-    in ``params.yaml``. Exit codes are those of `dmdbt.errors`.
+    (paths and the backbone's name) becomes an option, which is required unless the type allows None. A parameter whose
+    type is another dataclass stands for the fields of that class. A key of one section alone may be given as an option
+    too, and then takes the place of that in ``params.yaml``. Exit codes are those of `dmdbt.errors`.
     """
     kinds = leaves(main)
     sections = {name: kind for name, kind in kinds.items() if kind in params.SECTIONS.values()}
     parser = argparse.ArgumentParser(description=inspect.getdoc(main), allow_abbrev=False)
     for name in kinds.keys() - sections.keys():
-        parser.add_argument(_option(name), type=kinds[name], required=True)
+        kind = kinds[name]
+        optional = NoneType in get_args(kind)
+        parser.add_argument(_option(name), type=get_args(kind)[0] if optional else kind, required=not optional)
     parser.add_argument("--params", type=Path, default=params.DEFAULT_PATH)
     keys = Counter(field.name for kind in sections.values() for field in fields(kind))
     changeable = [key for key, count in keys.items() if count == 1 and key not in kinds]

@@ -1,0 +1,41 @@
+"""What is known of each baseline without running it. A new one is a line here, its step, and its section of params."""
+
+from dataclasses import dataclass
+
+from dmdbt.terms import Modality
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """A classifier of another publication.
+
+    Attributes
+    ----------
+    name
+        In ``baselines.names``, in commands and in files.
+    title
+        The name in print.
+    modalities
+        The images that it sees.
+    weights
+        Name of its pre-trained weights under ``backbones.weights``.
+    published_auc
+        In Table II of the paper; None if the paper does not have this baseline.
+    """
+
+    name: str
+    title: str
+    modalities: tuple[Modality, ...]
+    weights: str
+    published_auc: float | None = None
+
+
+BASELINES = {
+    baseline.name: baseline
+    for baseline in (
+        Baseline("2d_t3_alex", "2D-T3-Alex", (Modality.DM,), "alexnet", published_auc=0.87),
+        Baseline("3d_t2_alex", "3D-T2-Alex", (Modality.DBT,), "alexnet", published_auc=0.72),
+        Baseline("svm_gap", "SVM on averaged features", tuple(Modality), "vgg19"),
+        Baseline("resnet3d", "3-D ResNet", (Modality.DBT,), "resnet3d"),
+    )
+}

@@ -1,0 +1,1 @@
+"""Entry points of classifiers of other papers."""

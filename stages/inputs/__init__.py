@@ -1,0 +1,1 @@
+"""Entry points of what the pipeline starts from."""
