@@ -8,12 +8,37 @@ from hypothesis import settings
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 # Everybody's run tries the same examples, so that what fails is the change and not bad luck.
-FULL = os.environ.get("DMDBT_FULL_TESTS") == "1"
 settings.register_profile("same for all", deadline=None, derandomize=True)
 settings.register_profile("new ones each time", deadline=None, max_examples=1000)
-settings.load_profile("new ones each time" if FULL else "same for all")
 # A shell starts what runs in the background with interrupts ignored, and every child inherits that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_addoption(parser):
+    group = parser.getgroup("dmdbt", "how thorough the tests of dmdbt are")
+    group.addoption(
+        "--full",
+        action="store_true",
+        help="try 1,000 new examples of each property, and files of up to 1.3 GB",
+    )
+    mutations = "damaged files of each corpus (default: 150; with --full 2,100)"
+    group.addoption("--mutations", type=int, metavar="N", help=mutations)
+    group.addoption("--kills", type=int, default=3, metavar="N", help="kills of one import (default: %(default)s)")
+
+
+@pytest.hookimpl(tryfirst=True)  # Hypothesis's own option goes before
+def pytest_configure(config):
+    full = config.getoption("--full")
+    settings.load_profile("new ones each time" if full else "same for all")
+    if config.getoption("--mutations") is None:
+        config.option.mutations = 2100 if full else 150
+
+
+@pytest.fixture
+def only_in_full(pytestconfig):
+    """Skip a test that takes minutes or gigabytes."""
+    if not pytestconfig.getoption("--full"):
+        pytest.skip("--full runs it: it takes a minute, and up to 1.3 GB on disk")
 
 
 @pytest.fixture

@@ -27,7 +27,6 @@ from dmdbt.terms import Label, Laterality, View
 from tests.readers.other.test_metaimage import write_mhd
 from tests.support.clinic import write_dicom
 
-KILLS = int(os.environ.get("KILLS", "3"))
 FOR_PROCESSING, CT = "1.2.840.10008.5.1.4.1.1.1.2.1", "1.2.840.10008.5.1.4.1.1.2"
 TEXTS = {"about": "", "statement": Statement(simulated=True, source="a set", label_rule="a rule")}
 BTO = "1.2.840.10008.5.1.4.1.1.13.1.3"
@@ -207,7 +206,7 @@ def test_an_interrupted_import_goes_on_and_links_stay_in_the_folder(tmp_path):
     assert {path: path.read_bytes() for path in target.rglob("*.*") if path.is_file()} == content
 
 
-def test_an_import_that_is_killed_at_random_leaves_whole_files_and_goes_on(tmp_path):
+def test_an_import_that_is_killed_at_random_leaves_whole_files_and_goes_on(tmp_path, pytestconfig):
     source, target, other = tmp_path / "source", tmp_path / "cohort", tmp_path / "other"
     for phantom in range(1, 9):
         write_tsynth(source, phantom)
@@ -216,7 +215,7 @@ def test_an_import_that_is_killed_at_random_leaves_whole_files_and_goes_on(tmp_p
     rng = np.random.default_rng(0)
     command = [sys.executable, "-m", "dmdbt", "import", "tsynth", str(source), str(target), "--copy"]
     stamp = target / ".dmdbt-import"
-    for _ in range(KILLS):
+    for _ in range(pytestconfig.getoption("--kills")):
         stamp.unlink(missing_ok=True)  # what is made is made again
         with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as running:
             while running.poll() is None and not stamp.exists():

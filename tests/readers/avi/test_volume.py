@@ -1,7 +1,6 @@
 """AVI files through `open_volume`: whole and right, or refused with a reason."""
 
 import multiprocessing
-import os
 import struct
 import tracemalloc
 from pathlib import Path
@@ -16,8 +15,6 @@ from tests.support import avi_corpus as made
 from tests.support.avi_damaged import DAMAGED, RAW
 from tests.support.avi_well_formed import JPEGS, MJPG, RANGE_MISTAKEN, SLICES, WELL_FORMED
 
-FULL = os.environ.get("DMDBT_FULL_TESTS") == "1"
-N_MUTATIONS = 2000 if FULL else 150
 BATCH = 50  # mutated files per process
 SECONDS = 120  # after which a process is said to hang
 
@@ -108,7 +105,7 @@ def test_slices_are_read_one_at_a_time(tmp_path):
     assert peak < 5 * slices[0].nbytes
 
 
-@pytest.mark.skipif(not FULL, reason="DMDBT_FULL_TESTS=1 writes 1.3 GB")
+@pytest.mark.usefixtures("only_in_full")
 def test_an_opendml_file_of_more_than_1_gb_is_read(tmp_path):
     n_slices, rows, columns = 160, 2000, 4096
     levels = np.arange(n_slices, dtype=np.uint8)
@@ -180,7 +177,11 @@ def try_mutations(folder, seeds, findings):
     findings.put(refused)
 
 
-@pytest.mark.parametrize("start", range(0, N_MUTATIONS, BATCH))
+def pytest_generate_tests(metafunc):
+    if "start" in metafunc.fixturenames:
+        metafunc.parametrize("start", range(0, metafunc.config.getoption("--mutations"), BATCH))
+
+
 def test_a_mutated_file_is_refused_or_has_all_its_slices(tmp_path, start):
     context = multiprocessing.get_context("spawn")
     findings = context.SimpleQueue()

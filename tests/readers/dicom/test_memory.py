@@ -1,11 +1,8 @@
-import os
-
 import pytest
 from pydicom.uid import ExplicitVRLittleEndian, JPEG2000Lossless
 
 from benchmarks.dicom import breast, peak, write_image
 
-FULL = os.environ.get("DMDBT_FULL_TESTS") == "1"
 MEGA = 1_000_000
 
 
@@ -20,7 +17,7 @@ def test_memory_does_not_grow_with_the_number_of_slices(tmp_path, syntax, window
     assert memory[40] - memory[2] < 8 * MEGA
 
 
-@pytest.mark.skipif(not FULL, reason="takes a minute and 372 MB on disk; DMDBT_FULL_TESTS=1 runs it")
+@pytest.mark.usefixtures("only_in_full")  # a minute, 372 MB on disk
 @pytest.mark.parametrize("syntax", [ExplicitVRLittleEndian, JPEG2000Lossless])
 def test_a_large_volume_is_read_in_little_memory(tmp_path, syntax):
     write_image(tmp_path / "a.dcm", breast(2457, 1890), syntax=syntax, slices=40)

@@ -1,4 +1,4 @@
-import os
+import math
 import subprocess
 import sys
 from collections import Counter
@@ -9,7 +9,6 @@ from tests.support import ROOT
 from tests.support import dicom_corpus as corpus
 from tests.support.dicom_corpus import noise, write, write_tomosynthesis
 
-FULL = os.environ.get("DMDBT_FULL_TESTS") == "1"
 BATCH = 60  # seconds that a batch may take; it takes a few
 KINDS = [
     (name, syntax)
@@ -25,11 +24,11 @@ def run(path, first, last):
 
 
 @pytest.mark.parametrize(("name", "syntax"), KINDS)
-def test_a_damaged_file_is_refused_or_has_the_right_shape(tmp_path, name, syntax):
+def test_a_damaged_file_is_refused_or_has_the_right_shape(tmp_path, pytestconfig, name, syntax):
     pixels = noise(12, SHAPES[name])
     writer = write if name == "image" else write_tomosynthesis
     path = writer(tmp_path / f"{name}.dcm", pixels, syntax=syntax)
-    count = 170 if FULL else 13
+    count = math.ceil(pytestconfig.getoption("--mutations") / len(KINDS))
     done = run(path, 0, count)
     assert (done.returncode, done.stderr) == (0, ""), done.stdout.splitlines()[-1:]
     outcomes = [line.split(" ", 1)[1] for line in done.stdout.splitlines()]

@@ -1,6 +1,4 @@
-"""Damage at random: a volume is read whole, as what its header then says, or refused. MUTATIONS sets how often."""
-
-import os
+"""Damage at random: a volume is read whole, as what its header then says, or refused. --mutations sets how often."""
 
 import numpy as np
 import pytest
@@ -10,8 +8,12 @@ from dmdbt.errors import InputDataError
 from dmdbt.readers import container, open_volume, volume_files
 from tests.readers.other.test_metaimage import write_mhd
 
-MUTATIONS = int(os.environ.get("MUTATIONS", "150"))
 SLICES = np.random.default_rng(0).integers(0, 256, (3, 16, 20)).astype(np.uint8)
+
+
+@pytest.fixture
+def mutations(pytestconfig):
+    return pytestconfig.getoption("--mutations")
 
 
 def mutated(content, rng):
@@ -46,12 +48,12 @@ def read_or_refuse(path):
 
 
 @pytest.mark.parametrize("part", ["header", "pixels"])
-def test_a_damaged_metaimage_is_read_whole_or_refused(tmp_path, part):
+def test_a_damaged_metaimage_is_read_whole_or_refused(tmp_path, mutations, part):
     rng = np.random.default_rng(1)
     path = write_mhd(tmp_path / "a.mhd", SLICES, "MET_UCHAR")
     target = path if part == "header" else path.with_suffix(".raw")
     content = target.read_bytes()
-    for _ in range(MUTATIONS):
+    for _ in range(mutations):
         target.write_bytes(damaged := mutated(content, rng))
         pixels = read_or_refuse(path)
         if part == "pixels":
@@ -59,7 +61,7 @@ def test_a_damaged_metaimage_is_read_whole_or_refused(tmp_path, part):
 
 
 @pytest.mark.parametrize("suffix", ["png", "jpg", "tif"])
-def test_a_damaged_folder_of_slices_is_read_whole_or_refused(tmp_path, suffix):
+def test_a_damaged_folder_of_slices_is_read_whole_or_refused(tmp_path, mutations, suffix):
     rng = np.random.default_rng(2)
     folder = tmp_path / "slices"
     folder.mkdir()
@@ -68,11 +70,11 @@ def test_a_damaged_folder_of_slices_is_read_whole_or_refused(tmp_path, suffix):
     target = folder / f"1.{suffix}"
     content = target.read_bytes()
     read = 0
-    for _ in range(MUTATIONS):
+    for _ in range(mutations):
         target.write_bytes(mutated(content, rng))
         pixels = read_or_refuse(folder)
         read += pixels is not None
         if suffix == "png" and pixels is not None:
             np.testing.assert_array_equal(pixels, SLICES)  # what has a checksum is exact
         container(target)
-    assert read < MUTATIONS
+    assert read < mutations
