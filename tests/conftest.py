@@ -42,6 +42,12 @@ def only_in_full(pytestconfig):
 
 
 @pytest.fixture
+def one_thread(monkeypatch):
+    """Pre-train in one thread: a second one on a busy machine costs more than it saves."""
+    monkeypatch.setattr("dmdbt.backbones.procedural.THREADS", 1)
+
+
+@pytest.fixture
 def hub(tmp_path, monkeypatch):
     """Give torch.hub an empty folder, and no way to the network."""
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))

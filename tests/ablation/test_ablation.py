@@ -34,8 +34,8 @@ from stages import (
     size_train,
     train,
 )
-from tests.cohort.test_statement import write_counts
-from tests.steps.test_rankpool import store
+from tests.support.cohorts import write_counts
+from tests.support.stages import store
 from tests.support.volumes import smooth_volume
 
 RANKPOOL = params.Rankpool(pooler="ranksvm", rho=0.1, mapping="symmetric", quantile=0.995)

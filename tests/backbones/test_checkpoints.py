@@ -11,10 +11,11 @@ from zipfile import ZipFile
 import pytest
 
 from dmdbt.__main__ import main
+from dmdbt.backbones import kinetics_weights
 from dmdbt.backbones.checkpoints import CARRIERS, Carrier, Checkpoint, download, find, install, kinetics, published
 from dmdbt.errors import IntegrityError, SurroundingsError
 from dmdbt.files import sha256
-from tests.backbones.test_weights import classifier_file, parameters_text, publish
+from tests.support.weights import classifier_file, parameters_text, publish
 
 pytestmark = pytest.mark.usefixtures("hub")
 CONTENT = bytes(range(256)) * 1000
@@ -315,3 +316,11 @@ def test_a_folder_in_the_place_of_a_checkpoint_is_no_traceback(server, hub, tmp_
     (hub / publish(file, tmp_path, monkeypatch, server.address).name).mkdir()
     with pytest.raises(SurroundingsError, match="Is a directory"):
         download(published("squeezenet"))
+
+
+def test_a_damaged_checkpoint_of_kinetics_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    (tmp_path / "hub/checkpoints").mkdir(parents=True)
+    (tmp_path / "hub/checkpoints/r3d_18-b3b3357e.pth").write_bytes(b"damaged")
+    with pytest.raises(IntegrityError, match="E-WEIGHTS-HASH .*expected a SHA-256 that starts with b3b3357e"):
+        kinetics_weights()

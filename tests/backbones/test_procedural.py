@@ -4,15 +4,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Generator, nn
 
-from dmdbt.backbones import procedural, shapes
+from dmdbt.backbones import shapes
 from dmdbt.backbones.architectures import create_classifier, feature_extractor
 from dmdbt.backbones.procedural import add_batch_norms, draw_filters, fold_batch_norms, pretrain
 from dmdbt.backbones.shapes import SHAPES, shape_images
 
-
-@pytest.fixture(autouse=True)
-def one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(procedural, "THREADS", 1)  # a second thread on a busy machine costs more than it saves
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @settings(max_examples=20, deadline=None)

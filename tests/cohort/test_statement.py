@@ -7,21 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dmdbt.cohort import Statement, phantom_source, read_stated, read_statement, stated, write_statement
+from dmdbt.cohort import Statement, phantom_source, read_stated, read_statement, write_statement
 from dmdbt.errors import IntegrityError, TableError
-from dmdbt.files import write_json
 from dmdbt.importers import bcs_dbt, tsynth, victre
 from dmdbt.terms import Label
-from tests.steps.test_ingest import run, write_cohort
+from tests.support.breasts import run_ingest, write_cohort
 
 CONTENT = {"format": "dmdbt cohort", "version": 1, "simulated": False, "source": "a clinic", "label_rule": "biopsy"}
 LINES = st.text(st.characters(exclude_categories=("Cs", "Cc", "Zl", "Zp")), min_size=1).filter(str.strip)
-
-
-def write_counts(path, *, simulated):
-    """Write the part of metrics/cohort.json that has the statement; None is a cohort without one."""
-    write_json(path, stated(Statement() if simulated is None else Statement(simulated, "a set", "a rule")))
-    return path
 
 
 @given(simulated=st.booleans(), source=LINES, label_rule=LINES)
@@ -118,19 +111,21 @@ def test_the_check_of_a_cohort_carries_its_statement_wherever_the_folder_is(tmp_
     statement = Statement(True, phantom_source(seed=1, contrast=1), "drawn")
     write_statement(tmp_path / "cohort/cohort.json", statement)
     assert (tmp_path / "cohort").is_absolute()
-    found = run(tmp_path)
+    found = run_ingest(tmp_path)
     assert found["cohort"] == {"simulated": True, "source": statement.source, "label_rule": "drawn"}
     assert read_stated(tmp_path / "cohort.json") == statement
 
 
 def test_a_cohort_without_a_statement_is_not_stated_to_be_real(tmp_path):
     write_cohort(tmp_path / "cohort")
-    examined = run(tmp_path)
+    examined = run_ingest(tmp_path)
     assert examined["cohort"]["simulated"] is None
     assert read_stated(tmp_path / "cohort.json") == Statement()
     shutil.copytree(tmp_path / "examined", tmp_path / "before")
     write_statement(tmp_path / "cohort/cohort.json", Statement(False, "a clinic", "biopsy"))
-    assert run(tmp_path) == examined | {"cohort": {"simulated": False, "source": "a clinic", "label_rule": "biopsy"}}
+    assert run_ingest(tmp_path) == examined | {
+        "cohort": {"simulated": False, "source": "a clinic", "label_rule": "biopsy"}
+    }
     for path in (tmp_path / "before").rglob("*.json"):  # the statement changes no examination
         assert path.read_bytes() == (tmp_path / "examined" / path.relative_to(tmp_path / "before")).read_bytes()
 
@@ -139,7 +134,7 @@ def test_a_damaged_statement_ends_the_check_before_any_file_is_examined(tmp_path
     write_cohort(tmp_path / "cohort")
     (tmp_path / "cohort/cohort.json").write_text("{")
     with pytest.raises(TableError, match="E-STATEMENT-MALFORMED"):
-        run(tmp_path)
+        run_ingest(tmp_path)
     assert not (tmp_path / "examined").exists()
 
 

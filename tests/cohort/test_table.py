@@ -2,15 +2,10 @@ import pytest
 
 from dmdbt.cohort import (
     Case,
-    Problem,
-    read_folds,
-    read_quarantined,
     read_table,
-    write_folds,
-    write_quarantine,
     write_table,
 )
-from dmdbt.errors import IntegrityError, TableError
+from dmdbt.errors import TableError
 from dmdbt.terms import Label, Laterality, Modality, Pairs, View
 
 HEADER = "patient_id,laterality,view,label,dm,dbt\n"
@@ -120,45 +115,3 @@ def test_a_table_in_another_encoding_is_refused(tmp_path):
 def test_a_missing_cohort_is_named(tmp_path):
     with pytest.raises(TableError, match=r"E-TABLE-MISSING .*cases.csv.*Correct `cohort` in params.yaml"):
         read_table(tmp_path / "nowhere" / "cases.csv")
-
-
-@pytest.fixture
-def case():
-    return Case("c", "p", Laterality.LEFT, View.CC, Label.BENIGN, "dm/a.dcm", "dbt/a.avi")
-
-
-def test_folds_are_read_as_they_were_written(tmp_path, case):
-    write_folds(tmp_path / "split.csv", [case], [3])
-    assert read_folds(tmp_path / "split.csv", [case]) == [3]
-
-
-def test_a_patient_in_two_folds_stops_the_training(tmp_path, case):
-    other = Case("d", "p", Laterality.RIGHT, View.CC, Label.BENIGN, "dm/a.dcm", "dbt/a.avi")
-    write_folds(tmp_path / "split.csv", [case, other], [0, 1])
-    with pytest.raises(IntegrityError, match="E-SPLIT-LEAKAGE case=d .*patient p in one fold, found 0 and 1"):
-        read_folds(tmp_path / "split.csv", [case, other])
-
-
-def test_a_case_without_a_fold_stops_the_training(tmp_path, case):
-    write_folds(tmp_path / "split.csv", [], [])
-    with pytest.raises(IntegrityError, match="E-SPLIT-CASE case=c"):
-        read_folds(tmp_path / "split.csv", [case])
-
-
-def test_the_quarantine_counts_cases_and_not_their_problems(tmp_path):
-    found = [Problem(case, role, "X", 'a "cause", long', "Mend it.") for case in "ab" for role in ("dm", "dbt")]
-    write_quarantine(tmp_path / "quarantine.csv", found)
-    assert read_quarantined(tmp_path / "quarantine.csv") == 2
-    assert (tmp_path / "quarantine.csv").read_text().splitlines()[0] == "case,role,code,cause,remedy"
-
-
-def test_an_empty_quarantine_holds_no_case(tmp_path):
-    write_quarantine(tmp_path / "quarantine.csv", [])
-    assert read_quarantined(tmp_path / "quarantine.csv") == 0
-
-
-@pytest.mark.parametrize("text", ["", "case,code\n", "no table\n"])
-def test_a_quarantine_with_other_columns_is_refused(tmp_path, text):
-    (tmp_path / "quarantine.csv").write_text(text)
-    with pytest.raises(IntegrityError, match=r"E-QUARANTINE .*file=quarantine.csv .*case, role, code, cause, remedy"):
-        read_quarantined(tmp_path / "quarantine.csv")

@@ -12,9 +12,8 @@ from dmdbt.doctor import Report, Section, report_text
 from dmdbt.doctor.decoders import AVI_CODECS, OPTIONAL, SYNTAXES, codec_available, is_available
 from dmdbt.doctor.files import cohort_files
 from dmdbt.terms import Label, Laterality, View
-from tests.backbones.test_weights import parameters_text
-from tests.readers.other.test_metaimage import write_mhd
-from tests.support.clinic import write_avi, write_dicom
+from tests.support.clinic import write_avi, write_dicom, write_mhd
+from tests.support.weights import parameters_text
 
 SLICES = np.random.default_rng(0).integers(0, 256, (3, 32, 32)).astype(np.uint8)
 EXTENDED = "1.2.840.10008.1.2.4.51"

@@ -16,11 +16,9 @@ from playwright.sync_api import sync_playwright
 
 from dmdbt import params
 from dmdbt.cohort import (
-    Case,
     Problem,
     Statement,
     phantom_source,
-    read_quarantine,
     stated,
     write_quarantine,
     write_statement,
@@ -31,19 +29,18 @@ from dmdbt.evaluation import read_predictions
 from dmdbt.files import write_json
 from dmdbt.report.choice import best_backbone, median_pairs, mistakes
 from dmdbt.report.svg import INK, inline_svg
-from dmdbt.report.words import backbone_name, interval, metric_name, number, p_value, sentence, short_name, signed
-from dmdbt.terms import Label, Laterality, View
-from stages import decode, ensemble, ingest, mammogram, rankpool, report, tables
+from dmdbt.report.words import number, signed
+from dmdbt.terms import Label
+from stages import ensemble, report, tables
 from tests.support import ROOT
-from tests.support.clinic import write_avi, write_dicom
-from tests.support.volumes import smooth_volume
+from tests.support.cohorts import tiny_cohort
+from tests.support.stages import run_image_stages, section
 
 SECTIONS = {
-    name: params.read(kind, ROOT / "params.yaml")
+    name: section(kind)
     for name, kind in params.SECTIONS.items()
     if name in ("phantom", "split", "rankpool", "features", "heads", "train", "ensemble")
 } | {"mammogram": params.Mammogram(size=64, resize="stretch")}
-READING = params.read(params.Reading, ROOT / "params.yaml")
 PROVENANCE = {"source": "procedural", "architecture": "alexnet", "sha256": "ab" * 32}
 OF_PHANTOM = Statement(True, phantom_source(seed=SECTIONS["phantom"].seed, contrast=1), "drawn")
 METRICS = ("acc", "auc", "f1", "precision", "recall", "ap_hard", "confidence")
@@ -51,41 +48,9 @@ HEADS = {"dm": {"dm"}, "dbt": {"dbt"}, "dm_dbt": {"dm", "dbt"}}
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
 
-def write_cohort(folder, lacking, n_cases):
-    """Case C00 is benign, C01 malignant, and so on; `lacking` tells of a number which image its pair has not."""
-    rng = np.random.default_rng(0)
-    cases = []
-    for n in range(n_cases):
-        files = {"dm": f"{n}.dcm", "dbt": f"{n}.avi"} | dict.fromkeys(lacking(n), "")
-        cases.append(Case(f"C{n:02}", f"P{n:02}", Laterality.LEFT, View.CC, list(Label)[n % 2], **files))
-        if files["dm"]:
-            pixels = np.zeros((64, 48), np.uint16)
-            pixels[8:56, :30] = rng.integers(1000, 4096, (48, 30))
-            write_dicom(folder / "cohort" / files["dm"], pixels, WindowCenter="2048", WindowWidth="4096")
-        if files["dbt"]:
-            write_avi(folder / "cohort" / files["dbt"], smooth_volume(9, 64, 48, n))
-    write_table(folder / "cohort/cases.csv", cases)
+def write_cohort(folder, *options):
     write_statement(folder / "cohort/cohort.json", OF_PHANTOM)
-    return cases
-
-
-def run_image_stages(folder):
-    cohort, table, quarantine = folder / "cohort", folder / "cases.csv", folder / "quarantine.csv"
-    ingest.main(
-        cohort,
-        "allow",
-        cases=table,
-        examined=folder / "examined",
-        metrics=folder / "cohort.json",
-        quarantine=quarantine,
-        reading=READING,
-        settings=params.Quarantine(allow=0),
-    )
-    mammogram.main(cohort, table, folder / "dm", SECTIONS["mammogram"], READING)
-    decode.main(
-        cohort, table, folder / "examined", folder / "slices", params.read(params.Decode, ROOT / "params.yaml"), READING
-    )
-    rankpool.main(table, folder / "slices", quarantine, folder / "dbt", folder / "rankpool.json", SECTIONS["rankpool"])
+    return tiny_cohort(folder / "cohort", *options)
 
 
 def write_predictions(folder, cases, backbones, folds):
@@ -217,7 +182,7 @@ def state(folder, statement):
 def cohort(tmp_path_factory):
     """Two backbones, two folds, complete pairs."""
     folder = tmp_path_factory.mktemp("cohort")
-    cases = write_cohort(folder, lambda _: [], 12)
+    cases = write_cohort(folder, 12)
     run_image_stages(folder)
     write_predictions(folder, cases, ["alexnet", "resnet"], folds=[0, 1])
     write_json(folder / "tables.json", tables_content(["alexnet", "resnet"]))
@@ -416,10 +381,6 @@ def test_of_mixed_weights_the_page_names_either_kind_and_where_those_of_imagenet
     assert f"ImageNet (MobileNet_V2_Weights.IMAGENET1K_V1); {source}; licence of the package MIT" in shown
 
 
-def test_a_backbone_has_the_name_of_its_paper():
-    assert backbone_name("mobilenet_v2") == "MobileNetV2"
-
-
 def test_a_cohort_without_findings_is_called_a_negative_control(cohort, page):
     assert "Negative control" not in page
     shutil.copytree(cohort, folder := cohort.parent / "control", dirs_exist_ok=True)
@@ -493,12 +454,6 @@ def test_text_of_a_cohort_cannot_become_markup(cohort, tmp_path):
     assert "No case is in quarantine" not in text
 
 
-def test_the_table_of_quarantine_is_read_as_it_was_written(tmp_path):
-    problems = [Problem("C1", "dm", "A", 'a, "b"', "c"), Problem("C1", "pair", "B", "d", "e")]
-    write_quarantine(tmp_path / "quarantine.csv", problems)
-    assert read_quarantine(tmp_path / "quarantine.csv") == problems
-
-
 @pytest.mark.parametrize(
     ("lacking", "sentence"),
     [
@@ -509,7 +464,7 @@ def test_the_table_of_quarantine_is_read_as_it_was_written(tmp_path):
     ids=["mammograms alone", "volumes alone", "some complete pairs"],
 )
 def test_pairs_that_lack_an_image_are_shown_without_it(tmp_path, lacking, sentence):
-    cases = write_cohort(tmp_path, lacking, 5)
+    cases = write_cohort(tmp_path, 5, lacking)
     run_image_stages(tmp_path)
     write_predictions(tmp_path, cases, ["alexnet"], folds=[0])
     write_json(tmp_path / "tables.json", tables_content(["alexnet"]))
@@ -520,7 +475,7 @@ def test_pairs_that_lack_an_image_are_shown_without_it(tmp_path, lacking, senten
 
 
 def test_one_class_alone_has_no_curve_and_says_why(tmp_path):
-    cases = [case for case in write_cohort(tmp_path, lambda _: [], 4) if case.label is Label.BENIGN]
+    cases = [case for case in write_cohort(tmp_path, 4) if case.label is Label.BENIGN]
     write_table(tmp_path / "cohort/cases.csv", cases)
     run_image_stages(tmp_path)
     write_predictions(tmp_path, cases, ["alexnet"], folds=[0])
@@ -557,21 +512,6 @@ def test_the_pairs_shown_are_those_of_the_rules(cohort):
     assert mistakes(table) == [row["case_id"] for row in expected]
     flipped = table.assign(p_ensemble=1 - table["p_ensemble"])
     assert best_backbone({"flipped": flipped, "alexnet": table}) == "alexnet"
-
-
-def test_numbers_read_as_in_print():
-    assert number(-0.0004) == "0.000"
-    assert number(-0.1234) == "\N{MINUS SIGN}0.123"
-    assert signed(0.1) == "+0.100"
-    assert signed(0.0001) == "0.000"
-    assert number(None) == "\N{EN DASH}"
-    assert interval(None, 1.0) == ""
-    assert p_value(0.0009) == "< 0.001"
-    assert p_value(1.0) == "1.000"
-    assert short_name("baseline 2d_t3_alex") == "2D-T3-Alex"
-    assert short_name("resnet dm_dbt") == "DM-DBT"
-    assert sentence("resnet: DBT is more confident than DM") == "DBT is more confident than DM"
-    assert [metric_name(name) for name in ("auc", "confidence")] == ["AUC", "AC"]
 
 
 def test_two_figures_of_a_page_share_no_identifier_and_have_the_colors_of_its_style():

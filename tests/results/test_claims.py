@@ -11,8 +11,8 @@ from dmdbt.results import all_claims
 from dmdbt.results.claims import claim_rows, verdict
 from dmdbt.terms import Head
 from stages import tables
-from tests.cohort.test_statement import write_counts
 from tests.support import ROOT
+from tests.support.cohorts import write_counts
 
 BOOTSTRAP = Bootstrap(draws=300, seed=2)
 HEADS = [f"p_{head}" for head in Head]

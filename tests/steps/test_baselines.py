@@ -12,12 +12,13 @@ from sklearn.metrics import roc_auc_score
 
 from dmdbt import params
 from dmdbt.backbones.architectures import create_classifier, feature_extractor
-from dmdbt.cohort import Case, write_folds, write_quarantine, write_table
+from dmdbt.cohort import write_folds, write_quarantine, write_table
 from dmdbt.errors import IntegrityError, SurroundingsError
 from dmdbt.files import write_json
 from dmdbt.imaging import write_gray, write_slices
-from dmdbt.terms import Label, Laterality, Modality, View
+from dmdbt.terms import Label, Modality
 from stages import baseline, baseline_maps, baseline_resnet3d, baseline_svm, baseline_train, baseline_volumes
+from tests.support.cohorts import a_case
 
 N_CASES, N_SLICES = 12, 5
 FEATURES = params.Features(crop="none", copies=["original"], size={})
@@ -107,10 +108,6 @@ def cohort(whole, tmp_path, monkeypatch):
     monkeypatch.setenv("DMDBT_WORKERS", "1")
     shutil.copytree(whole, tmp_path / "copy", ignore=shutil.ignore_patterns("vgg19.safetensors"))
     return tmp_path / "copy"
-
-
-def a_case(n):
-    return Case(f"C{n:02}", f"P{n:02}", Laterality.LEFT, View.CC, list(Label)[n % 2], f"{n}.dcm", f"{n}.avi")
 
 
 def write_cohort(folder, cases):

@@ -1,53 +1,18 @@
 """The examination of cases, the quarantine, and what only the whole cohort tells."""
 
 import csv
-import json
 import shutil
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from dmdbt import params
 from dmdbt.cohort import Case, read_quarantined, read_table, write_table
 from dmdbt.errors import InputDataError, IntegrityError, TableError
-from dmdbt.imaging import resize
-from dmdbt.ingest import examine, read_examination
-from dmdbt.ingest.appearance import chest_wall_side, is_blank, texture_hash
-from dmdbt.readers import Limits
+from dmdbt.ingest import read_examination
 from dmdbt.terms import Label, Laterality, Modality, Pairs, View
-from stages import ingest
+from tests.support.breasts import READING, SHOWN, breast, run_ingest, volume, write_cohort
 from tests.support.clinic import write_avi, write_dicom
-
-SHOWN = {"BurnedInAnnotation": "NO", "WindowCenter": 2048, "WindowWidth": 4096}
-READING = params.Reading(**vars(Limits()))
-
-
-def breast(seed, *, side=Laterality.LEFT, rows=64, columns=48):
-    """A bright half disc with a texture of its own at the chest wall: uint16, 12 bits."""
-    r, c = np.mgrid[:rows, :columns]
-    inside = (r - rows / 2) ** 2 + c**2 < (0.7 * columns) ** 2
-    coarse = np.random.default_rng(seed).uniform(0.2, 1, (16, 16)).astype(np.float32)
-    image = np.where(inside, 4000 * resize(coarse, rows, columns), 0).astype(np.uint16)
-    return image if side is Laterality.LEFT else image[:, ::-1]
-
-
-def volume(seed, *, side=Laterality.LEFT, n_slices=9):
-    first, last = (breast(1000 * k + seed, side=side) / 16 for k in (1, 2))
-    return np.stack([first + (last - first) * k / n_slices for k in range(n_slices)]).astype(np.uint8)
-
-
-def write_cohort(folder, n_patients=4):
-    cases = []
-    for number in range(n_patients):
-        side = list(Laterality)[number % 2]
-        case = Case(f"c{number}", f"p{number}", side, View.CC, Label.BENIGN, f"dm/{number}.dcm", f"dbt/{number}.avi")
-        write_dicom(folder / case.dm, breast(number, side=side), **SHOWN)
-        write_avi(folder / case.dbt, volume(number, side=side))
-        cases.append(case)
-    write_table(folder / "cases.csv", cases)
-    return cases
 
 
 @pytest.fixture
@@ -56,28 +21,13 @@ def cohort(tmp_path):
     return tmp_path / "cohort"
 
 
-def run(folder, *, allow=0, pairs=Pairs.REQUIRE, reading=READING):
-    """Run the stage on ``<folder>/cohort``; return metrics/cohort.json."""
-    ingest.main(
-        cohort=folder / "cohort",
-        pairs=pairs,
-        cases=folder / "cases.csv",
-        examined=folder / "examined",
-        metrics=folder / "cohort.json",
-        quarantine=folder / "quarantine.csv",
-        reading=reading,
-        settings=params.Quarantine(allow=allow),
-    )
-    return json.loads((folder / "cohort.json").read_text())
-
-
 def quarantine(folder):
     with (folder / "quarantine.csv").open(newline="") as file:
         return list(csv.DictReader(file))
 
 
 def test_a_good_cohort_is_described_and_has_no_flags(tmp_path, cohort):
-    found = run(tmp_path)
+    found = run_ingest(tmp_path)
     assert (found["pairs"], found["patients"], found["quarantined"]) == (4, 4, 0)
     assert found["pairs_by_laterality"] == {"L": 2, "R": 2}
     assert found["dm_sizes"] == {"64 x 48": 4}
@@ -99,7 +49,7 @@ def damage(cohort):
 def test_every_case_is_examined_and_every_problem_listed_before_the_stage_ends(tmp_path, cohort):
     damage(cohort)
     with pytest.raises(InputDataError, match="E-QUARANTINE .*expected at most 0 of 4 cases .*found 2") as caught:
-        run(tmp_path)
+        run_ingest(tmp_path)
     listed = [(row["case"], row["role"], row["code"]) for row in quarantine(tmp_path)]
     assert listed == [("c1", "dbt", "AVI-TRUNCATED"), ("c2", "dm", "DM-MISSING"), ("c2", "dbt", "DBT-NOT-AVI")]
     assert all(row["cause"].startswith("expected") and row["remedy"] for row in quarantine(tmp_path))
@@ -113,7 +63,7 @@ def test_every_case_is_examined_and_every_problem_listed_before_the_stage_ends(t
 
 def test_allowed_cases_are_left_out_and_counted(tmp_path, cohort):
     damage(cohort)
-    found = run(tmp_path, allow=2)
+    found = run_ingest(tmp_path, allow=2)
     assert (found["pairs"], found["quarantined"]) == (2, 2)
     assert [case.case_id for case in read_table(tmp_path / "cases.csv")] == ["c0", "c3"]
     assert read_quarantined(tmp_path / "quarantine.csv") == 2
@@ -123,44 +73,44 @@ def test_a_cohort_of_damaged_cases_alone_is_refused_whatever_is_allowed(tmp_path
     write_cohort(tmp_path / "cohort", n_patients=1)
     (tmp_path / "cohort/dbt/0.avi").write_text("no volume")
     with pytest.raises(InputDataError, match="E-QUARANTINE .*of 1 cases"):
-        run(tmp_path, allow=9)
+        run_ingest(tmp_path, allow=9)
 
 
 def test_a_case_that_was_examined_is_not_examined_again(tmp_path, cohort, capsys):
-    run(tmp_path)
+    run_ingest(tmp_path)
     assert "ingest: 4 computed" in capsys.readouterr().out
     write_avi(cohort / "dbt/3.avi", volume(77, side=Laterality.RIGHT))
-    run(tmp_path)
+    run_ingest(tmp_path)
     assert "ingest: 1 computed, 0 restored, 3 kept" in capsys.readouterr().out
 
 
 def test_a_mended_file_is_examined_anew(tmp_path, cohort):
     whole = (cohort / "dbt/1.avi").read_bytes()
     damage(cohort)
-    run(tmp_path, allow=2)
+    run_ingest(tmp_path, allow=2)
     (cohort / "dbt/1.avi").write_bytes(whole)
-    assert run(tmp_path, allow=2)["quarantined"] == 1
+    assert run_ingest(tmp_path, allow=2)["quarantined"] == 1
 
 
 def test_the_same_pixels_under_two_patients_are_refused_with_both_names(tmp_path, cohort):
     # Another file, the same pixels.
     write_dicom(cohort / "dm/2.dcm", breast(0), **SHOWN, PatientID="x")
     with pytest.raises(IntegrityError, match="E-SAME-PIXELS case=c0 .*in dm, found those of case c2 of another"):
-        run(tmp_path)
+        run_ingest(tmp_path)
 
 
 def test_the_same_pixels_twice_in_one_patient_are_reported(tmp_path, cohort):
     cases = read_table(cohort / "cases.csv")
     again = Case("again", "p0", Laterality.LEFT, View.MLO, Label.BENIGN, cases[0].dm, cases[0].dbt)
     write_table(cohort / "cases.csv", [*cases, again])
-    flags = run(tmp_path)["flags"]
+    flags = run_ingest(tmp_path)["flags"]
     assert flags == {"dbt-same-pixels": ["again", "c0"], "dm-same-pixels": ["again", "c0"]}
 
 
 def test_near_duplicates_of_two_patients_are_reported(tmp_path, cohort):
     near = np.minimum(breast(0) + np.random.default_rng(5).integers(0, 9, (64, 48)), 4095).astype(np.uint16)
     write_dicom(cohort / "dm/2.dcm", near, **SHOWN)
-    assert run(tmp_path)["flags"] == {"dm-near-duplicate": ["c0", "c2"]}
+    assert run_ingest(tmp_path)["flags"] == {"dm-near-duplicate": ["c0", "c2"]}
 
 
 def test_disagreements_of_side_are_reported_and_not_mended(tmp_path, cohort):
@@ -172,7 +122,7 @@ def test_disagreements_of_side_are_reported_and_not_mended(tmp_path, cohort):
         ImageLaterality="L",
         ViewPosition="MLO",
     )
-    assert run(tmp_path)["flags"] == {
+    assert run_ingest(tmp_path)["flags"] == {
         "chest-wall-on-different-sides": ["c0"],
         "dbt-laterality-of-pixels": ["c0"],
         "dm-laterality-of-header": ["c1"],
@@ -185,7 +135,7 @@ def test_blank_slices_at_the_border_are_reported(tmp_path, cohort):
     slices = volume(0)
     slices[0] = 0
     write_avi(cohort / "dbt/0.avi", slices)
-    assert run(tmp_path)["flags"] == {"dbt-blank-border-slices": ["c0"]}
+    assert run_ingest(tmp_path)["flags"] == {"dbt-blank-border-slices": ["c0"]}
     facts, _ = read_examination(tmp_path / "examined/c0.json")
     assert (facts[Modality.DBT]["blank_first"], facts[Modality.DBT]["blank_last"]) == (1, 0)
 
@@ -198,7 +148,7 @@ def test_a_cohort_of_mixed_slice_order_is_reported(tmp_path, cohort):
         Image.fromarray(image).save(cohort / f"dbt/0/{number:03d}.png")
     cases = read_table(cohort / "cases.csv")
     write_table(cohort / "cases.csv", [Case(**{**vars(cases[0]), "dbt": "dbt/0"}), *cases[1:]])
-    found = run(tmp_path)
+    found = run_ingest(tmp_path)
     assert found["flags"] == {"mixed-slice-order": ["c0", "c1", "c2", "c3"]}
     assert len(found["slice_orders"]) == 2
 
@@ -207,8 +157,8 @@ def test_a_pair_without_an_image_is_allowed_by_the_parameter(tmp_path, cohort):
     cases = read_table(cohort / "cases.csv")
     write_table(cohort / "cases.csv", [Case(**{**vars(cases[0]), "dbt": ""}), *cases[1:]])
     with pytest.raises(TableError, match="E-TABLE"):
-        run(tmp_path)
-    assert run(tmp_path, pairs=Pairs.ALLOW)["modalities"] == {"dm": 1, "dm and dbt": 3}
+        run_ingest(tmp_path)
+    assert run_ingest(tmp_path, pairs=Pairs.ALLOW)["modalities"] == {"dm": 1, "dm and dbt": 3}
 
 
 @pytest.mark.parametrize("missing", ["dm", "dbt"])
@@ -216,7 +166,7 @@ def test_a_cohort_of_one_modality_alone_is_described(tmp_path, cohort, missing):
     write_table(
         cohort / "cases.csv", [Case(**{**vars(case), missing: ""}) for case in read_table(cohort / "cases.csv")]
     )
-    found = run(tmp_path, pairs=Pairs.ALLOW)
+    found = run_ingest(tmp_path, pairs=Pairs.ALLOW)
     assert found["modalities"] == {{"dm": "dbt", "dbt": "dm"}[missing]: 4}
     assert found["flags"] == {}
 
@@ -224,9 +174,9 @@ def test_a_cohort_of_one_modality_alone_is_described(tmp_path, cohort, missing):
 @pytest.mark.usefixtures("cohort")
 def test_an_examination_that_takes_too_long_is_quarantined_and_not_kept(tmp_path):
     with pytest.raises(InputDataError, match="E-QUARANTINE"):
-        run(tmp_path, reading=params.Reading(**{**vars(READING), "seconds": 1e-3}))
+        run_ingest(tmp_path, reading=params.Reading(**{**vars(READING), "seconds": 1e-3}))
     assert {(row["role"], row["code"]) for row in quarantine(tmp_path)} == {("pair", "CASE-TIME")}
-    assert run(tmp_path)["quarantined"] == 0
+    assert run_ingest(tmp_path)["quarantined"] == 0
 
 
 @pytest.mark.parametrize("linked", ["file", "slice"])
@@ -239,7 +189,7 @@ def test_a_link_out_of_the_cohort_is_refused_and_not_followed(tmp_path, cohort, 
     else:
         (cohort / "dbt/0.avi").mkdir()
         (cohort / "dbt/0.avi/1.png").symlink_to(outside / "0.avi")
-    run(tmp_path, allow=1)
+    run_ingest(tmp_path, allow=1)
     assert [(row["case"], row["code"]) for row in quarantine(tmp_path)] == [("c0", "OUTSIDE")]
 
 
@@ -256,46 +206,5 @@ def test_a_link_that_leads_to_itself_is_a_damaged_case(tmp_path, cohort, linked)
         header = "ObjectType = Image\nNDims = 3\nDimSize = 4 4 4\nElementType = MET_UCHAR\nElementDataFile = 0.raw\n"
         volume.write_text(header)
         loop.symlink_to(loop)
-    run(tmp_path, allow=1)
+    run_ingest(tmp_path, allow=1)
     assert [(row["case"], row["role"]) for row in quarantine(tmp_path)] == [("c0", "dbt")]
-
-
-def test_an_examination_of_another_version_is_refused(tmp_path, cohort):
-    case = read_table(cohort / "cases.csv")[0]
-    examine(case, tmp_path, cohort=cohort, limits=Limits())
-    path = tmp_path / "c0.json"
-    path.write_text(path.read_text().replace('"version": 1', '"version": 2'))
-    with pytest.raises(IntegrityError, match="E-EXAMINATION .*expected format dmdbt examination 1, found .* 2"):
-        read_examination(path)
-
-
-@given(st.sampled_from(Laterality), st.integers(0, 1000), st.sampled_from([np.uint8, np.uint16]))
-def test_the_chest_wall_is_where_the_breast_is_and_an_even_image_does_not_tell(side, seed, dtype):
-    image = (breast(seed, side=side) // 16).astype(dtype)
-    assert chest_wall_side(image) == side
-    assert chest_wall_side(np.hstack([image, image[:, ::-1]])) == ""
-
-
-@given(st.integers(0, 1000))
-def test_the_texture_hash_of_a_flipped_breast_is_that_of_the_other_side(seed):
-    image = breast(seed)
-    assert texture_hash(image, Laterality.LEFT) == texture_hash(image[:, ::-1], Laterality.RIGHT)
-
-
-@given(st.integers(0, 1000))
-def test_a_texture_hash_outlives_size_window_and_noise_and_tells_patients_apart(seed):
-    def distance(one, other):
-        left, right = (int(texture_hash(image, Laterality.LEFT), 16) for image in (one, other))
-        return (left ^ right).bit_count()
-
-    image = breast(seed, rows=256, columns=192)
-    half = resize(image, 128, 96).astype(np.uint16)
-    noisy = np.clip(image + np.random.default_rng(0).normal(0, 15, image.shape), 0, 4095).astype(np.uint16)
-    for copy in (half, noisy, image // 2):
-        assert distance(image * 16, copy * 16) <= 48
-    assert distance(image * 16, breast(seed + 1, rows=256, columns=192) * 16) > 48
-
-
-def test_a_slice_without_contrast_is_blank():
-    assert is_blank(np.full((4, 4), 9, np.uint8))
-    assert not is_blank(volume(0)[0])

@@ -10,12 +10,12 @@ import pytest
 from dmdbt import params
 from dmdbt.cohort import Case, Problem, write_quarantine, write_table
 from dmdbt.errors import DmdbtError, InputDataError, IntegrityError
-from dmdbt.files import sha256, write_json
-from dmdbt.imaging import read_gray, write_gray
+from dmdbt.imaging import read_gray
 from dmdbt.rankpool import interior_point as solver
 from dmdbt.rankpool import pool_slices, rank_pool, to_uint8
 from dmdbt.terms import Label, Laterality, View
 from stages import rankpool
+from tests.support.stages import store
 from tests.support.volumes import edge_cases, smooth_volume
 
 SETTINGS = params.Rankpool(pooler="ranksvm", rho=0.1, mapping="symmetric", quantile=0.995)
@@ -29,19 +29,6 @@ VOLUMES = {
 
 def case(case_id):
     return Case(case_id, "P1", Laterality.LEFT, View.CC, Label.BENIGN, f"{case_id}.dcm", f"dbt/{case_id}.avi")
-
-
-def store(folder: Path, images, **changes):
-    """What the stage decode writes, but without loss."""
-    folder.mkdir(parents=True)
-    entries = []
-    for number, image in enumerate(images, start=1):
-        write_gray(folder / f"{number:04d}.png", image)
-        entries.append({"file": f"{number:04d}.png", "sha256": sha256(folder / f"{number:04d}.png")})
-    rows, columns = images[0].shape
-    manifest = {"format": "dmdbt slices", "version": 1, "rows": rows, "columns": columns, "slices": entries}
-    manifest["provenance"] = {"slice_order": "instance number"}
-    write_json(folder / "manifest.json", manifest | changes)
 
 
 def run(folder: Path, settings=SETTINGS, volumes=VOLUMES, quarantined=()):

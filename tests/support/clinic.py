@@ -53,3 +53,26 @@ def write_avi(path: Path, slices: np.ndarray, *, codec: str = "ffv1", pixel_form
             container.mux(stream.encode(frame.reformat(format=pixel_format)))
         container.mux(stream.encode())
     return path
+
+
+def write_mhd(path, values, element_type="MET_DOUBLE", **changes):
+    """Write a volume (T, H, W) with the header that the published sets have; None removes a line."""
+    raw = path.with_suffix(".raw")
+    raw.write_bytes(values.tobytes())
+    fields = {
+        "ObjectType": "Image",
+        "NDims": "3",
+        "BinaryData": "True",
+        "BinaryDataByteOrderMSB": "False",
+        "CompressedData": "False",
+        "TransformMatrix": "1 0 0 0 1 0 0 0 1",
+        "Offset": "0 0 0",
+        "ElementSpacing": "0.085 0.085 1.0",
+        "DimSize": " ".join(map(str, values.shape[::-1])),
+        "AnatomicalOrientation": "???",
+        "ElementType": element_type,
+        "ElementDataFile": raw.name,
+    } | changes
+    fields["ElementDataFile"] = fields.pop("ElementDataFile")  # the last, whatever was added
+    path.write_text("\n".join(f"{key} = {value}" for key, value in fields.items() if value is not None))
+    return path

@@ -3,18 +3,15 @@
 import csv
 import json
 
-import numpy as np
 import pytest
 from safetensors.torch import save_file
 
 from dmdbt import params
 from dmdbt.backbones.architectures import create_classifier, feature_extractor
-from dmdbt.cohort import Case, read_table, write_table
-from dmdbt.terms import Label, Laterality, Pairs, View
-from stages import decode, ensemble, features, ingest, mammogram, rankpool, split, summary, train
-from tests.support import ROOT
-from tests.support.clinic import write_avi, write_dicom
-from tests.support.volumes import smooth_volume
+from dmdbt.cohort import read_table
+from stages import ensemble, features, split, summary, train
+from tests.support.cohorts import tiny_cohort
+from tests.support.stages import run_image_stages, section
 
 NAME = "squeezenet"
 BACKBONES = params.Backbones(names=[NAME], resnet_depth=18, weights="procedural")
@@ -22,44 +19,11 @@ SPLIT = params.Split(folds=2, test_folds=[0, 1], seed=0)
 N_CASES = 12
 
 
-def section(kind):
-    return params.read(kind, ROOT / "params.yaml")
-
-
-def write_cohort(folder, lacking):
-    """Pairs of twelve patients; `lacking` tells of a number which image its pair has not."""
-    rng = np.random.default_rng(0)
-    cases = []
-    for n in range(N_CASES):
-        files = {"dm": f"{n}.dcm", "dbt": f"{n}.avi"} | dict.fromkeys(lacking(n), "")
-        cases.append(Case(f"C{n:02}", f"P{n:02}", Laterality.LEFT, View.CC, list(Label)[n % 2], **files))
-        if files["dm"]:
-            pixels = rng.integers(0, 4096, (64, 48), np.uint16)
-            write_dicom(folder / "cohort" / files["dm"], pixels, WindowCenter="2048", WindowWidth="4096")
-        if files["dbt"]:
-            write_avi(folder / "cohort" / files["dbt"], smooth_volume(8, 64, 48, n))
-    write_table(folder / "cohort/cases.csv", cases)
+def run_stages(folder):
+    table, quarantine = folder / "cases.csv", folder / "quarantine.csv"
+    run_image_stages(folder)
     (folder / "weights.json").write_text('{"source": "random"}')
     save_file(feature_extractor(create_classifier(NAME, seed=3)).state_dict(), folder / f"{NAME}.safetensors")
-
-
-def run_stages(folder):
-    table, reading, quarantine = folder / "cases.csv", section(params.Reading), folder / "quarantine.csv"
-    small = params.Mammogram(size=64, resize="stretch")
-    ingest.main(
-        folder / "cohort",
-        Pairs.ALLOW,
-        table,
-        folder / "examined",
-        folder / "cohort.json",
-        quarantine,
-        reading,
-        params.Quarantine(allow=0),
-    )
-    mammogram.main(folder / "cohort", table, folder / "dm", small, reading)
-    decode.main(folder / "cohort", table, folder / "examined", folder / "slices", section(params.Decode), reading)
-    pooled = folder / "rankpool.json"
-    rankpool.main(table, folder / "slices", quarantine, folder / "dbt", pooled, section(params.Rankpool))
     features.main(
         NAME,
         cases=table,
@@ -120,7 +84,7 @@ def run_stages(folder):
 )
 def test_every_stage_works_on_the_images_that_there_are(tmp_path, monkeypatch, lacking, heads, compared):
     monkeypatch.setenv("DMDBT_DEVICE", "cpu")
-    write_cohort(tmp_path, lacking)
+    tiny_cohort(tmp_path / "cohort", N_CASES, lacking)
     run_stages(tmp_path)
     cases = read_table(tmp_path / "cases.csv")
     for modality, kind in (("dm", "dm"), ("dbt", "slices"), ("dbt", "dbt")):

@@ -6,7 +6,7 @@ from PIL import Image
 
 from dmdbt.errors import InputDataError
 from dmdbt.readers import container, open_volume, volume_files
-from tests.readers.other.test_metaimage import write_mhd
+from tests.support.clinic import write_mhd
 
 SLICES = np.random.default_rng(0).integers(0, 256, (3, 16, 20)).astype(np.uint8)
 
