@@ -202,6 +202,7 @@ def test_a_file_is_compared_with_all_digits_that_are_known(hub, monkeypatch):
     assert find(OFFLINE) is not None
 
 
+@pytest.mark.system
 def test_pip_installs_a_package_off_the_path_and_without_what_it_requires(environment, monkeypatch, tmp_path):
     write_wheel(tmp_path)
     monkeypatch.setenv("PIP_NO_INDEX", "1")

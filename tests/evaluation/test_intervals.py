@@ -131,6 +131,7 @@ def test_draws_without_patients_are_refused():
         classifier_metrics([0, 1], [0.2, 0.7], patients=["a"])
 
 
+@pytest.mark.slow
 def test_between_93_and_97_of_100_intervals_hold_the_true_area():
     """Binormal scores of patients with one to three pairs, which a random effect of the patient moves together."""
     rng, n_patients, covered = np.random.default_rng(20), 150, []

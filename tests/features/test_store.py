@@ -46,6 +46,7 @@ def test_a_copy_that_is_not_stored_is_refused(tmp_path, copy):
         read_features(stored(tmp_path), [0, copy])
 
 
+@pytest.mark.slow
 def test_equal_features_give_equal_bytes_whatever_the_number_of_threads(tmp_path):
     values = np.maximum(np.random.default_rng(0).normal(size=(2, 64, 40, 40)), 0).astype(np.float16)
     here = stored(tmp_path, "here.h5", values)
@@ -63,6 +64,7 @@ def test_maps_that_are_mostly_zeros_take_less_than_half_of_their_bytes(tmp_path)
     assert stored(tmp_path, values=values).stat().st_size < values.nbytes / 2
 
 
+@pytest.mark.mutation
 def test_a_flipped_byte_is_noticed_or_changes_nothing(tmp_path):
     path = stored(tmp_path)
     whole = path.read_bytes()

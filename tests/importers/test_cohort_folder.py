@@ -69,6 +69,7 @@ def test_an_interrupted_import_goes_on_and_links_stay_in_the_folder(tmp_path):
     assert {path: path.read_bytes() for path in target.rglob("*.*") if path.is_file()} == content
 
 
+@pytest.mark.mutation
 def test_an_import_that_is_killed_at_random_leaves_whole_files_and_goes_on(tmp_path, pytestconfig):
     source, target, other = tmp_path / "source", tmp_path / "cohort", tmp_path / "other"
     for phantom in range(1, 9):

@@ -240,6 +240,7 @@ def test_pixels_have_the_size_of_the_field_of_view():
         assert np.multiply(image.shape, pixel) == pytest.approx(SMALL_FIELD_MM)
 
 
+@pytest.mark.slow
 def test_the_small_paddle_holds_what_it_is_chosen_for():
     chosen = set()
     for patient in patients(dataclasses.replace(SETTINGS, patients=30)):

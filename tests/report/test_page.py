@@ -528,6 +528,7 @@ def test_two_figures_of_a_page_share_no_identifier_and_have_the_colors_of_its_st
 @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine: apt-get install chromium")
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [360, 1400])
+@pytest.mark.system
 def test_a_browser_shows_everything_from_disk_and_asks_for_nothing(cohort, page, width, scheme):
     assert page
     messages, addresses = [], []

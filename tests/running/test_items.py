@@ -252,6 +252,7 @@ def dvc(folder, *arguments):
 
 
 @pytest.mark.filterwarnings("default")  # those of DVC are not ours
+@pytest.mark.system
 def test_a_recipe_set_back_or_a_deleted_folder_is_restored_from_the_cache_of_dvc(project, sources):
     before = contents(project / "out")
     assert make(project / "out", sources, recipe="2").computed == 4
@@ -266,6 +267,7 @@ def test_a_recipe_set_back_or_a_deleted_folder_is_restored_from_the_cache_of_dvc
 
 @pytest.mark.filterwarnings("default")
 @pytest.mark.parametrize("damage", [Path.unlink, lambda path: path.write_text("TEXT OF C")], ids=["gone", "changed"])
+@pytest.mark.system
 def test_what_is_damaged_in_the_cache_of_dvc_is_computed(project, sources, damage):
     for path in (project / ".dvc" / "cache").rglob("*"):
         if path.is_file() and path.read_text() == "TEXT OF B":

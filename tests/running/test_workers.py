@@ -294,6 +294,7 @@ def is_alive(process):
         return False
 
 
+@pytest.mark.mutation
 def test_thirty_random_kills_never_hang_and_name_the_case(tmp_path):
     for seed in range(30):
         marks = tmp_path / str(seed)

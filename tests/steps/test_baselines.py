@@ -20,6 +20,8 @@ from dmdbt.terms import Label, Modality
 from stages import baseline, baseline_maps, baseline_resnet3d, baseline_svm, baseline_train, baseline_volumes
 from tests.support.cohorts import a_case
 
+pytestmark = pytest.mark.slow
+
 N_CASES, N_SLICES = 12, 5
 FEATURES = params.Features(crop="none", copies=["original"], size={})
 SPLIT = params.Split(folds=2, test_folds=[0, 1], seed=0)

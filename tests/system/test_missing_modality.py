@@ -13,6 +13,8 @@ from stages import ensemble, features, split, summary, train
 from tests.support.cohorts import tiny_cohort
 from tests.support.stages import run_image_stages, section
 
+pytestmark = pytest.mark.system
+
 NAME = "squeezenet"
 BACKBONES = params.Backbones(names=[NAME], resnet_depth=18, weights="procedural")
 SPLIT = params.Split(folds=2, test_folds=[0, 1], seed=0)

@@ -18,6 +18,8 @@ from packaging.version import Version
 from dmdbt.planning.machine import starting
 from tests.support import ROOT
 
+pytestmark = pytest.mark.system
+
 INSTALLERS = {"pip", "setuptools", "wheel"}  # `pip freeze` leaves them out
 GPU = ("cuda-", "nvidia-", "triton")  # beneath the CUDA build of torch; constraints.txt is made with the CPU build
 

@@ -23,6 +23,8 @@ from dmdbt.readers import open_volume
 from tests.support import ROOT
 from tests.support.dicom_corpus import write_tomosynthesis
 
+pytestmark = pytest.mark.system
+
 BACKBONES = ["alexnet", "squeezenet"]
 UP_TO_FEATURES = ["dvc", "repro", *(f"features@{backbone}" for backbone in BACKBONES)]
 UP_TO_PREDICTIONS = [*UP_TO_FEATURES, "ensemble@alexnet", "baseline@3d_t2_alex"]

@@ -106,6 +106,7 @@ def test_slices_are_read_one_at_a_time(tmp_path):
 
 
 @pytest.mark.usefixtures("only_in_full")
+@pytest.mark.slow
 def test_an_opendml_file_of_more_than_1_gb_is_read(tmp_path):
     n_slices, rows, columns = 160, 2000, 4096
     levels = np.arange(n_slices, dtype=np.uint8)
@@ -182,6 +183,7 @@ def pytest_generate_tests(metafunc):
         metafunc.parametrize("start", range(0, metafunc.config.getoption("--mutations"), BATCH))
 
 
+@pytest.mark.mutation
 def test_a_mutated_file_is_refused_or_has_all_its_slices(tmp_path, start):
     context = multiprocessing.get_context("spawn")
     findings = context.SimpleQueue()

@@ -3,6 +3,8 @@ from pydicom.uid import ExplicitVRLittleEndian, JPEG2000Lossless
 
 from benchmarks.dicom import breast, peak, write_image
 
+pytestmark = pytest.mark.slow
+
 MEGA = 1_000_000
 
 

@@ -9,6 +9,8 @@ from tests.support import ROOT
 from tests.support import dicom_corpus as corpus
 from tests.support.dicom_corpus import noise, write, write_tomosynthesis
 
+pytestmark = pytest.mark.mutation
+
 BATCH = 60  # seconds that a batch may take; it takes a few
 KINDS = [
     (name, syntax)

@@ -8,6 +8,8 @@ from dmdbt.errors import InputDataError
 from dmdbt.readers import container, open_volume, volume_files
 from tests.support.clinic import write_mhd
 
+pytestmark = pytest.mark.mutation
+
 SLICES = np.random.default_rng(0).integers(0, 256, (3, 16, 20)).astype(np.uint8)
 
 
