@@ -19,7 +19,6 @@ from dataclasses import replace
 from multiprocessing import get_context
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -27,7 +26,7 @@ from dmdbt import params
 from dmdbt.backbones import build_backbone, normalize
 from dmdbt.cohort import Case, read_table
 from dmdbt.features import augmented
-from dmdbt.imaging import breast_box, read_gray, resize
+from dmdbt.imaging import framed, read_gray
 from dmdbt.running import worker_count
 from dmdbt.terms import Modality
 from stages.features import main as run_stage
@@ -107,7 +106,7 @@ def _batches(size: int) -> list[Tensor]:
     found = [folder / f"{case.case_id}.png" for case in _cases()[:2] for folder in _IMAGES.values()]
     grays = []
     for image in map(read_gray, found):
-        grays.append(resize(image[breast_box(image)], size, size) / np.iinfo(image.dtype).max)
+        grays.append(framed(image[None], rows=size, columns=size, crop=True)[0])
     return [augmented(normalize(torch.from_numpy(gray)[None, None]), copies) for gray in grays]
 
 

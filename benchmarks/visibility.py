@@ -6,7 +6,6 @@ The largest contrast of each size, and a logistic regression tested on every fol
 
 from pathlib import Path
 
-import numpy as np
 from scipy.ndimage import gaussian_filter
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
@@ -15,7 +14,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from dmdbt.cohort import read_folds, read_table
-from dmdbt.imaging import breast_box, read_gray, resize
+from dmdbt.imaging import framed, read_gray
 
 _INPUT = 160  # rows and columns, as AlexNet sees them in the demo
 _SIZES = (0.7, 1.0, 1.4, 2.0, 2.8, 4.0, 5.6)  # of a bright or dark spot, in pixels
@@ -38,7 +37,7 @@ def main() -> None:
 def _contrasts(path: Path) -> list[float]:
     """Largest bright and dark difference of Gaussians of each size in the box of the breast."""
     image = read_gray(path)
-    gray = resize(image[breast_box(image)], _INPUT, _INPUT) / np.iinfo(image.dtype).max
+    gray = framed(image[None], rows=_INPUT, columns=_INPUT, crop=True)[0]
     differences = [gaussian_filter(gray, size) - gaussian_filter(gray, 1.6 * size) for size in _SIZES]
     return [float(extreme) for d in differences for extreme in (d.max(), -d.min())]
 

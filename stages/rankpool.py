@@ -1,96 +1,21 @@
 """Pool the slices of every volume into one image."""
 
-import json
-from dataclasses import asdict
-from functools import partial
 from pathlib import Path
-from typing import Any
-
-import numpy as np
 
 from dmdbt import params
-from dmdbt.cohort import Case, read_quarantined, read_table
-from dmdbt.errors import located
+from dmdbt.cohort import read_quarantined, read_table
 from dmdbt.files import write_json
-from dmdbt.imaging import read_slices, slices_provenance, slices_shape, write_gray
-from dmdbt.rankpool import FLAGS, pool_slices, rank_pool, to_uint8, volume_flags
-from dmdbt.running import Item, make_items, recipe
-from dmdbt.terms import Modality
+from dmdbt.running import make_items
+from dmdbt.steps.rankpool import pooling_summary, rankpool_step
 from stages._entry import run
-
-# What of the readers decides a dynamic image: the slices are decoded already.
-_CODE = ("dmdbt.rankpool", "dmdbt.imaging.slices", "dmdbt.imaging.images", "stages.rankpool")
-_CERTIFICATE = ("rho", "lam", "lam_max", "primal", "dual", "gap", "iterations", "misranked")
 
 
 def main(cases: Path, slices: Path, quarantine: Path, output: Path, metrics: Path, settings: params.Rankpool) -> None:
     """Write ``<case>.png`` and ``<case>.json`` (weights, certificate) for every case with a volume, and a summary."""
-    items = [
-        Item(
-            case.case_id,
-            case,
-            inputs=(slices / case.case_id / "manifest.json",),  # it has the SHA-256 of every slice
-            outputs=(f"{case.case_id}.png", f"{case.case_id}.json"),
-        )
-        for case in read_table(cases)
-        if Modality.DBT in case.modalities
-    ]
-    make_items(
-        output,
-        items,
-        partial(_pool, slices=slices, settings=settings),
-        recipe=recipe(_CODE, asdict(settings)),
-        description="rankpool",
-        size=partial(_size, slices=slices),
-    )
-    summary = _summary({item.name: _read(output / f"{item.name}.json") for item in items})
+    step = rankpool_step(read_table(cases), slices, settings)
+    make_items(output, step)
+    summary = pooling_summary(output, [item.name for item in step.items])
     write_json(metrics, summary | {"quarantined": read_quarantined(quarantine)})
-
-
-def _pool(case: Case, folder: Path, *, slices: Path, settings: params.Rankpool) -> None:
-    with located(case=case.case_id, file=case.dbt):
-        volume = read_slices(slices / case.case_id)
-        order = slices_provenance(slices / case.case_id)["slice_order"]
-        image, proof = _pooled(volume, settings)
-    write_gray(folder / f"{case.case_id}.png", image)
-    record = {"slices": len(volume), "slice_order": order, "flags": volume_flags(volume)}
-    write_json(folder / f"{case.case_id}.json", asdict(settings) | record | proof)
-
-
-def _size(case: Case, *, slices: Path) -> int:
-    """Bytes of an image of 8 bits per pixel, before PNG compresses it."""
-    with located(case=case.case_id, file=case.dbt):
-        _, rows, columns = slices_shape(slices / case.case_id)
-    return rows * columns
-
-
-def _read(path: Path) -> dict[str, Any]:
-    record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return record
-
-
-def _pooled(volume: np.ndarray, settings: params.Rankpool) -> tuple[np.ndarray, dict[str, Any]]:
-    """The 8-bit image; the weights and the certificate of an image that has them."""
-    if settings.pooler in ("mean", "max", "central"):  # these are in gray levels
-        return np.rint(pool_slices(volume, settings.pooler)).astype(np.uint8), {}
-    if settings.pooler in ("std", "svr"):
-        image = pool_slices(volume, settings.pooler)
-        return to_uint8(image, settings.mapping, quantile=settings.quantile), {}
-    pooling = rank_pool(volume, settings.rho if settings.pooler == "ranksvm" else 1.0)
-    proof = {name: getattr(pooling, name) for name in _CERTIFICATE}
-    image = to_uint8(pooling.image, settings.mapping, quantile=settings.quantile)
-    return image, proof | {"weights": pooling.weights.tolist()}
-
-
-def _summary(records: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    """Counts, the certificates' extremes, and the cases that deserve a look."""
-    flagged = {flag: [case_id for case_id, record in records.items() if flag in record["flags"]] for flag in FLAGS}
-    summary: dict[str, Any] = {"volumes": len(records), "flagged": flagged}
-    if records and all("gap" in record for record in records.values()):
-        summary["worst_gap"] = max(record["gap"] for record in records.values())
-        misranked = sum(record["misranked"] for record in records.values())
-        summary["mean_misranked"] = round(misranked / len(records), 6)
-    return summary
 
 
 if __name__ == "__main__":

@@ -110,11 +110,11 @@ def write_weights(weights: Weights, architecture: str, *, output: Path, provenan
     write_json(provenance, {**weights.origin, "architecture": architecture, "sha256": sha256(output)})
 
 
-def is_written(recipe: str, *, output: Path, provenance: Path) -> bool:
-    """Return whether `write_weights` wrote both files, by this recipe, and they are undamaged."""
+def is_written(fingerprint: str, *, output: Path, provenance: Path) -> bool:
+    """Return whether `write_weights` wrote both files, with this fingerprint, and they are undamaged."""
     try:
         record = json.loads(provenance.read_bytes())
-        return (record["recipe"], record["sha256"]) == (recipe, sha256(output))
+        return (record["fingerprint"], record["sha256"]) == (fingerprint, sha256(output))
     except (FileNotFoundError, ValueError, KeyError, TypeError):
         return False
 

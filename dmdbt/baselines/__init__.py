@@ -2,7 +2,7 @@
 
 from dmdbt.baselines.extractors import BlockMeans, extract_stack, pooled_alexnet
 from dmdbt.baselines.networks import FullyConnected, SliceConvolution, VideoResnet
-from dmdbt.baselines.slices import choose_slices, framed
+from dmdbt.baselines.slices import choose_slices
 from dmdbt.baselines.subjects import Subjects, read_subjects
 from dmdbt.baselines.svm import Svm, SvmSettings, fit_svm, inner_folds, normalized
 from dmdbt.baselines.tables import read_record, write_curves, write_results
@@ -21,7 +21,6 @@ __all__ = [
     "choose_slices",
     "extract_stack",
     "fit_svm",
-    "framed",
     "inner_folds",
     "normalized",
     "pooled_alexnet",

@@ -1,12 +1,11 @@
 """Feature maps of images and of their augmented copies, and the files that hold them."""
 
 from dmdbt.features.augment import COPIES, augmented
-from dmdbt.features.extraction import EXTRACTION_CODE, batch_images, extract
+from dmdbt.features.extraction import batch_images, extract
 from dmdbt.features.store import Origin, read_copy, read_features, read_origin, write_features
 
 __all__ = [
     "COPIES",
-    "EXTRACTION_CODE",
     "Origin",
     "augmented",
     "batch_images",

@@ -10,14 +10,6 @@ from torch import nn
 from dmdbt.backbones.architectures import normalize
 from dmdbt.features.augment import augmented
 
-# Modules that decide a stored map, see `dmdbt.running.recipe`; the others of this package get or make weights.
-EXTRACTION_CODE = (
-    "dmdbt.features.augment",
-    "dmdbt.backbones.architectures",
-    "dmdbt.features.extraction",
-    "dmdbt.features.store",
-    "dmdbt.backbones.torchvision_operators",
-)
 _BATCH_PIXELS = 2**24  # of the input of one forward pass on a GPU; ResNet-50 then takes about 3 GB
 
 

@@ -2,6 +2,7 @@
 
 from dmdbt.heads.checkpoint import Checkpoint
 from dmdbt.heads.dataset import FeatureSet, feature_bytes, open_features
+from dmdbt.heads.model_file import ModelInput, read_head, write_head
 from dmdbt.heads.networks import (
     HeadSettings,
     JointHead,
@@ -17,6 +18,7 @@ __all__ = [
     "FeatureSet",
     "HeadSettings",
     "JointHead",
+    "ModelInput",
     "SingleModalityHead",
     "TrainSettings",
     "balanced_batches",
@@ -26,6 +28,8 @@ __all__ = [
     "malignant_probability",
     "open_features",
     "predict",
+    "read_head",
     "train_heads",
     "training_bytes",
+    "write_head",
 ]

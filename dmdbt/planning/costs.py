@@ -1,6 +1,6 @@
 """What one item of each stage costs on this machine: the real functions, timed in worker processes of the real number.
 
-As many items as there are workers are timed at once, so that the workers get into each other's way as they will.
+At least as many items as there are workers are timed, so that the workers get into each other's way as they will.
 """
 
 import math
@@ -11,35 +11,28 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
-import numpy as np
 import torch
+from safetensors.torch import save_file
 from torch import nn
 
-from dmdbt.backbones import architecture, pretrain
-from dmdbt.backbones.architectures import create_classifier, feature_extractor, last_layer
+from dmdbt.backbones import create_classifier, feature_extractor, pretrain
 from dmdbt.cohort import Case
-from dmdbt.features import Origin, extract, read_copy, read_features, write_features
+from dmdbt.features import read_copy, read_features
 from dmdbt.heads import HeadSettings, build_head
-from dmdbt.imaging import breast_box, read_gray, read_slices, resize, square, write_gray, write_slices
-from dmdbt.ingest import examine
-from dmdbt.params import Rankpool
-from dmdbt.rankpool import pool_slices, rank_pool, to_uint8
-from dmdbt.readers import Limits, open_volume, read_mammogram
-from dmdbt.running import map_cases, worker_count
+from dmdbt.running import Item, Step, map_cases
 from dmdbt.terms import Head
 
-Subject = TypeVar("Subject")
-Timed = Callable[[Subject], float]  # does its work and returns the seconds that count
+Payload = TypeVar("Payload")
+Timed = Callable[[Payload], float]  # does its work and returns the seconds that count
 
 TIMED_TEXT = "a pair per worker and two steps of every head, timed just now"
 
 MOST_PARAMETERS = 100_000_000  # of a head that is timed; a larger one is timed on fewer rows
-_NO_DIGEST = "0" * 64  # of weights and images that are no part of a cohort
 _STEPS = 2
 _PRETRAINING_STEPS = 8
-_QUICK = 1.0  # seconds; what takes less is done again, for the first time may be slow
+_QUICK = 10.0  # seconds; what takes less is done again, for the first time may be slow
 
 
 @dataclass(frozen=True)
@@ -50,35 +43,23 @@ class Cost:
     memory: int
 
 
-@dataclass(frozen=True)
-class Backbone:
-    """A backbone, with random weights: they cost what trained ones do."""
-
-    name: str
-    resnet_depth: int
-    size: int
-    crop: bool
-    copies: tuple[str, ...]
-
-
 def measure(
-    function: Timed[Subject], subjects: Sequence[Subject], *, description: str, name: Callable[[Subject], str]
+    function: Timed[Payload], payloads: Sequence[Payload], *, description: str, name: Callable[[Payload], str]
 ) -> Cost:
-    """Call a function that times itself on every subject, in worker processes.
+    """Call a function that times itself on every payload, in worker processes.
 
     Parameters
     ----------
     function
         Picklable; returns seconds.
-    subjects
-        No more of them than workers are used.
+    payloads
+        At least one.
     description, name
         See `dmdbt.running.map_cases`.
     """
-    chosen = subjects[: worker_count()]
     found = map_cases(
         partial(_with_peak, function=function),
-        chosen,
+        payloads,
         description=f"timing {description}",
         name=name,
         preload=[__name__],
@@ -92,63 +73,21 @@ def own_peak() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
-def check(case: Case, *, cohort: Path, folder: Path) -> float:
-    """Seconds of the stage ingest; `folder` gets ``<case>.json``."""
-    start = time.perf_counter()
-    examine(case, folder, cohort=cohort, limits=Limits())
-    return time.perf_counter() - start
-
-
-def mammogram(case: Case, *, cohort: Path, folder: Path, size: int) -> float:
-    """Seconds of the stage mammogram; `folder` gets ``dm/<case>.png``."""
-    start = time.perf_counter()
-    image = square(read_mammogram(cohort / case.dm).pixels, size, pad=False)
-    write_gray(folder / f"dm/{case.case_id}.png", image)
-    return time.perf_counter() - start
-
-
-def decode(case: Case, *, cohort: Path, folder: Path, quality: int) -> float:
-    """Seconds of the stage decode; `folder` gets ``slices/<case>``."""
-    start = time.perf_counter()
-    with open_volume(cohort / case.dbt) as volume:
-        write_slices(volume, folder / "slices" / case.case_id, quality=quality)
-    return time.perf_counter() - start
-
-
-def pool(case: Case, *, folder: Path, settings: Rankpool) -> float:
-    """Seconds of the stage rankpool, after `decode`; `folder` gets ``dbt/<case>.png``."""
-    start = time.perf_counter()
-    volume = read_slices(folder / "slices" / case.case_id)
-    if settings.pooler == "ranksvm" or settings.pooler == "approximate":
-        image = rank_pool(volume, settings.rho if settings.pooler == "ranksvm" else 1.0).image
-    else:
-        image = pool_slices(volume, settings.pooler)
-    write_gray(folder / f"dbt/{case.case_id}.png", to_uint8(image, settings.mapping, quantile=settings.quantile))
-    return time.perf_counter() - start
-
-
-def features(case: Case, *, folder: Path, backbone: Backbone) -> float:
-    """Seconds of the stage features for one pair, after `mammogram` and `pool`, of whose images it writes the maps."""
-    network = feature_extractor(create_classifier(backbone.name, backbone.resnet_depth)).requires_grad_(False).eval()
-    network = nn.utils.convert_conv2d_weight_memory_format(network, torch.channels_last)  # as in the stage
-    extract(network, [np.zeros((backbone.size, backbone.size), np.float32)], ("original",))  # the first call is slow
-    origin = Origin(
-        backbone=architecture(backbone.name, backbone.resnet_depth),
-        layer=last_layer(network),
-        weights_sha256=_NO_DIGEST,
-        input_sha256=_NO_DIGEST,
-        size=backbone.size,
-        crop="breast" if backbone.crop else "none",
-        copies=backbone.copies,
+def item_cost(step: Step[Any], folder: Path) -> Cost:
+    """Time a step's own function on its items, of which there are few; `folder` gets their outputs."""
+    number = step.at_once or 1
+    groups = [step.items[start : start + number] for start in range(0, len(step.items), number)]
+    return measure(
+        partial(_group_seconds, function=step.function, folder=folder, listed=step.at_once is not None),
+        groups,
+        description=step.description,
+        name=lambda group: ", ".join(item.name for item in group),
     )
-    start = time.perf_counter()
-    for modality in case.modalities:
-        image = read_gray(folder / modality / f"{case.case_id}.png")
-        framed = image[breast_box(image)] if backbone.crop else image
-        gray = resize(framed, backbone.size, backbone.size) / np.iinfo(image.dtype).max
-        (maps,) = extract(network, [gray], backbone.copies)
-        write_features(folder / modality / f"{case.case_id}.h5", maps, origin)
-    return time.perf_counter() - start
+
+
+def random_weights(path: Path, name: str, resnet_depth: int) -> None:
+    """Write random weights of a backbone: they cost what trained ones do."""
+    save_file(feature_extractor(create_classifier(name, resnet_depth)).state_dict(), path)
 
 
 def loading(case: Case, *, folder: Path, held: bool) -> float:
@@ -195,17 +134,27 @@ def training_step(
     return (time.perf_counter() - start) / _STEPS
 
 
-def pretraining_step(backbone: Backbone, *, batch_size: int, image_size: int) -> float:
+def pretraining_step(name: str, resnet_depth: int, *, batch_size: int, image_size: int) -> float:
     """Seconds of one step of the stage weights, in this process."""
     budget = {"batch_size": batch_size, "image_size": image_size, "seed": 0}
     seconds = []
     for steps in (1, 1, 1 + _PRETRAINING_STEPS):  # the first call is slow, and every call creates the backbone
         start = time.perf_counter()
-        pretrain(backbone.name, backbone.resnet_depth, steps=steps, **budget)
+        pretrain(name, resnet_depth, steps=steps, **budget)
         seconds.append(time.perf_counter() - start)
     return max(0.0, seconds[2] - seconds[1]) / _PRETRAINING_STEPS
 
 
-def _with_peak(subject: Subject, *, function: Timed[Subject]) -> tuple[float, int]:
-    seconds = function(subject)
-    return function(subject) if seconds < _QUICK else seconds, own_peak()
+def _group_seconds(
+    group: Sequence[Item[Any]], *, function: Callable[[Any, Path], None], folder: Path, listed: bool
+) -> float:
+    """Seconds of an item, of those that are made at once."""
+    payloads = [item.payload for item in group]
+    start = time.perf_counter()
+    function(payloads if listed else payloads[0], folder)
+    return (time.perf_counter() - start) / len(group)
+
+
+def _with_peak(payload: Payload, *, function: Timed[Payload]) -> tuple[float, int]:
+    seconds = function(payload)
+    return function(payload) if seconds < _QUICK else seconds, own_peak()

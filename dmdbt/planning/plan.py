@@ -1,21 +1,29 @@
 """What a ``dvc repro`` from nothing costs: bytes by shapes, hours by timing, and whether this machine has enough."""
 
+import math
 import tempfile
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from tqdm import tqdm
 
 from dmdbt import params
 from dmdbt.cohort import TABLE_NAME, Case, read_table
 from dmdbt.errors import SurroundingsError, TableError, located
-from dmdbt.heads import HeadSettings, training_bytes
+from dmdbt.heads import training_bytes
 from dmdbt.planning import costs, sizes
 from dmdbt.planning.machine import recording, reflinks, starting
-from dmdbt.readers import open_volume
-from dmdbt.running import feature_memory, training_width, worker_count
+from dmdbt.readers import Limits, open_volume
+from dmdbt.running import Step, feature_memory, training_width, worker_count
+from dmdbt.steps.decode import decode_step
+from dmdbt.steps.features import features_step
+from dmdbt.steps.ingest import ingest_step
+from dmdbt.steps.mammogram import mammogram_step
+from dmdbt.steps.rankpool import rankpool_step
+from dmdbt.steps.train import head_settings
 from dmdbt.terms import Head, Modality
 
 _STAGES_PER_BACKBONE = 4
@@ -27,6 +35,7 @@ _JPEG_MARGIN = 1.5  # of the size of the slices of cases that were not decoded
 class Settings:
     """The sections of ``params.yaml`` that decide what the work costs."""
 
+    reading: params.Reading
     split: params.Split
     mammogram: params.Mammogram
     decode: params.Decode
@@ -37,18 +46,6 @@ class Settings:
     heads: params.Heads
     train: params.Train
     baselines: params.Baselines
-
-    @property
-    def head_settings(self) -> HeadSettings:
-        """As training takes them."""
-        filters = None if self.heads.filters == "backbone" else self.heads.filters
-        return HeadSettings(filters, tuple(self.heads.hidden), self.heads.dropout, self.heads.activation)
-
-    def backbone(self, name: str) -> costs.Backbone:
-        """As the stage features builds it."""
-        size = params.for_backbone(self.features.size, name, key="features.size")
-        crop, copies = self.features.crop == "breast", tuple(self.features.copies)
-        return costs.Backbone(name, self.backbones.resnet_depth, size, crop, copies)
 
 
 @dataclass(frozen=True)
@@ -207,44 +204,51 @@ class _Planner:
         self.workers = worker_count()
         self.timed = _sample(cases, self.workers)
         self.base = costs.own_peak()
-        self.volumes = _having(Modality.DBT, cases)
-        self.shapes = list(_volume_shapes(cohort, self.volumes))
+        volumes = _having(Modality.DBT, cases)
+        self.shapes = dict(_volume_shapes(cohort, volumes, Limits(**asdict(settings.reading))))
         self.notes = {f"baseline@{name}": "not counted" for name in settings.baselines.names}
 
     def case_stages(self) -> Iterator[Line]:
         """Ingest to rankpool."""
         s = self.settings
-        yield self._line("ingest", partial(costs.check, cohort=self.cohort, folder=self.folder), 0, self.cases)
-        mammogram = partial(costs.mammogram, cohort=self.cohort, folder=self.folder, size=s.mammogram.size)
-        having = _having(Modality.DM, self.cases)
-        yield self._line("mammogram", mammogram, len(having) * sizes.mammogram_bytes(s.mammogram.size), having)
-        to_slices = partial(costs.decode, cohort=self.cohort, folder=self.folder, quality=s.decode.quality)
-        decode = self._line("decode", to_slices, 0, self.volumes)
+        yield self._line("ingest", 0, lambda cases: ingest_step(cases, self.cohort, s.reading))
+        mammograms = len(_having(Modality.DM, self.cases)) * sizes.mammogram_bytes(s.mammogram.size)
+        yield self._line(
+            "mammogram", mammograms, lambda cases: mammogram_step(cases, self.cohort, s.mammogram, s.reading)
+        )
+        decode = self._line("decode", 0, self._decode_step)
         density = self._density()
-        slices = sum(sizes.slices_bytes(*shape, bytes_per_pixel=density) for shape in self.shapes)
-        yield Line("decode", decode.items, slices, decode.seconds, decode.memory)
-        pool = partial(costs.pool, folder=self.folder, settings=s.rankpool)
-        yield self._line("rankpool", pool, sum(sizes.dynamic_bytes(*shape) for shape in self.shapes), self.volumes)
+        slices = sum(sizes.slices_bytes(*shape, bytes_per_pixel=density) for shape in self.shapes.values())
+        yield replace(decode, output=slices)
+        dynamic = sum(sizes.dynamic_bytes(*shape) for shape in self.shapes.values())
+        yield self._line("rankpool", dynamic, lambda cases: rankpool_step(cases, self.folder / "decode", s.rankpool))
 
     def backbone_stages(self, name: str) -> Iterator[Line]:
         """Weights, features and training of one backbone."""
-        s, backbone = self.settings, self.settings.backbone(name)
-        shape, weights = sizes.backbone_sizes(name, backbone.resnet_depth, backbone.size)
-        seconds = self._pretraining(backbone)
-        yield Line(f"weights@{name}", 1, weights, seconds, (costs.own_peak() if seconds else self.base) + weights)
+        s, weights = self.settings, self.folder / f"{name}.safetensors"
+        size = params.for_backbone(s.features.size, name, key="features.size")
+        costs.random_weights(weights, name, s.backbones.resnet_depth)
+        shape, n_weights = sizes.backbone_sizes(name, s.backbones.resnet_depth, size)
+        seconds = self._pretraining(name)
+        yield Line(f"weights@{name}", 1, n_weights, seconds, (costs.own_peak() if seconds else self.base) + n_weights)
+        images = {Modality.DM: self.folder / "mammogram", Modality.DBT: self.folder / "rankpool"}
         n_images = sum(len(case.modalities) for case in self.cases)
-        n_bytes = sizes.features_bytes(shape, len(backbone.copies)) * n_images
-        features = partial(costs.features, folder=self.folder, backbone=backbone)
-        yield self._line(f"features@{name}", features, n_bytes, self.cases)
-        of_heads = training_bytes(shape, s.head_settings)
+        n_bytes = sizes.features_bytes(shape, len(s.features.copies)) * n_images
+        yield self._line(
+            f"features@{name}",
+            n_bytes,
+            lambda cases: features_step(name, cases, images, weights, s.backbones, s.features),
+        )
+        heads = head_settings(s.heads)
+        of_heads = training_bytes(shape, heads)
         at_once, threads = training_width(len(s.split.test_folds), of_heads, "cpu")
         held = n_bytes * at_once <= feature_memory()
-        models = len(s.split.test_folds) * sizes.models_bytes(shape, s.head_settings)
-        fold = of_heads + sizes.batch_bytes(shape, s.head_settings, s.train.batch_size) + (n_bytes if held else 0)
+        models = len(s.split.test_folds) * sizes.models_bytes(shape, heads)
+        fold = of_heads + sizes.batch_bytes(shape, heads, s.train.batch_size) + (n_bytes if held else 0)
         yield Line(
             f"train@{name}",
             len(s.split.test_folds),
-            models + sizes.tables_bytes(len(self.cases), len(backbone.copies)),
+            models + sizes.tables_bytes(len(self.cases), len(s.features.copies)),
             self._training(name, shape, at_once=at_once, threads=threads, held=held),
             at_once * (fold + self.base) + 2 * self.base,
         )
@@ -255,34 +259,36 @@ class _Planner:
         output = sum(line.output for line in lines)
         return Line("dvc", n_stages, 0, n_stages * starting() + output * recording(self.folder), self.base)
 
-    def _line(self, stage: str, function: costs.Timed[Case], output: int, cases: Sequence[Case]) -> Line:
-        """A stage that works case by case in all workers, on those of the cases that have what it needs."""
-        if not cases:
+    def _decode_step(self, cases: Sequence[Case]) -> Step[Case]:
+        s = self.settings
+        return decode_step(cases, self.cohort, s.decode, s.reading, shape=lambda case: self.shapes[case.case_id])
+
+    def _line(self, stage: str, output: int, make: Callable[[Sequence[Case]], Step[Any]]) -> Line:
+        """A stage that works item by item in all workers, timed on the items of the sample."""
+        n_items, sample = len(make(self.cases).items), make(self.timed)
+        if not sample.items:
             return Line(stage, 0, output, 0.0, self.base)
-        timed = [case for case in self.timed if case in cases]
-        cost = costs.measure(function, timed, description=stage, name=lambda case: case.case_id)
-        rounds = -(-len(cases) // self.workers)
+        cost = costs.item_cost(sample, self.folder / stage)
         # The stage itself and the server that forks the workers hold the same imports as a worker.
-        memory = min(self.workers, len(cases)) * cost.memory + 2 * self.base
-        return Line(stage, len(cases), output, rounds * cost.seconds, memory)
+        memory = min(self.workers, n_items) * cost.memory + 2 * self.base
+        return Line(stage, n_items, output, -(-n_items // self.workers) * cost.seconds, memory)
 
     def _density(self) -> float:
         """Bytes per pixel of the JPEG slices, with a margin."""
-        shapes = dict(zip((case.case_id for case in self.volumes), self.shapes, strict=True))
         found = [0.0]  # there may be no volume
         for case in _having(Modality.DBT, self.timed):
-            n_slices, rows, columns = shapes[case.case_id]
-            files = (self.folder / "slices" / case.case_id).glob("*.jpg")
-            found.append(sum(file.stat().st_size for file in files) / (n_slices * rows * columns))
+            files = (self.folder / "decode" / case.case_id).glob("*.jpg")
+            found.append(sum(file.stat().st_size for file in files) / math.prod(self.shapes[case.case_id]))
         return _JPEG_MARGIN * max(found)
 
-    def _pretraining(self, backbone: costs.Backbone) -> float:
+    def _pretraining(self, name: str) -> float:
         """Seconds; weights that come from a file cost none worth a line."""
-        if self.settings.backbones.source(backbone.name) != "procedural":
+        w, backbones = self.settings.weights, self.settings.backbones
+        if backbones.source(name) != "procedural":
             return 0.0
-        w = self.settings.weights
-        steps = params.for_backbone(w.steps, backbone.name, key="weights.steps")
-        return steps * costs.pretraining_step(backbone, batch_size=w.batch_size, image_size=w.image_size)
+        steps = params.for_backbone(w.steps, name, key="weights.steps")
+        step = costs.pretraining_step(name, backbones.resnet_depth, batch_size=w.batch_size, image_size=w.image_size)
+        return steps * step
 
     def _training(self, name: str, shape: tuple[int, int, int], *, at_once: int, threads: int, held: bool) -> float:
         """Seconds of all folds."""
@@ -292,7 +298,7 @@ class _Planner:
         steps = s.train.epochs * sizes.training_steps(
             targets, n_folds=s.split.folds, n_copies=n_copies, batch_size=s.train.batch_size
         )
-        loading = partial(costs.loading, folder=self.folder, held=held)
+        loading = partial(costs.loading, folder=self.folder / f"features@{name}", held=held)
         read = costs.measure(loading, self.timed, description=f"loading {name}", name=lambda case: case.case_id)
         # Held, every pair is read once per fold; streamed, one copy of a pair is read for every sample.
         reading = read.seconds * (len(self.cases) if held else steps * s.train.batch_size)
@@ -301,7 +307,8 @@ class _Planner:
 
     def _head_step(self, name: str, head: Head, shape: tuple[int, int, int], *, at_once: int, threads: int) -> float:
         s, (channels, rows, columns) = self.settings, shape
-        parameters = sizes.head_parameters(head, shape, s.head_settings)
+        heads = head_settings(s.heads)
+        parameters = sizes.head_parameters(head, shape, heads)
         fewer = costs.rows_to_time(shape, parameters)
         if fewer < rows:
             self.notes[f"train@{name}"] = f"timed on {fewer} of {rows} rows of the feature maps and multiplied"
@@ -309,7 +316,7 @@ class _Planner:
             costs.training_step,
             head=head,
             shape=(channels, fewer, columns),
-            settings=s.head_settings,
+            settings=heads,
             batch_size=s.train.batch_size,
             threads=threads,
         )
@@ -328,8 +335,8 @@ def _sample(cases: Sequence[Case], number: int) -> list[Case]:
     return [case for kind in kinds for case in kind[:: max(1, len(kind) // number)][:number]]
 
 
-def _volume_shapes(cohort: Path, cases: Sequence[Case]) -> Iterator[tuple[int, int, int]]:
-    """(T, H, W) of every volume, by its header."""
+def _volume_shapes(cohort: Path, cases: Sequence[Case], limits: Limits) -> Iterator[tuple[str, tuple[int, int, int]]]:
+    """Case and (T, H, W) of every volume, by its header."""
     for case in tqdm(cases, desc="headers", unit="case", disable=None):
-        with located(case=case.case_id, file=case.dbt), open_volume(cohort / case.dbt) as volume:
-            yield volume.n_slices, volume.rows, volume.columns
+        with located(case=case.case_id, file=case.dbt), open_volume(cohort / case.dbt, limits) as volume:
+            yield case.case_id, (volume.n_slices, volume.rows, volume.columns)

@@ -10,22 +10,24 @@ from dmdbt.running.environment import (
     training_width,
     worker_count,
 )
-from dmdbt.running.fingerprint import digest, recipe
-from dmdbt.running.items import Account, Item, make_items
+from dmdbt.running.fingerprint import code_fingerprint, digest, reach
+from dmdbt.running.items import Account, Item, Step, make_items
 from dmdbt.running.workers import map_cases
 
 __all__ = [
     "Account",
     "Item",
+    "Step",
     "checkpoint_folder",
     "checkpoint_minutes",
+    "code_fingerprint",
     "compute_device",
     "digest",
     "feature_memory",
     "free_memory",
     "make_items",
     "map_cases",
-    "recipe",
+    "reach",
     "redo",
     "training_width",
     "worker_count",

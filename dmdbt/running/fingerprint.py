@@ -1,77 +1,202 @@
-"""What decides the content of a stage's items beside their inputs: code, parameters and libraries."""
+"""What decides the content of an item beside its inputs: the code that its function reaches, libraries, parameters.
+
+The code is found, not listed: from the function through every name that its body uses, module by module, to the
+definitions of this project and the libraries that they use. Annotations are not followed. Not counted are comments,
+docstrings, blanks, which build of a library is installed (``2.13.0+cpu`` is ``2.13.0``), and `UNCOUNTED` modules. What
+is looked up by a text, or handed over as an object, is not found.
+"""
 
 import ast
 import hashlib
 import json
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import packages_distributions, version
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
+# They name, report and write things, and compute nothing: a new error message is no reason to compute features again.
+UNCOUNTED = ("dmdbt.errors", "dmdbt.files", "dmdbt.terms")
+_EVERYTHING = "*"
 _DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+_IMPORTS = (ast.Import, ast.ImportFrom)
 
 
-def recipe(modules: Sequence[str], parameters: Mapping[str, object]) -> str:
-    """Digest of code, of the versions of the libraries that it imports, and of parameters.
+@dataclass(frozen=True)
+class Reached:
+    """What a function uses: dumps of definitions of its project, and names of libraries, both by ``module:name``."""
+
+    definitions: Mapping[str, str]
+    imported: Mapping[str, str]
+
+
+def code_fingerprint(function: Callable[..., Any], parameters: Mapping[str, object]) -> str:
+    """Return a digest of the code that a function reaches, of its libraries' versions, and of parameters.
 
     Parameters
     ----------
-    modules
-        Dotted names of modules and packages. Comments, docstrings and blanks in them do not count, nor does which
-        build of a library is installed (``2.13.0+cpu`` is ``2.13.0``).
+    function
+        A function of a module, or a `functools.partial` of one, whose arguments do not count.
     parameters
         Of types that JSON knows.
-
-    Raises
-    ------
-    ValueError
-        There is no module of such a name.
     """
-    trees = {file.as_posix(): ast.parse(path.read_text("utf-8")) for name in modules for file, path in _sources(name)}
-    own = {name.partition(".")[0] for name in modules}
-    libraries = _versions(set().union(*(_imported(tree) for tree in trees.values())) - own)
-    return digest([{file: _code(tree) for file, tree in trees.items()}, libraries, dict(parameters)])
+    reached = reach(function)
+    return digest([dict(reached.definitions), dict(reached.imported), _versions(reached), dict(parameters)])
 
 
 def digest(content: object) -> str:
-    """SHA-256 of what JSON can hold."""
+    """Return the SHA-256 of what JSON can hold."""
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
-def _sources(module: str) -> Iterator[tuple[Path, Path]]:
-    """The Python files of a module or package: what they are called in the project, and where they are."""
-    spec = find_spec(module)
-    if spec is None or spec.origin is None:
-        raise ValueError(f"recipe: expected the name of a module, got {module}")
-    home, name = Path(spec.origin), Path(*module.split("."))
-    if spec.submodule_search_locations is None:
-        yield name, home
-    else:
-        for path in sorted(home.parent.rglob("*.py")):
-            yield name / path.relative_to(home.parent), path
+def reach(function: Callable[..., Any]) -> Reached:
+    """Return the definitions of a function's project that it uses, itself among them, and the libraries."""
+    while isinstance(function, partial):
+        function = function.func
+    project = _Project(function.__module__.partition(".")[0])
+    definitions: dict[str, str] = {}
+    waiting, seen = [(function.__module__, function.__qualname__)], set[tuple[str, str]]()
+    while waiting:
+        place = module, name = waiting.pop()
+        if place in seen or module in UNCOUNTED:
+            continue
+        seen.add(place)
+        source = project.module(module)
+        statements = source.statements(name)
+        definitions[f"{module}:{name}"] = "\n".join(map(ast.dump, statements))
+        waiting += [used for statement in statements for used in project.used(statement, source)]
+        waiting.append((module, ""))  # statements that bind no name run when the module is imported
+    return Reached(definitions, project.imported)
 
 
-def _imported(tree: ast.AST) -> set[str]:
-    """Top-level names of what a module imports."""
-    names: set[str] = set()
-    for node in ast.walk(tree):
+class _Module:
+    """The top-level statements of a module by the names that they bind; "" for those that bind none."""
+
+    def __init__(self, name: str, tree: ast.Module) -> None:
+        self.name = name
+        self._bound: dict[str, list[ast.stmt]] = {}
+        for statement in tree.body:
+            for bound in _bound_names(statement) if not _is_for_type_checkers(statement) else ():
+                self._bound.setdefault(bound, []).append(statement)
+
+    def statements(self, name: str) -> list[ast.stmt]:
+        if name == _EVERYTHING:
+            return [each for bound in self._bound.values() for each in bound if not isinstance(each, _IMPORTS)]
+        return self._bound.get(name, [])
+
+
+class _Project:
+    """The modules of one package, parsed when they are first asked for, and what of libraries was met on the way."""
+
+    def __init__(self, package: str) -> None:
+        spec = find_spec(package)
+        if spec is None or spec.origin is None:
+            raise ValueError(f"code_fingerprint: expected a function of a module, got one of {package}")
+        home = Path(spec.origin)
+        self._package, self._root = package, home.parents[1] if home.name == "__init__.py" else home.parent
+        self._modules: dict[str, _Module] = {}
+        self.imported: dict[str, str] = {}
+
+    def module(self, name: str) -> _Module:
+        if name not in self._modules:
+            file = self._file(name)
+            if file is None:
+                raise ValueError(f"code_fingerprint: expected the name of a module, got {name}")
+            self._modules[name] = _Module(name, _without_docstrings(ast.parse(file.read_text("utf-8"))))
+        return self._modules[name]
+
+    def used(self, statement: ast.stmt, source: _Module) -> Iterator[tuple[str, str]]:
+        """Yield module and name of what a top-level statement uses of this project; note what is of libraries."""
+        local = {bound: node for node in ast.walk(statement) if isinstance(node, _IMPORTS) for bound in _imported(node)}
+        for name, attribute in _references(statement) | {(bound, None) for bound in local}:
+            for node in [local[name]] if name in local else source.statements(name):
+                if isinstance(node, _IMPORTS):
+                    yield from self._target(node, name, attribute, source)
+                else:
+                    yield source.name, name
+
+    def _target(
+        self, node: ast.Import | ast.ImportFrom, name: str, attribute: str | None, source: _Module
+    ) -> Iterator[tuple[str, str]]:
+        """What a name means that an import binds, with an attribute that is taken of it."""
+        original = _imported(node)[name]
         if isinstance(node, ast.Import):
-            names.update(alias.name.partition(".")[0] for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            names.add(node.module.partition(".")[0])
-    return names - sys.stdlib_module_names
+            module, member = original, attribute or _EVERYTHING
+        elif self._file(f"{node.module}.{original}"):
+            module, member = f"{node.module}.{original}", attribute or _EVERYTHING
+        else:
+            module, member = str(node.module), original
+        if module.partition(".")[0] != self._package:
+            self.imported[f"{source.name}:{name}"] = f"{module}.{original}".removesuffix(f".{module}")
+        elif module not in UNCOUNTED:
+            defining = self.module(module)
+            bound = [handing for handing in defining.statements(member) if isinstance(handing, _IMPORTS)]
+            if not bound:
+                yield module, member
+            for handing in bound:  # a package's __init__ hands names on
+                yield module, ""
+                yield from self._target(handing, member, attribute, defining)
+
+    def _file(self, module: str) -> Path | None:
+        path = self._root.joinpath(*module.split("."))
+        return next((file for file in (path.with_suffix(".py"), path / "__init__.py") if file.is_file()), None)
 
 
-def _versions(packages: set[str]) -> dict[str, str]:
-    """Public versions of the distributions of importable packages."""
-    known = packages_distributions()
-    found = {distribution for package in packages for distribution in known.get(package, ())}
-    return {distribution: version(distribution).partition("+")[0] for distribution in sorted(found)}
+def _bound_names(statement: ast.stmt) -> set[str]:
+    """Names that a top-level statement binds, and "" if it does more than that."""
+    if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+        return {statement.name}
+    if isinstance(statement, _IMPORTS):
+        return set(_imported(statement))
+    names = {node.id for node in ast.walk(statement) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
+    names.update(name for node in ast.walk(statement) if isinstance(node, _IMPORTS) for name in _imported(node))
+    plain = isinstance(statement, (ast.Assign, ast.AnnAssign)) and names
+    return names if plain else names | {""}
 
 
-def _code(tree: ast.AST) -> str:
+def _is_for_type_checkers(statement: ast.stmt) -> bool:
+    return isinstance(statement, ast.If) and ast.unparse(statement.test) == "TYPE_CHECKING"
+
+
+def _imported(node: ast.Import | ast.ImportFrom) -> dict[str, str]:
+    """What an import binds: the module or member that each name stands for."""
+    if isinstance(node, ast.Import):
+        return {alias.asname or alias.name.partition(".")[0]: alias.name for alias in node.names}
+    return {alias.asname or alias.name: alias.name for alias in node.names}
+
+
+def _references(statement: ast.stmt) -> set[tuple[str, str | None]]:
+    """Names that a statement uses, each with the attribute that is taken of it; those of annotations are left out."""
+    found: set[tuple[str, str | None]] = set()
+
+    def visit(node: ast.AST) -> None:
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+            found.add((node.value.id, node.attr))
+            return
+        if isinstance(node, ast.Name):
+            found.add((node.id, None))
+        for field, value in ast.iter_fields(node):
+            if field not in ("annotation", "returns"):
+                for child in value if isinstance(value, list) else [value]:
+                    if isinstance(child, ast.AST):
+                        visit(child)
+
+    visit(statement)
+    return found
+
+
+def _without_docstrings(tree: ast.Module) -> ast.Module:
     for node in ast.walk(tree):
         if isinstance(node, _DOCUMENTED) and ast.get_docstring(node, clean=False) is not None:
             node.body = node.body[1:]
-    return ast.dump(tree)
+    return tree
+
+
+def _versions(reached: Reached) -> dict[str, str]:
+    """Public versions of the distributions of imported packages."""
+    packages, known = {name.partition(".")[0] for name in reached.imported.values()}, packages_distributions()
+    found = {distribution for package in packages - sys.stdlib_module_names for distribution in known.get(package, ())}
+    return {distribution: version(distribution).partition("+")[0] for distribution in sorted(found)}

@@ -2,7 +2,7 @@
 
 An item is computed only if neither the output folder nor DVC's local cache has one of its key (see
 `dmdbt.running.manifest`). So a pair that is added costs one pair's work, and a parameter that is set back costs copies.
-``DMDBT_REDO=1`` computes everything. A folder holds its items and its books, nothing else: the rest is removed.
+``DMDBT_REDO=1`` computes everything. A folder holds its items and its manifest, nothing else: the rest is removed.
 """
 
 import shutil
@@ -19,33 +19,33 @@ from dmdbt.errors import InputDataError, SurroundingsError
 from dmdbt.files import TEMPORARY, sha256, whole_file
 from dmdbt.running.dvc_cache import cached_folders
 from dmdbt.running.environment import redo, worker_count
-from dmdbt.running.fingerprint import digest
+from dmdbt.running.fingerprint import code_fingerprint, digest
 from dmdbt.running.manifest import (
     JOURNAL,
     MANIFEST,
     Journal,
     Record,
     Size,
-    close_books,
     is_intact,
     measure,
-    read_books,
     read_manifest,
+    read_records,
+    write_manifest,
 )
 from dmdbt.running.workers import map_cases
 
-Subject = TypeVar("Subject")
+Payload = TypeVar("Payload")
 
 
 @dataclass(frozen=True)
-class Item(Generic[Subject]):
+class Item(Generic[Payload]):
     """A unit of work of a stage.
 
     Attributes
     ----------
     name
         Unique in the stage; what it is called in errors.
-    subject
+    payload
         What the stage's function is called with.
     inputs
         The files that it reads.
@@ -54,9 +54,43 @@ class Item(Generic[Subject]):
     """
 
     name: str
-    subject: Subject
+    payload: Payload
     inputs: tuple[Path, ...]
     outputs: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Step(Generic[Payload]):
+    """What a stage does, item by item.
+
+    Attributes
+    ----------
+    description
+        Label of the progress bar and of the printed account.
+    items
+        None where a cohort has no image of the kind, such as no volume: the folder then holds its manifest alone, and
+        the stages that follow find it. That a cohort has no case at all is refused when its table is read.
+    function
+        Picklable; called in a worker process with an item's payload and the output folder, it writes the item's
+        outputs, each whole or not at all.
+    parameters
+        All that decides what comes out, beside the inputs and the code, which `code_fingerprint` finds.
+    size
+        About how many bytes an item's outputs take.
+    preload
+        See `map_cases`.
+    at_once
+        Call `function` with a list of at most so many payloads instead, for work that is faster together. Where it
+        fails, none of these items counts as finished.
+    """
+
+    description: str
+    items: Sequence[Item[Payload]]
+    function: Callable[[Any, Path], None]
+    parameters: Mapping[str, object]
+    size: Callable[[Payload], int] = lambda _: 0
+    preload: Sequence[str] = ()
+    at_once: int | None = None
 
 
 @dataclass(frozen=True)
@@ -71,15 +105,9 @@ class Account:
 
 def make_items(
     folder: Path,
-    items: Sequence[Item[Subject]],
-    function: Callable[[Any, Path], None],
+    step: Step[Payload],
     *,
-    recipe: str,
-    description: str,
-    size: Callable[[Subject], int] = lambda _: 0,
-    preload: Sequence[str] = (),
-    at_once: int | None = None,
-    on_failure: Callable[[Subject, InputDataError], None] | None = None,
+    on_failure: Callable[[Payload, InputDataError], None] | None = None,
     seconds: float | None = None,
     memory: int | None = None,
 ) -> Account:
@@ -89,25 +117,10 @@ def make_items(
     ----------
     folder
         Made if it is missing. If the work fails or is killed, what was finished stays and is kept by the next run.
-    items
-        None where a cohort has no image of the kind, such as no volume: the folder then holds its manifest alone, and
-        the stages that follow find it. That a cohort has no case at all is refused when its table is read.
-    function
-        Picklable; called in a worker process with an item's subject and `folder`, it writes the item's outputs, each
-        whole or not at all.
-    recipe
-        All but the inputs that decides what comes out; see `dmdbt.running.recipe`.
-    description
-        Of the progress bar and of the printed account.
-    size
-        About how many bytes an item's outputs take.
-    preload
-        See `map_cases`.
-    at_once
-        Call `function` with a list of at most so many subjects instead, for work that is faster together. Where it
-        fails, none of these items counts as finished.
+    step
+        The items and how to compute them.
     on_failure
-        Called with a subject that turns out to be bad data, which is then not raised. Its item does not count as
+        Called with a payload that turns out to be bad data, which is then not raised. Its item does not count as
         finished, what was left of its outputs is removed, and the next run computes it again. Not with `at_once`.
     seconds, memory
         See `map_cases`.
@@ -119,57 +132,56 @@ def make_items(
     SurroundingsError
         The disk has no room for what is to be computed; nothing was begun.
     DmdbtError
-        As `function` and `map_cases` raise it.
+        As the step's function and `map_cases` raise it.
     """
-    _check(items)
-    if at_once is not None and on_failure:
-        raise ValueError(f"make_items: expected at_once or on_failure, got both ({description})")
+    _check(step.items)
+    if step.at_once is not None and on_failure:
+        raise ValueError(f"make_items: expected at_once or on_failure, got both ({step.description})")
     folder.mkdir(parents=True, exist_ok=True)
     _sweep(folder)
-    keys = _keys(items, recipe, description)
-    anew = redo()
+    keys, anew = _keys(step), redo()
     records = {} if anew else _kept(folder, keys)
     n_kept = len(records)
     with Journal(folder) as journal:
         wanted = {name: key for name, key in keys.items() if name not in records}
-        journal.doubt(wanted)
+        journal.mark_pending(wanted)
         for name, record in _restored(folder, wanted) if not anew else ():
             records[name] = record
-            journal.enter(name, record)
+            journal.mark_done(name, record)
         n_restored = len(records) - n_kept
-        todo = [item for item in items if item.name not in records]
-        _check_disk(folder, [size(item.subject) for item in todo], description)
+        todo = [item for item in step.items if item.name not in records]
+        _check_disk(folder, [step.size(item.payload) for item in todo], step.description)
 
-        def enter(group: Sequence[Item[Subject]], outputs: Sequence[dict[str, Size]]) -> None:
+        def enter(group: Sequence[Item[Payload]], outputs: Sequence[dict[str, Size]]) -> None:
             for item, sizes in zip(group, outputs, strict=True):
                 records[item.name] = Record(keys[item.name], sizes)
-                journal.enter(item.name, records[item.name])
+                journal.mark_done(item.name, records[item.name])
 
         map_cases(
-            partial(_compute, function=function, folder=folder, listed=at_once is not None),
-            _grouped(todo, at_once or 1),
-            description=description,
+            partial(_compute, function=step.function, folder=folder, listed=step.at_once is not None),
+            _grouped(todo, step.at_once or 1),
+            description=step.description,
             name=lambda group: ", ".join(item.name for item in group),
-            preload=preload,
+            preload=step.preload,
             on_result=enter,
-            on_failure=on_failure and (lambda group, error: on_failure(group[0].subject, error)),
+            on_failure=on_failure and (lambda group, error: on_failure(group[0].payload, error)),
             seconds=seconds,
             memory=memory,
         )
-    removed = _prune(folder, [item for item in items if item.name in records])
-    close_books(folder, records)
+    removed = _prune(folder, [item for item in step.items if item.name in records])
+    write_manifest(folder, records)
     account = Account(computed=len(records) - n_kept - n_restored, restored=n_restored, kept=n_kept, removed=removed)
-    print(f"{description}: " + ", ".join(f"{number} {what}" for what, number in asdict(account).items()))
+    print(f"{step.description}: " + ", ".join(f"{number} {what}" for what, number in asdict(account).items()))
     return account
 
 
-def _check(items: Sequence[Item[Subject]]) -> None:
+def _check(items: Sequence[Item[Payload]]) -> None:
     outputs = [output for item in items for output in item.outputs]
     if len({item.name for item in items}) < len(items) or len(set(outputs)) < len(outputs):
         raise ValueError(f"make_items: expected items with names and outputs of their own, got {len(items)} items")
 
 
-def _grouped(items: Sequence[Item[Subject]], at_once: int) -> list[Sequence[Item[Subject]]]:
+def _grouped(items: Sequence[Item[Payload]], at_once: int) -> list[Sequence[Item[Payload]]]:
     return [items[start : start + at_once] for start in range(0, len(items), at_once)]
 
 
@@ -183,30 +195,32 @@ def _check_disk(folder: Path, sizes: Sequence[int], description: str) -> None:
         )
 
 
-def _keys(items: Sequence[Item[Subject]], recipe: str, description: str) -> dict[str, str]:
+def _keys(step: Step[Payload]) -> dict[str, str]:
+    common = code_fingerprint(step.function, step.parameters)
     with ThreadPoolExecutor(worker_count()) as threads:
-        keys = threads.map(partial(_key, recipe=recipe), items)
-        bar = tqdm(keys, desc=f"{description}: inputs", total=len(items), unit="case", leave=False, disable=None)
-        return dict(zip((item.name for item in items), bar, strict=True))
+        keys = threads.map(partial(_key, common=common), step.items)
+        description = f"{step.description}: inputs"
+        bar = tqdm(keys, desc=description, total=len(step.items), unit="case", leave=False, disable=None)
+        return dict(zip((item.name for item in step.items), bar, strict=True))
 
 
-def _key(item: Item[Subject], *, recipe: str) -> str:
-    return digest([recipe, item.outputs, [sha256(path) if path.is_file() else None for path in item.inputs]])
+def _key(item: Item[Payload], *, common: str) -> str:
+    return digest([common, item.outputs, [sha256(path) if path.is_file() else None for path in item.inputs]])
 
 
 def _kept(folder: Path, keys: Mapping[str, str]) -> dict[str, Record]:
     """Records of the items that are in the folder as they should be. Whoever reads an item checks its content."""
-    known, doubtful = read_books(folder)
+    known, doubtful = read_records(folder)
     found = {name: known[name] for name, key in keys.items() if name in known and known[name].key == key}
     return {n: record for n, record in found.items() if is_intact(folder, record, thoroughly=n in doubtful)}
 
 
 def _compute(
-    items: Sequence[Item[Subject]], *, function: Callable[[Any, Path], None], folder: Path, listed: bool
+    items: Sequence[Item[Payload]], *, function: Callable[[Any, Path], None], folder: Path, listed: bool
 ) -> list[dict[str, Size]]:
     """What the outputs of each item are, after one call for all of them."""
-    subjects = [item.subject for item in items]
-    function(subjects if listed else subjects[0], folder)
+    payloads = [item.payload for item in items]
+    function(payloads if listed else payloads[0], folder)
     return [{output: measure(folder / output) for output in item.outputs} for item in items]
 
 
@@ -258,7 +272,7 @@ def _sweep(folder: Path) -> None:
             path.unlink(missing_ok=True)
 
 
-def _prune(folder: Path, items: Sequence[Item[Subject]]) -> int:
+def _prune(folder: Path, items: Sequence[Item[Payload]]) -> int:
     """Remove what is no item's, then empty folders; return how many files it was."""
     mine = {folder / output for item in items for output in item.outputs} | {folder / MANIFEST, folder / JOURNAL}
     removed = 0

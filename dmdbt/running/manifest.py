@@ -1,4 +1,4 @@
-"""The books of an output folder that is made item by item: a manifest, and the journal of a run that did not end.
+"""The manifest of an output folder that is made item by item, and the journal of a run that did not end.
 
 The folder MUST hold ``manifest.json`` with ``format`` ("dmdbt items"), ``version`` (1) and ``items``: for every item,
 by its name, its ``key`` and its ``outputs``: of every file or folder of it the number of ``files``, their ``bytes`` and
@@ -34,7 +34,7 @@ class Size:
 
 @dataclass(frozen=True)
 class Record:
-    """What the books say of an item."""
+    """What the manifest or the journal says of an item."""
 
     key: str
     outputs: dict[str, Size]
@@ -56,26 +56,26 @@ class Journal:
     ) -> None:
         self._file.close()
 
-    def doubt(self, names: Iterable[str]) -> None:
-        """Note that outputs are about to be written: until they are entered, sizes alone prove nothing there."""
+    def mark_pending(self, names: Iterable[str]) -> None:
+        """Note that outputs are about to be written: until they are done, sizes alone prove nothing there."""
         self._file.writelines(json.dumps({"doubtful": name}) + "\n" for name in names)
         self._file.flush()
         os.fsync(self._file.fileno())
 
-    def enter(self, name: str, record: Record) -> None:
+    def mark_done(self, name: str, record: Record) -> None:
         """Note that an item is finished."""
         self._file.write(json.dumps({"name": name} | asdict(record)) + "\n")
         self._file.flush()
 
 
-def close_books(folder: Path, records: Mapping[str, Record]) -> None:
+def write_manifest(folder: Path, records: Mapping[str, Record]) -> None:
     """Write the manifest of a run that ended, in place of its journal."""
     content = {"format": _FORMAT, "version": _VERSION, "items": {name: asdict(r) for name, r in records.items()}}
     write_json(folder / MANIFEST, content)
     (folder / JOURNAL).unlink(missing_ok=True)
 
 
-def read_books(folder: Path) -> tuple[dict[str, Record], set[str]]:
+def read_records(folder: Path) -> tuple[dict[str, Record], set[str]]:
     """Records of the manifest, then of the journal of a run that did not end; and whose outputs are doubtful."""
     records, doubtful = read_manifest(folder / MANIFEST), set[str]()
     journal = folder / JOURNAL

@@ -5,9 +5,7 @@ from hypothesis import strategies as st
 
 from dmdbt.baselines import (
     choose_slices,
-    framed,
 )
-from dmdbt.imaging import breast_box
 
 SLICES = st.integers(1, 120)
 
@@ -48,16 +46,3 @@ def test_one_evenly_spaced_slice_is_the_middle_one():
 def test_a_choice_that_does_not_exist_is_refused(n_slices, number, choice):
     with pytest.raises(ValueError, match="choose_slices: expected 1 or more slices, even or central, got"):
         choose_slices(n_slices, number, choice)
-
-
-def test_all_slices_are_cropped_by_one_box_that_holds_the_breast_of_each():
-    images = np.zeros((2, 40, 40), np.uint8)
-    images[0, 5:20, :10], images[1, 10:35, :20] = 200, 100
-    box = breast_box(images.max(axis=0))
-    for image in images:
-        rows, columns = breast_box(image)
-        assert box[0].start <= rows.start < rows.stop <= box[0].stop
-        assert columns.stop <= box[1].stop
-    same_size = framed(images, rows=box[0].stop - box[0].start, columns=box[1].stop - box[1].start, crop=True)
-    np.testing.assert_allclose(same_size, images[:, *box] / 255, atol=1e-6)
-    assert framed(images, rows=40, columns=40, crop=False).max() == pytest.approx(200 / 255)

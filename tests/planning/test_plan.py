@@ -10,7 +10,7 @@ import yaml
 from dmdbt import params
 from dmdbt.__main__ import SETTINGS, main
 from dmdbt.cohort import Case, read_table, write_table
-from dmdbt.errors import SurroundingsError
+from dmdbt.errors import InputDataError, SurroundingsError
 from dmdbt.heads import HeadSettings
 from dmdbt.params import read
 from dmdbt.planning import Line, Plan, check_room, make_plan, plan_text, read_settings
@@ -115,7 +115,8 @@ def test_the_planned_bytes_are_a_bound_of_what_the_stages_write_and_not_far_from
     for folder in (clinic / "data").glob("*/"):
         written = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
         assert written <= planned[folder.name] <= 4 * written, folder.name
-    assert {line.items for line in plan.lines if line.stage.startswith(("decode", "features"))} == {6}
+    items = {line.stage: line.items for line in plan.lines}
+    assert (items["decode"], items["features@alexnet"]) == (6, 12)  # volumes, and images of both kinds
     assert all(line.seconds >= 0 and line.memory > 0 for line in plan.lines)
 
 
@@ -145,6 +146,15 @@ def test_what_pairs_lack_costs_nothing(clinic, tmp_path, missing, mammograms, vo
     plan = lacking(clinic, tmp_path, missing)
     expected = {"ingest": 6, "mammogram": mammograms, "decode": volumes, "rankpool": volumes, "features": 6}
     assert planned_items(plan) == expected
+
+
+def test_a_volume_beyond_the_default_limits_is_planned_under_those_of_params(clinic):
+    settings = read_settings(clinic / "params.yaml")
+    few = replace(settings, reading=replace(settings.reading, slices=12))  # the volumes have 10 to 15
+    with pytest.raises(InputDataError, match=r"E-TOO-LARGE .*reading\.slices"):
+        make_plan(clinic / "cohort", few, clinic)
+    enough = replace(settings, reading=replace(settings.reading, slices=15))
+    assert {line.items for line in make_plan(clinic / "cohort", enough, clinic).lines if line.stage == "decode"} == {6}
 
 
 def test_the_command_prints_the_plan_and_says_that_it_fits(clinic, monkeypatch, capsys):
@@ -187,9 +197,9 @@ def test_the_paper_s_setting_has_the_paper_s_shapes():
     settings = read_settings(ROOT / "params.yaml", SETTINGS / "paper.yaml")
     shapes = {}
     for name in ("alexnet", "resnet"):
-        backbone = settings.backbone(name)
-        assert len(backbone.copies) == 5
-        shapes[name] = backbone_sizes(name, backbone.resnet_depth, backbone.size)[0]
+        size = params.for_backbone(settings.features.size, name, key="features.size")
+        shapes[name] = backbone_sizes(name, settings.backbones.resnet_depth, size)[0]
+    assert len(settings.features.copies) == 5
     assert shapes == {"alexnet": (256, 51, 51), "resnet": (2048, 26, 26)}
     assert settings.train.epochs == 100
     assert settings.train.batch_size == read_settings(ROOT / "params.yaml").train.batch_size

@@ -11,7 +11,7 @@ import pytest
 
 from dmdbt.errors import InputDataError, SurroundingsError
 from dmdbt.files import whole_file, whole_folder
-from dmdbt.running import Account, Item, make_items, recipe
+from dmdbt.running import Account, Item, Step, code_fingerprint, make_items, reach
 
 
 def copy_loudly(source, folder):
@@ -38,10 +38,14 @@ def write(path, text):
     path.write_text(text)
 
 
-def make(folder, sources, *, names=None, recipe="1"):
+def toy(items, function=None, *, mark="1", **options):
+    return Step("toy", items, function or copy_loudly, parameters={"mark": mark}, **options)
+
+
+def make(folder, sources, *, names=None, mark="1"):
     paths = [sources / f"{name}.txt" for name in names] if names else sorted(sources.iterdir())
     items = [Item(p.stem, p, inputs=(p,), outputs=(f"{p.stem}.txt", p.stem)) for p in paths]
-    account = make_items(folder, items, copy_loudly, recipe=recipe, description="toy")
+    account = make_items(folder, toy(items, mark=mark))
     for path in paths:
         assert (folder / f"{path.stem}.txt").read_text() == path.read_text().upper()
         assert (folder / path.stem / "2.txt").read_text() == path.read_text().upper() * 3
@@ -69,7 +73,7 @@ def test_an_item_more_costs_one_and_an_item_less_none(tmp_path, sources):
     assert contents(tmp_path / "out") == before
 
 
-def test_the_books_do_not_depend_on_the_order_of_the_items_or_on_what_went_before(tmp_path, sources):
+def test_the_manifest_does_not_depend_on_the_order_of_the_items_or_on_what_went_before(tmp_path, sources):
     make(tmp_path / "one", sources)
     make(tmp_path / "two", sources, names="db")
     make(tmp_path / "two", sources, names="dcba")
@@ -86,11 +90,11 @@ def copy_together(paths, folder):
 @pytest.mark.parametrize(("at_once", "groups"), [(1, ["a", "b", "c", "d"]), (3, ["a b c"] * 3 + ["d"])])
 def test_items_that_are_made_together_have_records_of_their_own(tmp_path, sources, at_once, groups):
     items = [Item(p.stem, p, inputs=(p,), outputs=(f"{p.stem}.txt",)) for p in sorted(sources.iterdir())]
-    options = {"recipe": "1", "description": "toy", "at_once": at_once}
-    assert make_items(tmp_path / "out", items, copy_together, **options).computed == 4
+    step = toy(items, copy_together, at_once=at_once)
+    assert make_items(tmp_path / "out", step).computed == 4
     assert [(tmp_path / "out" / f"{name}.txt").read_text() for name in "abcd"] == groups
     (tmp_path / "out" / "b.txt").unlink()
-    assert make_items(tmp_path / "out", items, copy_together, **options).computed == 1
+    assert make_items(tmp_path / "out", step).computed == 1
 
 
 def test_an_item_whose_input_changes_is_computed_again(tmp_path, sources):
@@ -99,9 +103,9 @@ def test_an_item_whose_input_changes_is_computed_again(tmp_path, sources):
     assert make(tmp_path / "out", sources) == Account(computed=1, restored=0, kept=3, removed=0)
 
 
-def test_another_recipe_computes_everything(tmp_path, sources):
+def test_other_parameters_compute_everything(tmp_path, sources):
     make(tmp_path / "out", sources)
-    assert make(tmp_path / "out", sources, recipe="2").computed == 4
+    assert make(tmp_path / "out", sources, mark="2").computed == 4
 
 
 def test_everything_is_computed_on_demand(tmp_path, sources, monkeypatch):
@@ -158,17 +162,16 @@ def test_bad_data_is_handed_over_and_does_not_count_as_finished(tmp_path, source
     make(tmp_path / "out", sources)
     write(sources / "b.txt", "bad")
     failures = []
-    options = {"recipe": "1", "description": "toy", "on_failure": lambda *failure: failures.append(failure)}
-    account = make_items(tmp_path / "out", items, copy_loudly, **options)
+    account = make_items(tmp_path / "out", toy(items), on_failure=lambda *failure: failures.append(failure))
     assert account == Account(computed=0, restored=0, kept=3, removed=4)
-    assert [(subject, error.code) for subject, error in failures] == [(sources / "b.txt", "BAD")]
+    assert [(payload, error.code) for payload, error in failures] == [(sources / "b.txt", "BAD")]
     assert contents(tmp_path / "out") == contents(tmp_path / "expected")
     write(sources / "b.txt", "text of b")
     assert make(tmp_path / "out", sources) == Account(computed=1, restored=0, kept=3, removed=0)
 
 
-def crash_at_b(source, folder):
-    if source.stem == "b":
+def crash_or_copy(source, folder):
+    if source.read_text() == "crash":
         with whole_file(folder / "b.txt") as temporary:
             temporary.write_text("half")
             os.abort()
@@ -177,20 +180,22 @@ def crash_at_b(source, folder):
 
 def test_a_crash_under_limits_leaves_the_other_items_and_no_half_written_file(tmp_path, sources):
     items = [Item(p.stem, p, inputs=(p,), outputs=(f"{p.stem}.txt", p.stem)) for p in sorted(sources.iterdir())]
+    write(sources / "b.txt", "crash")
     failures = []
     limits = {"seconds": 60, "memory": 2**40, "on_failure": lambda *failure: failures.append(failure)}
-    account = make_items(tmp_path / "out", items, crash_at_b, recipe="1", description="toy", **limits)
+    account = make_items(tmp_path / "out", toy(items, crash_or_copy), **limits)
     assert (account.computed, account.kept) == (3, 0)
     assert not list((tmp_path / "out").glob(".*"))
-    assert [(subject.stem, error.code, error.case) for subject, error in failures] == [("b", "CASE-CRASH", "b")]
-    assert make(tmp_path / "out", sources) == Account(computed=1, restored=0, kept=3, removed=0)
+    assert [(payload.stem, error.code, error.case) for payload, error in failures] == [("b", "CASE-CRASH", "b")]
+    write(sources / "b.txt", "text of b")
+    account = make_items(tmp_path / "out", toy(items, crash_or_copy))
+    assert account == Account(computed=1, restored=0, kept=3, removed=0)
 
 
 def test_bad_data_cannot_be_handed_over_for_items_that_are_made_together(tmp_path, sources):
     items = [Item("a", sources / "a.txt", inputs=(), outputs=("a.txt",))]
     with pytest.raises(ValueError, match="make_items: expected at_once or on_failure, got both"):
-        options = {"at_once": 2, "on_failure": pytest.fail}
-        make_items(tmp_path / "out", items, copy_together, recipe="1", description="toy", **options)
+        make_items(tmp_path / "out", toy(items, copy_together, at_once=2), on_failure=pytest.fail)
 
 
 def stamp(source, folder, *, mark, fails):
@@ -201,11 +206,11 @@ def stamp(source, folder, *, mark, fails):
         raise InputDataError("LATE", case=source.stem, cause="expected no failure", remedy="None.")
 
 
-def test_what_an_unfinished_run_of_another_recipe_wrote_is_not_taken_for_the_old(tmp_path, sources):
+def test_what_an_unfinished_run_of_other_parameters_wrote_is_not_taken_for_the_old(tmp_path, sources):
     def run(mark, *, fails=False):
         items = [Item(path.stem, path, inputs=(path,), outputs=(path.stem,)) for path in sorted(sources.iterdir())]
         function = partial(stamp, mark=mark, fails=fails)
-        return make_items(tmp_path / "out", items, function, recipe=mark, description="toy")
+        return make_items(tmp_path / "out", toy(items, function, mark=mark))
 
     run("1")
     with pytest.raises(InputDataError, match="E-LATE case=a"):
@@ -227,7 +232,7 @@ def test_a_disk_without_room_is_told_before_the_work(tmp_path, sources):
     items = [Item(path.stem, path, inputs=(path,), outputs=(path.stem,)) for path in sorted(sources.iterdir())]
     expected = r"toy: expected about 4000000000.00 GB of free disk for 4 items, got \d+\.\d\d GB. Free disk space"
     with pytest.raises(SurroundingsError, match=expected):
-        make_items(tmp_path / "out", items, copy_loudly, recipe="1", description="toy", size=lambda _: 10**18)
+        make_items(tmp_path / "out", toy(items, size=lambda _: 10**18))
     assert {path.name for path in (tmp_path / "out").iterdir()} == {"journal.jsonl"}
 
 
@@ -235,12 +240,12 @@ def test_a_disk_without_room_is_told_before_the_work(tmp_path, sources):
 def test_items_of_the_same_name_are_refused(tmp_path, names):
     items = [Item(name, None, inputs=(), outputs=(name,)) for name in names]
     with pytest.raises(ValueError, match=f"make_items: expected .* names and outputs of their own, got {len(names)}"):
-        make_items(tmp_path / "out", items, copy_loudly, recipe="1", description="toy")
+        make_items(tmp_path / "out", toy(items))
 
 
 @pytest.fixture
 def project(tmp_path, sources):
-    """A DVC project whose cache holds what recipe 1 gives."""
+    """A DVC project whose cache holds what mark 1 gives."""
     dvc(tmp_path, "init", "--no-scm", "--quiet")
     make(tmp_path / "out", sources)
     dvc(tmp_path, "add", "--quiet", "out")
@@ -253,10 +258,10 @@ def dvc(folder, *arguments):
 
 @pytest.mark.filterwarnings("default")  # those of DVC are not ours
 @pytest.mark.system
-def test_a_recipe_set_back_or_a_deleted_folder_is_restored_from_the_cache_of_dvc(project, sources):
+def test_a_parameter_set_back_or_a_deleted_folder_is_restored_from_the_cache_of_dvc(project, sources):
     before = contents(project / "out")
-    assert make(project / "out", sources, recipe="2").computed == 4
-    assert make(project / "out", sources, recipe="1") == Account(computed=0, restored=4, kept=0, removed=0)
+    assert make(project / "out", sources, mark="2").computed == 4
+    assert make(project / "out", sources, mark="1") == Account(computed=0, restored=4, kept=0, removed=0)
     assert contents(project / "out") == before
     shutil.rmtree(project / "out" / "a")
     assert make(project / "out", sources) == Account(computed=0, restored=1, kept=3, removed=0)
@@ -277,35 +282,109 @@ def test_what_is_damaged_in_the_cache_of_dvc_is_computed(project, sources, damag
     assert make(project / "out", sources) == Account(computed=1, restored=3, kept=0, removed=0)
 
 
-def test_a_recipe_is_the_code_and_the_parameters_but_no_comment(tmp_path, monkeypatch):
-    monkeypatch.syspath_prepend(tmp_path)
-    module = tmp_path / "kitchen" / "__init__.py"
-    write(tmp_path / "kitchen" / "oven.py", "DEGREES = 180\n")
-    write(module, '"""Cook."""\n\n\ndef cook():\n    return 1\n')
-    first = recipe(["kitchen"], {"salt": 1})
-    write(module, '"""Cook well."""\n# Why not.\ndef cook():\n    """Cook."""\n    return  1\n')
-    assert recipe(["kitchen"], {"salt": 1}) == first
-    assert recipe(["kitchen"], {"salt": 2}) != first
-    assert recipe(["kitchen.oven"], {"salt": 1}) != first
-    write(module, '"""Cook."""\nimport numpy\n\ndef cook():\n    return 1\n')
-    assert recipe(["kitchen"], {"salt": 1}) != first
-    write(tmp_path / "kitchen" / "oven.py", "DEGREES = 200\n")
-    assert recipe(["kitchen"], {"salt": 1}) != first
-    with pytest.raises(ValueError, match="recipe: expected the name of a module, got kitchen.sink"):
-        recipe(["kitchen.sink"], {})
+FILES = {
+    "kitchen/__init__.py": "from kitchen.bread import loaf\n",
+    "kitchen/bread.py": """
+from brick import wall
+from kitchen import herbs
+from kitchen.oven import heat
+
+SALT = 1
+
+def cut(loaf):
+    return loaf
+
+def loaf():
+    return heat(SALT, herbs.mint, wall)
+""",
+    "kitchen/herbs.py": "mint = 1\nsage = 1\n",
+    "kitchen/oven.py": """
+from kitchen.pan import Pan
+
+def heat(*things: "Pan"):
+    return things
+
+def cool():
+    return Pan
+""",
+    "kitchen/pan.py": "class Pan:\n    pass\n",
+    "brick.py": "wall = 1\n",
+}
 
 
-def test_a_recipe_changes_with_the_version_of_a_library_but_not_with_its_build(tmp_path, monkeypatch):
+@pytest.fixture
+def kitchen(tmp_path, monkeypatch):
+    """A package whose function `loaf` uses other modules, and a library beneath it."""
+    for name, text in FILES.items():
+        write(tmp_path / name, text)
+    write(tmp_path / "brick.dist-info" / "METADATA", "Metadata-Version: 2.1\nName: brick\nVersion: 1.0\n")
+    write(tmp_path / "brick.dist-info" / "top_level.txt", "brick\n")
     monkeypatch.syspath_prepend(tmp_path)
-    write(tmp_path / "oven.py", "import brick\n")
-    write(tmp_path / "brick.py", "")
+    importlib.invalidate_caches()
+    yield tmp_path
+    for name in [name for name in sys.modules if name.partition(".")[0] in ("kitchen", "brick")]:
+        del sys.modules[name]
+
+
+def change(folder, name, old, new):
+    text = (folder / name).read_text()
+    assert old in text
+    write(folder / name, text.replace(old, new))
+
+
+@pytest.mark.usefixtures("kitchen")
+def test_a_fingerprint_holds_what_the_function_reaches_and_nothing_else():
+    from kitchen import loaf
+
+    reached = reach(partial(loaf))
+    names = {place for place in reached.definitions if not place.endswith(":")}
+    assert names == {"kitchen.bread:loaf", "kitchen.bread:SALT", "kitchen.herbs:mint", "kitchen.oven:heat"}
+    assert reached.imported == {"kitchen.bread:wall": "brick.wall"}
+    assert code_fingerprint(loaf, {"salt": 1}) != code_fingerprint(loaf, {"salt": 2})
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "counts"),
+    [
+        ("bread.py", "def loaf():", '# Why.\n\ndef loaf():\n    """Bake."""', False),
+        ("bread.py", "    return loaf", "    return [loaf]", False),
+        ("bread.py", "SALT = 1", "SALT = 2", True),
+        ("oven.py", "return things", "return [things]", True),
+        ("oven.py", "return Pan", "return [Pan]", False),
+        ("oven.py", "def heat", "print()\n\ndef heat", True),
+        ("pan.py", "pass", "lid = 1", False),  # named in an annotation
+        ("herbs.py", "mint = 1", "mint = 2", True),
+        ("herbs.py", "sage = 1", "sage = 2", False),
+    ],
+)
+def test_an_edit_changes_the_fingerprint_where_the_function_reaches_it(kitchen, file, old, new, counts):
+    from kitchen import loaf
+
+    before = code_fingerprint(loaf, {})
+    change(kitchen, f"kitchen/{file}", old, new)
+    assert (code_fingerprint(loaf, {}) != before) == counts
+
+
+def test_a_new_import_joins_the_fingerprint(kitchen):
+    from kitchen import loaf
+
+    change(kitchen, "kitchen/oven.py", "return things", "return things, cool()")
+    before = code_fingerprint(loaf, {})
+    assert "kitchen.pan:Pan" in reach(loaf).definitions
+    change(kitchen, "kitchen/pan.py", "pass", "lid = 1")
+    assert code_fingerprint(loaf, {}) != before
+    change(kitchen, "kitchen/pan.py", "class Pan:", "import numpy\n\nclass Pan(numpy.ndarray):")
+    assert reach(loaf).imported["kitchen.pan:numpy"] == "numpy"
+
+
+def test_a_fingerprint_changes_with_the_version_of_a_library_but_not_with_its_build(kitchen):
+    from kitchen import loaf
+
     digests = []
     for version in ("1.0", "1.0+cpu", "1.1"):
-        shutil.rmtree(tmp_path / "brick.dist-info", ignore_errors=True)
-        write(tmp_path / "brick.dist-info" / "METADATA", f"Metadata-Version: 2.1\nName: brick\nVersion: {version}\n")
-        write(tmp_path / "brick.dist-info" / "top_level.txt", "brick\n")
+        write(kitchen / "brick.dist-info" / "METADATA", f"Metadata-Version: 2.1\nName: brick\nVersion: {version}\n")
         importlib.invalidate_caches()
-        digests.append(recipe(["oven"], {}))
+        digests.append(code_fingerprint(loaf, {}))
     assert digests[0] == digests[1] != digests[2]
 
 

@@ -127,7 +127,7 @@ def write_tables(folder, cases, fold_of=lambda n: n // 2 % 2):
 def make_maps(folder, name, modality, settings=BASELINES):
     baseline_maps.main(
         name,
-        modality,
+        Modality(modality),
         images=folder / ("dm" if modality == "dm" else "slices"),
         cases=folder / "cases.csv",
         weights=folder / f"weights/{'vgg19' if name == 'svm_gap' else 'alexnet'}.safetensors",

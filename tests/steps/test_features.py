@@ -15,6 +15,7 @@ from dmdbt.errors import InputDataError
 from dmdbt.features import read_features
 from dmdbt.files import sha256
 from dmdbt.imaging import write_gray
+from dmdbt.steps import features as step
 from dmdbt.terms import Label, Laterality, Modality, View
 from stages import features
 
@@ -52,7 +53,7 @@ class Clinic:
         return {path.relative_to(output).as_posix(): path.read_bytes() for path in output.glob("*/*.h5")}
 
     def job(self):
-        return features._Job(
+        return step._Job(
             backbone="squeezenet",
             resnet_depth=18,
             architecture=architecture("squeezenet"),
@@ -65,8 +66,8 @@ class Clinic:
         )
 
     def compute(self, output, *groups):
-        for subjects in groups:
-            features._cache_features(subjects, output, job=self.job(), images=self.images)
+        for payloads in groups:
+            step._cache_features(payloads, output, job=self.job(), images=self.images)
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from dmdbt.errors import DmdbtError, InputDataError, IntegrityError
 from dmdbt.imaging import read_gray
 from dmdbt.rankpool import interior_point as solver
 from dmdbt.rankpool import pool_slices, rank_pool, to_uint8
+from dmdbt.steps import rankpool as step
 from dmdbt.terms import Label, Laterality, View
 from stages import rankpool
 from tests.support.stages import store
@@ -194,5 +195,5 @@ def test_a_volume_without_certificate_is_named(tmp_path, monkeypatch):
     monkeypatch.setattr(solver, "_MOST_ITERATIONS", 2)
     store(tmp_path / "slices/a", VOLUMES["a"])
     with pytest.raises(InputDataError, match="E-RANKPOOL-UNCERTIFIED case=a file=dbt/a.avi cause=expected a relative"):
-        rankpool._pool(case("a"), slices=tmp_path / "slices", folder=tmp_path, settings=SETTINGS)
+        step._pool(case("a"), slices=tmp_path / "slices", folder=tmp_path, settings=SETTINGS)
     assert not list(tmp_path.glob("a.*"))

@@ -1,0 +1,160 @@
+"""The mammogram or some slices of one pair under a frozen network: small maps of each, for a baseline."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache, partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from torch import nn
+
+from dmdbt import params
+from dmdbt.backbones import architecture, build_backbone
+from dmdbt.baselines import BlockMeans, choose_slices, extract_stack, pooled_alexnet
+from dmdbt.baselines.svm import BLOCKS
+from dmdbt.cohort import Case
+from dmdbt.errors import InputDataError, located
+from dmdbt.features import Origin, batch_images, write_features
+from dmdbt.files import sha256
+from dmdbt.imaging import framed, read_gray, read_slices, slices_shape
+from dmdbt.running import Item, Step, compute_device
+from dmdbt.terms import Modality
+
+_BACKBONES = {"2d_t3_alex": "alexnet", "3d_t2_alex": "alexnet", "svm_gap": "vgg19"}
+_ALEXNET_CHANNELS = 256
+_CPU_PIXELS = 2**20  # of the input of one forward pass: a third faster than one slice at a time, where slices are small
+
+
+@dataclass(frozen=True)
+class _Job:
+    """What all pairs of one run have in common. `grid` is None for means over the whole map."""
+
+    backbone: str
+    weights: Path
+    weights_sha256: str
+    modality: Modality
+    size: int
+    grid: int | None
+    slices: int
+    choice: str
+    copies: tuple[str, ...]
+    crop: bool
+    device: str
+
+
+def baseline_maps_step(
+    baseline: str,
+    modality: Modality,
+    cases: Sequence[Case],
+    images: Path,
+    weights: Path,
+    features: params.Features,
+    settings: params.Baselines,
+) -> Step[Case]:
+    """Write ``<modality>/<case>.h5`` for every case that has an image of the modality.
+
+    Parameters
+    ----------
+    baseline
+        ``2d_t3_alex``, ``3d_t2_alex`` or ``svm_gap``.
+    modality
+        Of the images.
+    cases
+        The pairs.
+    images
+        The mammograms or the folders of slices.
+    weights
+        Weights of the backbone that the baseline uses.
+    features
+        Its ``crop`` is that of the baselines too.
+    settings
+        Section of ``params.yaml``.
+    """
+    job = _Job(
+        backbone=_BACKBONES[baseline],
+        weights=weights,
+        weights_sha256=sha256(weights),
+        modality=modality,
+        crop=features.crop == "breast",
+        device=compute_device(),
+        **_seen(baseline, settings),
+    )
+    having = [case for case in cases if job.modality in case.modalities]
+    return Step(
+        f"maps {baseline} {modality}",
+        [Item(c.case_id, c, inputs=(_input(c, images, job),), outputs=(_output(c, job),)) for c in having],
+        partial(_keep_maps, job=job, images=images),
+        parameters={**vars(job), "weights": None, "device": None},
+        preload=["dmdbt.baselines"],
+        size=lambda _: _size(job),
+    )
+
+
+def _seen(baseline: str, settings: params.Baselines) -> dict[str, Any]:
+    """What of a pair the network sees, and how small its output is."""
+    one = {"slices": 1, "choice": "even"}  # the mammogram, or the slice in the middle
+    if baseline == "2d_t3_alex":
+        maps = settings.alexnet_2d.maps
+        return {"size": maps.size, "grid": maps.grid, "copies": tuple(maps.copies), **one}
+    if baseline == "svm_gap":
+        return {"size": settings.svm_gap.maps.size, "grid": None, "copies": ("original",), **one}
+    return {**vars(settings.alexnet_3d.maps), "copies": tuple(settings.alexnet_3d.maps.copies)}
+
+
+def _input(case: Case, images: Path, job: _Job) -> Path:
+    """The file whose content decides the images: of slices the manifest, which has the SHA-256 of each."""
+    return images / (f"{case.case_id}.png" if job.modality is Modality.DM else f"{case.case_id}/manifest.json")
+
+
+def _output(case: Case, job: _Job) -> str:
+    return f"{job.modality}/{case.case_id}.h5"
+
+
+def _keep_maps(case: Case, folder: Path, *, job: _Job, images: Path) -> None:
+    with located(case=case.case_id, file=case.file(job.modality)):
+        grays = framed(_read(case, images, job), rows=job.size, columns=job.size, crop=job.crop)
+    try:
+        maps = extract_stack(_network(job), grays, job.copies, at_once=_at_once(job))
+    except ValueError as exc:
+        remedy = "Check the images and the weights of the backbone."
+        raise InputDataError("FEATURES-NOT-FINITE", case=case.case_id, cause=str(exc), remedy=remedy) from exc
+    origin = Origin(
+        backbone=architecture(job.backbone),
+        layer="means" if job.grid is None else f"features.12.grid{job.grid}",
+        weights_sha256=job.weights_sha256,
+        input_sha256=sha256(_input(case, images, job)),
+        size=job.size,
+        crop="breast" if job.crop else "none",
+        copies=job.copies,
+    )
+    write_features(folder / _output(case, job), maps, origin)
+
+
+def _at_once(job: _Job) -> int:
+    """Slices in a forward pass: on a CPU of one volume alone too, so that a pair does not depend on the cohort."""
+    if job.device != "cpu":
+        return batch_images(job.device, job.size, len(job.copies))
+    return max(1, _CPU_PIXELS // (job.size**2 * len(job.copies)))
+
+
+def _read(case: Case, images: Path, job: _Job) -> np.ndarray:
+    """uint8 or uint16, shape (K, H, W)."""
+    if job.modality is Modality.DM:
+        return read_gray(_input(case, images, job))[None]
+    n_slices, _, _ = slices_shape(images / case.case_id)
+    return read_slices(images / case.case_id, choose_slices(n_slices, job.slices, job.choice).tolist())
+
+
+@cache
+def _network(job: _Job) -> nn.Module:
+    """Once per worker."""
+    backbone = build_backbone(job.backbone, job.weights).to(job.device)
+    return BlockMeans(backbone).eval() if job.grid is None else pooled_alexnet(backbone, job.grid)
+
+
+def _size(job: _Job) -> int:
+    """Bytes of the maps of a pair, not compressed."""
+    n_numbers = sum(BLOCKS) if job.grid is None else _ALEXNET_CHANNELS * job.grid**2
+    return math.prod((n_numbers, job.slices, len(job.copies), np.dtype(np.float16).itemsize))

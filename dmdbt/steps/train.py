@@ -1,0 +1,192 @@
+"""One fold: the three heads are trained on every other fold, and test the pairs that they have not seen."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from functools import cache, partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+from tqdm import tqdm
+
+from dmdbt import params
+from dmdbt.cohort import Case, read_folds
+from dmdbt.features import read_origin
+from dmdbt.files import sha256
+from dmdbt.heads import (
+    Checkpoint,
+    FeatureSet,
+    HeadSettings,
+    ModelInput,
+    TrainSettings,
+    open_features,
+    predict,
+    train_heads,
+    training_bytes,
+    write_head,
+)
+from dmdbt.running import (
+    checkpoint_folder,
+    checkpoint_minutes,
+    code_fingerprint,
+    compute_device,
+    digest,
+    feature_memory,
+    map_cases,
+    training_width,
+)
+from dmdbt.terms import Head, Modality
+
+Row = dict[str, str | int | float]
+
+
+@dataclass(frozen=True, eq=False)  # a worker holds one: it is its own key in a cache
+class _Job:
+    """What all folds of one run have in common."""
+
+    backbone: str
+    cases: Sequence[Case]
+    fold_of: np.ndarray
+    features: Path
+    models: Path
+    heads: HeadSettings
+    settings: params.Train
+    key: str
+    checkpoints: Path
+    checkpoint_minutes: float
+    device: str
+    memory: float
+    threads: int
+
+
+def head_settings(heads: params.Heads) -> HeadSettings:
+    """Return the section ``heads`` as networks take it."""
+    filters = None if heads.filters == "backbone" else heads.filters
+    return HeadSettings(filters, tuple(heads.hidden), heads.dropout, heads.activation)
+
+
+def train_folds(
+    backbone: str,
+    cases: Sequence[Case],
+    split: Path,
+    features: Path,
+    models: Path,
+    folds: params.Split,
+    heads: params.Heads,
+    settings: params.Train,
+) -> tuple[list[Row], list[Row]]:
+    """Train the heads of every tested fold.
+
+    Parameters
+    ----------
+    backbone
+        Name of the backbone.
+    cases, split
+        The pairs, and the table of their folds.
+    features
+        What the stage features wrote.
+    models
+        Folder to write to: ``fold<k>/<head>.safetensors`` and its JSON. A head that no pair of a fold's training can
+        teach both classes is no file there, no curve, and an empty cell.
+    folds, heads, settings
+        Sections of ``params.yaml``.
+
+    Returns
+    -------
+    tuple of two lists of rows
+        Probabilities of every augmented copy of the tested pairs, sorted by case; and the loss by fold, head and epoch.
+    """
+    _, shape = read_origin(features / cases[0].modalities[0] / f"{cases[0].case_id}.h5")
+    device = compute_device()
+    at_once, threads = training_width(len(folds.test_folds), training_bytes(shape, head_settings(heads)), device)
+    inputs = [sha256(split), sha256(features / "manifest.json"), digest([asdict(case) for case in cases])]
+    parameters = {"heads": asdict(heads), "train": asdict(settings), "device": device, "inputs": inputs}
+    job = _Job(
+        backbone=backbone,
+        cases=cases,
+        fold_of=np.array(read_folds(split, cases)),
+        features=features,
+        models=models,
+        heads=head_settings(heads),
+        settings=settings,
+        key=code_fingerprint(_train_fold, parameters),
+        checkpoints=checkpoint_folder(),
+        checkpoint_minutes=checkpoint_minutes(),
+        device=device,
+        memory=feature_memory() / at_once,
+        threads=threads,
+    )
+    results = map_cases(
+        partial(_train_fold, job=job),
+        folds.test_folds,
+        description=f"train {backbone}",
+        name=lambda fold: f"fold {fold}",
+        preload=["dmdbt.heads"],
+        workers=at_once,
+    )
+    for fold in folds.test_folds:
+        _checkpoint(fold, job).remove()
+    _report_untrained(backbone, folds.test_folds, [{str(row["head"]) for row in curves} for _, curves in results])
+    tested = sorted((row for rows, _ in results for row in rows), key=lambda row: row["case_id"])
+    return tested, [row for _, rows in results for row in rows]
+
+
+def _checkpoint(fold: int, job: _Job) -> Checkpoint:
+    path = job.checkpoints / f"{job.backbone}-fold{fold}-{job.key[:8]}.pt"
+    return Checkpoint(path, f"{job.key} fold {fold}", minutes=job.checkpoint_minutes)
+
+
+def _train_fold(fold: int, *, job: _Job) -> tuple[list[Row], list[Row]]:
+    """Train on every other fold, test on this one."""
+    torch.set_num_threads(job.threads)
+    device, features = torch.device(job.device), _features(job)
+    settings = TrainSettings(
+        epochs=job.settings.epochs,
+        batch_size=job.settings.batch_size,
+        learning_rate=job.settings.learning_rate,
+        schedule=job.settings.schedule,
+        mixed=job.settings.precision == "mixed",
+        seed=job.settings.seed + fold,
+    )
+    train, test = np.flatnonzero(job.fold_of != fold), np.flatnonzero(job.fold_of == fold)
+    with tqdm(total=settings.epochs, desc=f"fold {fold}", unit="epoch", position=fold + 1, disable=None) as bar:
+        networks, history = train_heads(
+            features, train, job.heads, settings, device=device, checkpoint=_checkpoint(fold, job), on_epochs=bar.update
+        )
+    origin = features.origin
+    trained_on = ModelInput(features.shape, origin.backbone, origin.weights_sha256, origin.size)
+    for head, network in networks.items():
+        write_head(job.models / f"fold{fold}", head, network, job.heads, trained_on)
+    tested = [row for copy in range(features.n_copies) for row in _tested(networks, features, test, copy, fold, job)]
+    return tested, [{"backbone": job.backbone, "fold": fold, **row} for row in history]
+
+
+@cache
+def _features(job: _Job) -> FeatureSet:
+    """Open the features once per worker, whatever number of folds it trains."""
+    targets = np.array([case.label.target for case in job.cases])
+    case_ids = [case.case_id for case in job.cases]
+    present = np.array([[modality in case.modalities for modality in Modality] for case in job.cases])
+    device = torch.device(job.device)
+    return open_features(job.features, case_ids, targets, memory=job.memory, device=device, present=present)
+
+
+def _tested(
+    networks: dict[Head, nn.Module], features: FeatureSet, test: np.ndarray, copy: int, fold: int, job: _Job
+) -> Iterator[Row]:
+    """One row per pair, with the probabilities that the heads give to one of its copies."""
+    probs = predict(networks, features, test, copy=copy, device=torch.device(job.device))
+    seen = {head: features.having(head.modalities) for head in networks}
+    for position, pair in enumerate(test):
+        case = job.cases[int(pair)]
+        found = {head: float(probs[head][position]) for head in networks if seen[head][pair]}
+        row: Row = {"case_id": case.case_id, "patient_id": case.patient_id, "label": str(case.label), "fold": fold}
+        row["copy"] = features.origin.copies[copy]
+        yield row | {f"p_{head}": found.get(head, "") for head in Head}
+
+
+def _report_untrained(backbone: str, folds: Sequence[int], trained: Sequence[set[str]]) -> None:
+    for fold, heads in zip(folds, trained, strict=True):
+        for head in (head for head in Head if head not in heads):
+            print(f"train {backbone}: fold {fold} has no {head} head: no benign or no malignant pair has its images")
