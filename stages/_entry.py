@@ -3,8 +3,11 @@
 import argparse
 import inspect
 import sys
+from collections import Counter
 from collections.abc import Callable
+from dataclasses import fields, is_dataclass
 from pathlib import Path
+from typing import Any, get_type_hints
 
 from dmdbt import params
 from dmdbt.errors import DmdbtError
@@ -16,20 +19,52 @@ def run(main: Callable[..., None]) -> None:
     """Call a stage's `main` with what the command line and ``params.yaml`` say, and exit.
 
     A parameter of `main` whose type is a section of `dmdbt.params` is read from ``params.yaml``; every other one
-    (paths and the backbone's name) becomes a required option. Exit codes are those of `dmdbt.errors`.
+    (paths and the backbone's name) becomes a required option. A parameter whose type is another dataclass stands for
+    the fields of that class. A key of one section alone may be given as an option too, and then takes the place of that
+    in ``params.yaml``. Exit codes are those of `dmdbt.errors`.
     """
-    parameters = inspect.signature(main).parameters
-    sections = {name: p.annotation for name, p in parameters.items() if p.annotation in params.SECTIONS.values()}
-    parser = argparse.ArgumentParser(description=inspect.getdoc(main))
-    for name in (name for name in parameters if name not in sections):
-        parser.add_argument(f"--{name.replace('_', '-')}", type=parameters[name].annotation, required=True)
+    kinds = leaves(main)
+    sections = {name: kind for name, kind in kinds.items() if kind in params.SECTIONS.values()}
+    parser = argparse.ArgumentParser(description=inspect.getdoc(main), allow_abbrev=False)
+    for name in kinds.keys() - sections.keys():
+        parser.add_argument(_option(name), type=kinds[name], required=True)
     parser.add_argument("--params", type=Path, default=params.DEFAULT_PATH)
-    arguments = vars(parser.parse_args())
-    path = arguments.pop("params")
+    keys = Counter(field.name for kind in sections.values() for field in fields(kind))
+    changeable = [key for key, count in keys.items() if count == 1 and key not in kinds]
+    for key in changeable:
+        parser.add_argument(_option(key), help=argparse.SUPPRESS)
+    values = vars(parser.parse_args())
+    path = values.pop("params")
+    changes = {key: values[key] for key in changeable if values[key] is not None}
     try:
-        main(**arguments, **{name: params.read(section, path) for name, section in sections.items()})
+        values |= {name: params.read(kind, path, changes=changes) for name, kind in sections.items()}
+        main(**{name: _value(name, kind, values) for name, kind in _parameters(main).items()})
     except DmdbtError as error:
         print("\n".join([str(error), *getattr(error, "__notes__", [])]), file=sys.stderr)
         raise SystemExit(error.exit_code) from error
     except KeyboardInterrupt:
         raise SystemExit(_INTERRUPTED) from None
+
+
+def leaves(main: Callable[..., None]) -> dict[str, Any]:
+    """Return name and type of every option and section that a `main` asks for, with those of its dataclasses."""
+    found: dict[str, Any] = {}
+    for name, kind in _parameters(main).items():
+        found |= get_type_hints(kind) if _is_group(kind) else {name: kind}
+    return found
+
+
+def _parameters(main: Callable[..., None]) -> dict[str, Any]:
+    return {name: kind for name, kind in get_type_hints(main).items() if name != "return"}
+
+
+def _is_group(kind: Any) -> bool:
+    return is_dataclass(kind) and kind not in params.SECTIONS.values()
+
+
+def _value(name: str, kind: Any, values: dict[str, Any]) -> Any:
+    return kind(**{field.name: values[field.name] for field in fields(kind)}) if _is_group(kind) else values[name]
+
+
+def _option(name: str) -> str:
+    return f"--{name.replace('_', '-')}"

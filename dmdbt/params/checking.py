@@ -25,14 +25,19 @@ def load(path: Path) -> dict[str, Any]:
     """Read a YAML file that is a mapping of sections; ParameterError if it is missing or something else."""
     if not path.is_file():
         raise ParameterError(str(path), expected="a file", found=None, remedy="Run from the root of the repository.")
-    try:
-        content = yaml.load(path.read_text(encoding="utf-8"), Loader)  # a SafeLoader
-    except yaml.YAMLError as exc:
-        reason = str(exc).replace("\n", " ")
-        raise ParameterError(str(path), expected="YAML", found=reason, remedy="Correct the line it names.") from exc
+    content = parse(path.read_text(encoding="utf-8"), str(path))
     if not isinstance(content, dict):
         raise ParameterError(str(path), expected="a mapping of sections", found=content, remedy="Restore the file.")
     return content
+
+
+def parse(text: str, where: str) -> Any:
+    """Return what YAML text says; ParameterError that names `where` it is from if it is no YAML."""
+    try:
+        return yaml.load(text, Loader)  # a SafeLoader
+    except yaml.YAMLError as exc:
+        reason = str(exc).replace("\n", " ")
+        raise ParameterError(where, expected="YAML", found=reason, remedy="Correct the line it names.") from exc
 
 
 def checked_section(section: type[Section], content: Any, key: str) -> Section:

@@ -1,12 +1,14 @@
 """The file params.yaml as a whole."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from dmdbt.errors import ParameterError
 from dmdbt.params.ablation import Ablation
 from dmdbt.params.baselines import Baselines
-from dmdbt.params.checking import Section, checked_section, load
+from dmdbt.params.checking import Section, checked_section, load, parse
 from dmdbt.params.sections import (
     Backbones,
     Decode,
@@ -45,7 +47,13 @@ SECTIONS = {
 }
 
 
-def read(section: type[Section], path: Path = DEFAULT_PATH, setting: Path | None = None) -> Section:
+def read(
+    section: type[Section],
+    path: Path = DEFAULT_PATH,
+    setting: Path | None = None,
+    *,
+    changes: Mapping[str, str] = MappingProxyType({}),
+) -> Section:
     """Read and check one section.
 
     Parameters
@@ -56,6 +64,8 @@ def read(section: type[Section], path: Path = DEFAULT_PATH, setting: Path | None
         The file.
     setting
         A file that holds part of another ``params.yaml``, which takes precedence; see `overrides`.
+    changes
+        Values as YAML text, by key, which take precedence over both; those of other sections are left out.
 
     Raises
     ------
@@ -69,7 +79,8 @@ def read(section: type[Section], path: Path = DEFAULT_PATH, setting: Path | None
         content = merged(content, load(setting))
     if key not in content:
         raise ParameterError(key, expected=f"a section in {path.name}", found=None, remedy="Add the section.")
-    return checked_section(section, content[key], key)
+    own = {name: parse(text, f"--{name}") for name, text in changes.items() if name in section.__annotations__}
+    return checked_section(section, merged(content[key], own) if own else content[key], key)
 
 
 def for_backbone(values: dict[str, int], backbone: str, *, key: str) -> int:

@@ -12,7 +12,6 @@ from dmdbt.phantom.anatomy import (
     MU_CARCINOMA,
     MU_FAT,
     MU_FIBROADENOMA,
-    Array,
     CompressedBreast,
     Layer,
     LayerGrid,
@@ -20,6 +19,7 @@ from dmdbt.phantom.anatomy import (
     rotation,
 )
 from dmdbt.phantom.patients import FindingType
+from dmdbt.phantom.tissue import Array
 
 Points = npt.NDArray[np.float64]
 

@@ -1,11 +1,11 @@
 """What the work costs, before it starts."""
 
-from dmdbt.planning.plan import Line, Plan, Settings, check_room, make_plan, plan_text, read_settings
+from dmdbt.planning.plan import Line, Plan, PlanSettings, check_room, make_plan, plan_text, read_settings
 
 __all__ = [
     "Line",
     "Plan",
-    "Settings",
+    "PlanSettings",
     "check_room",
     "make_plan",
     "plan_text",

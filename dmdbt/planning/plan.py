@@ -32,7 +32,7 @@ _JPEG_MARGIN = 1.5  # of the size of the slices of cases that were not decoded
 
 
 @dataclass(frozen=True)
-class Settings:
+class PlanSettings:
     """The sections of ``params.yaml`` that decide what the work costs."""
 
     reading: params.Reading
@@ -93,13 +93,13 @@ class Plan:
         return max(self.lines, key=lambda line: line.memory)
 
 
-def read_settings(path: Path, setting: Path | None = None) -> Settings:
+def read_settings(path: Path, setting: Path | None = None) -> PlanSettings:
     """Read ``params.yaml``, changed by a file of ``settings/``."""
-    sections = {name: params.SECTIONS[name] for name in Settings.__annotations__}
-    return Settings(**{name: params.read(section, path, setting) for name, section in sections.items()})
+    sections = {name: params.SECTIONS[name] for name in PlanSettings.__annotations__}
+    return PlanSettings(**{name: params.read(section, path, setting) for name, section in sections.items()})
 
 
-def make_plan(cohort: Path, settings: Settings, folder: Path) -> Plan:
+def make_plan(cohort: Path, settings: PlanSettings, folder: Path) -> Plan:
     """Time the work on as many pairs of a cohort as there are workers, and work out what all pairs cost.
 
     Parameters
@@ -199,7 +199,7 @@ def _verdict(needed: int, there: int) -> str:
 class _Planner:
     """The lines of a plan, from the timed pairs, whose outputs lie in `folder` from stage to stage."""
 
-    def __init__(self, cohort: Path, cases: Sequence[Case], settings: Settings, folder: Path) -> None:
+    def __init__(self, cohort: Path, cases: Sequence[Case], settings: PlanSettings, folder: Path) -> None:
         self.cohort, self.cases, self.settings, self.folder = cohort, cases, settings, folder
         self.workers = worker_count()
         self.timed = _sample(cases, self.workers)

@@ -2,7 +2,7 @@
 
 from dmdbt.report.page import render_page
 from dmdbt.report.pairs import Images
-from dmdbt.report.results import Results, read_results
-from dmdbt.report.run import Settings
+from dmdbt.report.results import ReportInputs, Results, read_results
+from dmdbt.report.run import ReportSettings
 
-__all__ = ["Images", "Results", "Settings", "read_results", "render_page"]
+__all__ = ["Images", "ReportInputs", "ReportSettings", "Results", "read_results", "render_page"]

@@ -23,7 +23,7 @@ from dmdbt.report.figures import (
 )
 from dmdbt.report.pairs import Images, shown_pair
 from dmdbt.report.results import Results
-from dmdbt.report.run import Settings, input_sizes, library_versions, settings_rows
+from dmdbt.report.run import ReportSettings, input_sizes, library_versions, settings_rows
 from dmdbt.terms import kind_of_cohort
 
 _EXAMPLE_SLICES = 5
@@ -33,7 +33,7 @@ _APART = {"incomplete_pairs": "pair that lacks an image or a head", "paper_proto
 _TEMPLATE = "report.html.jinja"
 
 
-def render_page(results: Results, images: Images, settings: Settings, statement: Statement) -> str:
+def render_page(results: Results, images: Images, settings: ReportSettings, statement: Statement) -> str:
     """Write the page as HTML that needs no other file; equal results give equal text.
 
     Parameters

@@ -18,6 +18,36 @@ _HISTORY = ("fold", "head", "epoch", "loss")
 
 
 @dataclass(frozen=True)
+class ReportInputs:
+    """The files and folders that the page is made from.
+
+    Attributes
+    ----------
+    cases, quarantine
+        The tables of the cases that went on and of those that were left out.
+    examined, mammograms, slices, dynamic
+        Folders with the shape of the files and the images of every case.
+    metrics, predictions, learning
+        Folders with a JSON or a CSV file per backbone.
+    counts, certificates, tables
+        What the stages ingest, rankpool and tables wrote.
+    """
+
+    cases: Path
+    examined: Path
+    mammograms: Path
+    slices: Path
+    dynamic: Path
+    metrics: Path
+    predictions: Path
+    learning: Path
+    counts: Path
+    certificates: Path
+    quarantine: Path
+    tables: Path
+
+
+@dataclass(frozen=True)
 class Results:
     """What the page is made of.
 
@@ -49,48 +79,26 @@ class Results:
     digest: str
 
 
-def read_results(
-    backbones: Sequence[str],
-    *,
-    tables: Path,
-    metrics: Path,
-    predictions: Path,
-    learning: Path,
-    cases: Path,
-    counts: Path,
-    certificates: Path,
-    quarantine: Path,
-) -> Results:
+def read_results(backbones: Sequence[str], inputs: ReportInputs) -> Results:
     """Read the results of some backbones; files of others are left alone.
-
-    Parameters
-    ----------
-    backbones
-        Names.
-    tables, counts, certificates
-        JSON files.
-    metrics, predictions, learning
-        Folders with a JSON or a CSV file per backbone.
-    cases, quarantine
-        CSV files.
 
     Raises
     ------
     IntegrityError
-        `tables` has another format, or a history of the training other columns.
+        The tables have another format, or a history of the training other columns.
     InputDataError
         A table cannot be read.
     """
     return Results(
-        tables=_read_tables(tables),
-        metrics={name: _read_json(metrics / f"{name}.json") for name in backbones},
-        predictions={name: read_predictions(predictions / f"{name}.csv") for name in backbones},
-        learning={name: _read_history(learning / f"{name}.csv") for name in backbones},
-        cases={case.case_id: case for case in read_table(cases)},
-        counts=_read_json(counts),
-        certificates=_read_json(certificates),
-        problems=read_quarantine(quarantine),
-        digest=sha256(cases),
+        tables=_read_tables(inputs.tables),
+        metrics={name: _read_json(inputs.metrics / f"{name}.json") for name in backbones},
+        predictions={name: read_predictions(inputs.predictions / f"{name}.csv") for name in backbones},
+        learning={name: _read_history(inputs.learning / f"{name}.csv") for name in backbones},
+        cases={case.case_id: case for case in read_table(inputs.cases)},
+        counts=_read_json(inputs.counts),
+        certificates=_read_json(inputs.certificates),
+        problems=read_quarantine(inputs.quarantine),
+        digest=sha256(inputs.cases),
     )
 
 

@@ -13,7 +13,7 @@ _LIBRARIES = ("torch", "torchvision", "numpy", "scikit-learn", "pydicom", "av", 
 
 
 @dataclass(frozen=True)
-class Settings:
+class ReportSettings:
     """The sections of ``params.yaml`` that the page names; `phantom` counts only for the cohort that it made."""
 
     phantom: params.Phantom
@@ -27,7 +27,7 @@ class Settings:
     ensemble: params.Ensemble
 
 
-def settings_rows(settings: Settings, statement: Statement) -> list[tuple[str, str]]:
+def settings_rows(settings: ReportSettings, statement: Statement) -> list[tuple[str, str]]:
     """Name and value of each setting that decides the results."""
     return [*_cohort_rows(settings, statement), *_image_rows(settings), *_training_rows(settings)]
 
@@ -38,7 +38,7 @@ def library_versions() -> Mapping[str, str]:
     return {"Python": python} | {name: version(name).partition("+")[0] for name in _LIBRARIES}
 
 
-def _cohort_rows(settings: Settings, statement: Statement) -> Iterator[tuple[str, str]]:
+def _cohort_rows(settings: ReportSettings, statement: Statement) -> Iterator[tuple[str, str]]:
     phantom, split = settings.phantom, settings.split
     described = phantom_source(seed=phantom.seed, contrast=phantom.contrast)
     if statement.simulated and statement.source == described:  # a cohort of other settings may have been moved here
@@ -53,7 +53,7 @@ def _cohort_rows(settings: Settings, statement: Statement) -> Iterator[tuple[str
     yield "Tested folds", f"{folds} of {split.folds} (numbered from 0), whole patients, seed {split.seed}"
 
 
-def _image_rows(settings: Settings) -> Iterator[tuple[str, str]]:
+def _image_rows(settings: ReportSettings) -> Iterator[tuple[str, str]]:
     mammogram, rankpool, features = settings.mammogram, settings.rankpool, settings.features
     resized = {"stretch": "stretched to a square", "pad": "padded with black to a square"}[mammogram.resize]
     yield "Mammogram", f"{resized} of {mammogram.size} {TIMES} {mammogram.size}"
@@ -63,7 +63,7 @@ def _image_rows(settings: Settings) -> Iterator[tuple[str, str]]:
     yield "What a backbone sees", f"{box}; training copies: {', '.join(features.copies)}; testing: original"
 
 
-def _training_rows(settings: Settings) -> Iterator[tuple[str, str]]:
+def _training_rows(settings: ReportSettings) -> Iterator[tuple[str, str]]:
     heads, train = settings.heads, settings.train
     filters = "as many filters as the backbone" if heads.filters == "backbone" else f"{heads.filters} filters"
     layers = ", ".join(map(str, heads.hidden))
@@ -80,7 +80,7 @@ def _training_rows(settings: Settings) -> Iterator[tuple[str, str]]:
     yield "Votes of the ensemble", ", ".join(votes)
 
 
-def input_sizes(settings: Settings) -> Mapping[str, int]:
+def input_sizes(settings: ReportSettings) -> Mapping[str, int]:
     """Rows (and columns) of what each backbone sees, by backbone."""
     sizes = settings.features.size
     return {name: params.for_backbone(sizes, name, key="features.size") for name in settings.backbones.names}

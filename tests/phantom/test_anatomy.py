@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from dmdbt.phantom import FindingType, PhantomSettings, image_pair, patients
-from dmdbt.phantom.anatomy import MU_FAT, MU_GLAND, SUPPORT_MM, CompressedBreast, LayerGrid, compress, draw_tissue
+from dmdbt.phantom.anatomy import MU_FAT, MU_GLAND, SUPPORT_MM, CompressedBreast, LayerGrid, compress
 from dmdbt.phantom.findings import draw_shape, place
+from dmdbt.phantom.tissue import draw_tissue
 from dmdbt.terms import Label, View
 
 MANY = patients(PhantomSettings(patients=3000))

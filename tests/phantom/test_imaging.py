@@ -9,17 +9,10 @@ from hypothesis import strategies as st
 
 from dmdbt.phantom import FindingType, PhantomSettings, image_pair, patients
 from dmdbt.phantom.anatomy import MU_FAT, SOURCE_MM, compress
-from dmdbt.phantom.imaging import (
-    Detector,
-    area_weights,
-    expose,
-    line_integrals,
-    project,
-    reconstruct,
-    slice_heights_mm,
-    tube_shifts,
-)
+from dmdbt.phantom.exposure import Detector, area_weights, expose, line_integrals
+from dmdbt.phantom.imaging import slice_heights_mm
 from dmdbt.phantom.paddles import LARGE_FIELD_MM, SMALL_FIELD_MM, choose_frame
+from dmdbt.phantom.tomosynthesis import project, reconstruct, tube_shifts
 from dmdbt.terms import Laterality, View
 
 SETTINGS = PhantomSettings()

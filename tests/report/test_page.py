@@ -27,6 +27,7 @@ from dmdbt.cohort import (
 from dmdbt.errors import IntegrityError
 from dmdbt.evaluation import read_predictions
 from dmdbt.files import write_json
+from dmdbt.report import ReportInputs, ReportSettings
 from dmdbt.report.choice import best_backbone, median_pairs, mistakes
 from dmdbt.report.svg import INK, inline_svg
 from dmdbt.report.words import number, signed
@@ -153,7 +154,7 @@ def tables_content(backbones, *, defined=True, baselines=True, **others):
 
 def write_report(folder, backbones=("alexnet",), *, name="report.html", **sections):
     known = SECTIONS | {"backbones": params.Backbones(list(backbones), 18, "procedural")} | sections
-    report.main(
+    inputs = ReportInputs(
         cases=folder / "cases.csv",
         examined=folder / "examined",
         mammograms=folder / "dm",
@@ -166,9 +167,8 @@ def write_report(folder, backbones=("alexnet",), *, name="report.html", **sectio
         certificates=folder / "rankpool.json",
         quarantine=folder / "quarantine.csv",
         tables=folder / "tables.json",
-        report=folder / name,
-        **known,
     )
+    report.main(inputs, folder / name, ReportSettings(**known))
     return (folder / name).read_text(encoding="utf-8")
 
 

@@ -1,4 +1,5 @@
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -35,6 +36,40 @@ def test_paths_come_from_the_command_line_and_sections_from_the_file(monkeypatch
             epochs=2, batch_size=4, learning_rate=1e-3, schedule="cosine", precision="float32", seed=0
         ),
     }
+
+
+@dataclass(frozen=True)
+class Inputs:
+    first: Path
+    second: Path
+
+
+@dataclass(frozen=True)
+class Sections:
+    train: params.Train
+    split: params.Split
+
+
+def test_a_dataclass_stands_for_its_fields_and_a_key_may_be_given_as_an_option(monkeypatch, tmp_path, capsys):
+    seen = {}
+
+    def main(inputs: Inputs, settings: Sections) -> None:
+        seen.update(inputs=inputs, settings=settings)
+
+    path = params_file(tmp_path)
+    path.write_text(f"{path.read_text()}\nsplit: {{folds: 2, test_folds: [0], seed: 0}}\n")
+    paths = ["--first", "a", "--second", "b", "--params", path]
+    call(monkeypatch, main, *paths, "--epochs", "7", "--learning-rate", "5e-05", "--test-folds", "[0, 1]")
+    assert seen["inputs"] == Inputs(Path("a"), Path("b"))
+    assert seen["settings"].split == params.Split(folds=2, test_folds=[0, 1], seed=0)
+    assert (seen["settings"].train.epochs, seen["settings"].train.learning_rate) == (7, 5e-5)
+    for wrong, said in ((["--seed", "1"], "--seed"), (["--epoch", "7"], "--epoch")):  # two sections have a seed
+        with pytest.raises(SystemExit):
+            call(monkeypatch, main, *paths, *wrong)
+        assert f"unrecognized arguments: {said}" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        call(monkeypatch, main, *paths, "--epochs", "x")
+    assert "train.epochs: expected a whole number" in capsys.readouterr().err
 
 
 def test_a_wrong_parameter_is_printed_and_exits_with_2(monkeypatch, tmp_path, capsys):

@@ -1,0 +1,70 @@
+"""The vote of the three heads of one backbone, and the metrics of each of them and of the vote."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from dmdbt import params
+from dmdbt.cohort import Case, read_quarantined
+from dmdbt.evaluation import (
+    Bootstrap,
+    add_votes,
+    best_head,
+    is_measured,
+    metrics_by_classifier,
+    read_probabilities,
+    units,
+)
+from dmdbt.terms import Head
+
+
+def votes(probabilities: Path, settings: params.Ensemble, *, copies: bool = False) -> pd.DataFrame:
+    """Read the heads' probabilities of every pair (or of every augmented copy), and add their vote."""
+    weight_of = {Head(name): weight for name, weight in settings.weights.items()}
+    return add_votes(read_probabilities(probabilities, copies=copies), weight_of)
+
+
+def backbone_metrics(
+    table: pd.DataFrame, copies: pd.DataFrame, cases: list[Case], quarantine: Path, weights: Path, bootstrap: Bootstrap
+) -> dict[str, Any]:
+    """Measure the classifiers of one backbone.
+
+    They are compared on the pairs that all heads have seen; pairs that lack an image or a head are measured apart, as
+    ``incomplete_pairs``. If no pair is complete, all are measured together (`is_measured`).
+
+    ``paper_protocol`` measures the compared pairs as the paper does, to compare like with like: each augmented copy is
+    an item of its own, and each class counts one half. The copies of a pair are no independent items; its intervals
+    are of whole patients, and so do not shrink by the copies.
+
+    Parameters
+    ----------
+    table, copies
+        Results of `votes`, of the pairs and of their copies.
+    cases
+        The pairs, whose laterality counts.
+    quarantine
+        The table of cases that were left out; the metrics have their number, ``quarantined``.
+    weights
+        JSON file with the provenance of the backbone's weights, which the metrics have too.
+    bootstrap
+        The bootstrap of the intervals.
+    """
+    side_of = {case.case_id: case.laterality.value for case in cases}
+    pairs = table.assign(laterality=[side_of[case] for case in table["case_id"]])
+    compared, apart, copied = pairs[is_measured(pairs)], pairs[~is_measured(pairs)], copies[is_measured(copies)]
+    measured = metrics_by_classifier(compared, bootstrap)
+    as_in_paper = metrics_by_classifier(copied, bootstrap, balanced=True)
+    content = measured | {
+        "best_head": best_head(measured),
+        "units": {
+            "breast": metrics_by_classifier(units(compared, ["patient_id", "laterality"]), bootstrap),
+            "patient": metrics_by_classifier(units(compared, ["patient_id"]), bootstrap),
+        },
+        "paper_protocol": as_in_paper | {"copies": list(dict.fromkeys(copies["copy"]))},
+        "folds": sorted({int(fold) for fold in table["fold"]}),
+        "quarantined": read_quarantined(quarantine),
+        "weights": json.loads(weights.read_text(encoding="utf-8")),
+    }
+    return content | ({"incomplete_pairs": metrics_by_classifier(apart, bootstrap)} if len(apart) else {})
