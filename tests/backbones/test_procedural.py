@@ -105,6 +105,7 @@ def test_the_result_is_in_the_layout_of_torchvision(name: str) -> None:
     assert all(torch.isfinite(tensor).all() for tensor in state_dict.values())
 
 
+@pytest.mark.slow
 def test_pre_training_reduces_its_loss() -> None:
     losses = [pretrain("squeezenet", steps=steps, batch_size=16, image_size=48, seed=1)[1] for steps in (5, 60)]
     assert losses[1] < 0.97 * losses[0]

@@ -99,6 +99,7 @@ def test_the_learning_rate_is_constant_or_falls_as_half_a_cosine():
     np.testing.assert_allclose(rates["cosine"], 1.5e-3 * (1 + np.array([1, 0.5**0.5, 0, -(0.5**0.5)])))
 
 
+@pytest.mark.slow
 def test_activation_and_schedule_change_what_is_learned():
     features, pairs = feature_set(), np.arange(40)
     first, _ = train_heads(features, pairs, HEADS, TRAIN)

@@ -47,6 +47,7 @@ def middle(image, pixel_mm):
     return image[..., rows, int(10 / pixel_mm[1]) : int(60 / pixel_mm[1])].astype(float)
 
 
+@pytest.mark.slow
 def test_anatomical_noise_has_the_published_exponents():
     settings = dataclasses.replace(SETTINGS, contrast=0.0)
     mammograms, slices = [], []

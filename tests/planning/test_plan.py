@@ -106,6 +106,7 @@ def run_stages(folder):
     )
 
 
+@pytest.mark.slow
 def test_the_planned_bytes_are_a_bound_of_what_the_stages_write_and_not_far_from_it(clinic):
     before = sorted(clinic.rglob("*"))
     plan = make_plan(clinic / "cohort", read_settings(clinic / "params.yaml"), clinic)
@@ -134,6 +135,7 @@ def planned_items(plan):
     return {stage: lines[stage].items for stage in ("ingest", "mammogram", "decode", "rankpool", "features")}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("missing", "mammograms", "volumes"),
     [
@@ -148,6 +150,7 @@ def test_what_pairs_lack_costs_nothing(clinic, tmp_path, missing, mammograms, vo
     assert planned_items(plan) == expected
 
 
+@pytest.mark.slow
 def test_a_volume_beyond_the_default_limits_is_planned_under_those_of_params(clinic):
     settings = read_settings(clinic / "params.yaml")
     few = replace(settings, reading=replace(settings.reading, slices=12))  # the volumes have 10 to 15
@@ -157,6 +160,7 @@ def test_a_volume_beyond_the_default_limits_is_planned_under_those_of_params(cli
     assert {line.items for line in make_plan(clinic / "cohort", enough, clinic).lines if line.stage == "decode"} == {6}
 
 
+@pytest.mark.slow
 def test_the_command_prints_the_plan_and_says_that_it_fits(clinic, monkeypatch, capsys):
     monkeypatch.chdir(clinic)
     assert main(["plan", "--cohort", "cohort"]) == 0
