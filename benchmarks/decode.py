@@ -26,7 +26,7 @@ from PIL import Image
 from scipy.ndimage import gaussian_filter
 
 from dmdbt.imaging import write_slices
-from dmdbt.phantom.files import write_volume
+from dmdbt.phantom.dicom_and_avi import write_volume
 from dmdbt.readers import open_volume
 
 _SHAPE = 82, 1024, 1024

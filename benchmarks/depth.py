@@ -11,7 +11,7 @@ from pathlib import Path
 import pandas as pd
 
 from dmdbt.evaluation import Bootstrap, classifier_metrics
-from dmdbt.evaluation.files import read_probabilities
+from dmdbt.evaluation.prediction_files import read_probabilities
 from dmdbt.terms import Label
 
 _PLACES = {"first slices": (0.0, 0.4), "middle": (0.4, 0.6), "last slices": (0.6, 1.0)}

@@ -15,7 +15,7 @@ import torch
 from torch import nn
 from tqdm import tqdm
 
-from dmdbt.features import Origin, write_features
+from dmdbt.features import Provenance, write_features
 from dmdbt.heads import FeatureSet, HeadSettings, TrainSettings, build_head, open_features, train_heads, training_bytes
 from dmdbt.heads.training import balanced_batches
 from dmdbt.terms import Head, Modality
@@ -92,7 +92,7 @@ def bare_loop(ready: dict[Modality, torch.Tensor], features: FeatureSet) -> None
 def write_store(folder: Path, shape: tuple[int, int, int], n_pairs: int) -> None:
     """Random maps, half of them zeros as behind a ReLU."""
     rng = np.random.default_rng(0)
-    origin = Origin("alexnet", "features.11", "0" * 64, "0" * 64, 832, "none", COPIES)
+    origin = Provenance("alexnet", "features.11", "0" * 64, "0" * 64, 832, "none", COPIES)
     for modality in Modality:
         for number in range(n_pairs):
             maps = np.maximum(rng.standard_normal((len(COPIES), *shape), np.float32), 0).astype(np.float16)

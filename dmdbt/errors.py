@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 
 class DmdbtError(Exception):
-    """Bad data, parameters or surroundings: the user can mend it, and the message says how."""
+    """Bad data, parameters or resources of the machine: the user can mend it, and the message says how."""
 
     exit_code = 1
 
@@ -56,7 +56,7 @@ class TableError(InputDataError):
     exit_code = 2
 
 
-class SurroundingsError(DmdbtError):
+class SystemResourceError(DmdbtError):
     """The machine lets the work down: disk, memory, network, a killed worker."""
 
     exit_code = 4
@@ -69,7 +69,7 @@ class IntegrityError(InputDataError):
 
 
 @contextmanager
-def located(*, case: str, file: str) -> Iterator[None]:
+def error_context(*, case: str, file: str) -> Iterator[None]:
     """Name the case and its file in an `InputDataError` of a reader, which knows neither.
 
     A file made of it, such as one of its slices, stays named in parentheses.

@@ -11,14 +11,14 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from dmdbt.evaluation import CLASSIFIERS, read_predictions, roc_points
-from dmdbt.evaluation.predictions import is_measured, targets
+from dmdbt.evaluation.predictions import comparable_pairs, targets
 from dmdbt.report.words import backbone_name, classifier_name
 
 
 def main(backbone: str, output: str) -> None:
     """Draw the curves of the tested pairs."""
     table = read_predictions(Path(f"data/predictions/{backbone}.csv"))
-    rows = table[is_measured(table)]
+    rows = table[comparable_pairs(table)]
     metrics = json.loads(Path(f"metrics/{backbone}.json").read_text(encoding="utf-8"))
     figure = Figure(figsize=(5, 4.2), dpi=110, layout="constrained")
     axes = figure.subplots()

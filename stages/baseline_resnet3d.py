@@ -9,7 +9,7 @@ from torch import nn
 
 from dmdbt import params
 from dmdbt.backbones import kinetics_weights
-from dmdbt.baselines import Experiment, VideoResnet, read_subjects, run_folds, write_curves, write_results
+from dmdbt.baselines import Experiment, VideoResnet, read_baseline_pairs, run_folds, write_curves, write_results
 from dmdbt.heads import TrainSettings
 from dmdbt.running import compute_device
 from dmdbt.terms import Modality
@@ -45,7 +45,7 @@ def main(
         With ``weights: imagenet``, or that for ``resnet3d``, the network starts from Kinetics-400, else at random.
     """
     chosen, pretrained = settings.resnet3d, backbones.source(_NAME) == "imagenet"
-    subjects = read_subjects(cases, split, needed=[Modality.DBT], test_folds=folds.test_folds)
+    subjects = read_baseline_pairs(cases, split, needed=[Modality.DBT], test_folds=folds.test_folds)
     experiment = Experiment(
         name=_NAME,
         folder=volumes,

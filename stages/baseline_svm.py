@@ -12,13 +12,13 @@ import torch
 
 from dmdbt import params
 from dmdbt.baselines import (
-    Subjects,
+    BaselinePairs,
     SvmSettings,
     Tested,
     fit_svm,
     inner_folds,
     normalized,
-    read_subjects,
+    read_baseline_pairs,
     write_results,
 )
 from dmdbt.evaluation import classifier_metrics
@@ -34,7 +34,7 @@ _NAME = "svm_gap"
 class _Job:
     """What all SVMs have in common."""
 
-    subjects: Subjects
+    subjects: BaselinePairs
     folders: dict[Modality, Path]
     settings: SvmSettings
 
@@ -66,7 +66,7 @@ def main(
         See there.
     """
     chosen = settings.svm_gap
-    subjects = read_subjects(cases, split, needed=list(Modality), test_folds=folds.test_folds)
+    subjects = read_baseline_pairs(cases, split, needed=list(Modality), test_folds=folds.test_folds)
     job = _Job(
         subjects,
         {Modality.DM: dm, Modality.DBT: dbt},
@@ -117,23 +117,23 @@ def _features(job: _Job, modality: Modality) -> np.ndarray:
     return normalized(maps.flatten(1).numpy())
 
 
-def _patients(subjects: Subjects, chosen: np.ndarray) -> list[str]:
+def _patients(subjects: BaselinePairs, chosen: np.ndarray) -> list[str]:
     return [subjects.cases[pair].patient_id for pair in np.flatnonzero(chosen)]
 
 
-def _n_inner_folds(subjects: Subjects, fold: int, most: int) -> int:
+def _n_inner_folds(subjects: BaselinePairs, fold: int, most: int) -> int:
     train = subjects.fold_of != fold
     return inner_folds(subjects.targets[train], _patients(subjects, train), most)
 
 
-def _tested(fold: int, subjects: Subjects, results: Sequence[_Result | None]) -> Tested:
+def _tested(fold: int, subjects: BaselinePairs, results: Sequence[_Result | None]) -> Tested:
     """The mean over the modalities; nothing where the SVMs could not be trained."""
     probs = [result[0] for result in results if result is not None]
     pairs = np.flatnonzero(subjects.fold_of == fold) if probs else np.empty(0, np.int64)
     return Tested(fold, pairs, np.mean(probs, axis=0) if probs else np.empty(0), ())
 
 
-def _measured(subjects: Subjects, results: dict[int, _Result]) -> dict[str, Any]:
+def _measured(subjects: BaselinePairs, results: dict[int, _Result]) -> dict[str, Any]:
     """Metrics of the SVMs of one modality, and what was chosen in each fold."""
     pairs = [np.flatnonzero(subjects.fold_of == fold) for fold in results]
     probs = [result[0] for result in results.values()]

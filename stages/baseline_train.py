@@ -12,7 +12,7 @@ from dmdbt.baselines import (
     Experiment,
     FullyConnected,
     SliceConvolution,
-    read_subjects,
+    read_baseline_pairs,
     run_folds,
     write_curves,
     write_results,
@@ -54,7 +54,7 @@ def main(
     """
     modality = Modality.DM if baseline == "2d_t3_alex" else Modality.DBT
     chosen = settings.alexnet_2d if baseline == "2d_t3_alex" else settings.alexnet_3d
-    subjects = read_subjects(cases, split, needed=[modality], test_folds=folds.test_folds)
+    subjects = read_baseline_pairs(cases, split, needed=[modality], test_folds=folds.test_folds)
     experiment = Experiment(
         name=baseline,
         folder=maps,

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dmdbt.errors import InputDataError, IntegrityError, ParameterError, located
+from dmdbt.errors import InputDataError, IntegrityError, ParameterError, error_context
 from dmdbt.files import remove_unfinished, sha256, whole_file, whole_folder, write_json
 
 
@@ -75,11 +75,11 @@ def test_an_error_comes_back_from_a_worker_unchanged(error):
 
 def test_a_located_error_names_case_and_file():
     with pytest.raises(InputDataError, match="^E-CODE case=P1-L-CC file=dm/a.dcm cause=x remedy=y$"):
-        with located(case="P1-L-CC", file="dm/a.dcm"):
+        with error_context(case="P1-L-CC", file="dm/a.dcm"):
             raise InputDataError("CODE", file="a.dcm", cause="x", remedy="y")
 
 
 def test_a_located_error_still_names_the_slice_that_is_at_fault():
     with pytest.raises(InputDataError, match=r"^E-CODE case=P1-L-CC file=dbt/a.avi \(0003.jpg\) cause=x remedy=y$"):
-        with located(case="P1-L-CC", file="dbt/a.avi"):
+        with error_context(case="P1-L-CC", file="dbt/a.avi"):
             raise InputDataError("CODE", file="0003.jpg", cause="x", remedy="y")

@@ -18,7 +18,7 @@ from tqdm import tqdm
 
 from dmdbt.backbones.architectures import architecture
 from dmdbt.backbones.torchvision_operators import models
-from dmdbt.errors import IntegrityError, ParameterError, SurroundingsError
+from dmdbt.errors import IntegrityError, ParameterError, SystemResourceError
 from dmdbt.files import sha256
 
 HUB = "torch hub folder"
@@ -134,14 +134,16 @@ def find(checkpoint: Checkpoint) -> Found | None:
     ------
     IntegrityError
         The first file of its name has the wrong SHA-256. No other is looked for.
-    SurroundingsError
+    SystemResourceError
         That file cannot be read.
     """
     for file, where, licences in _places(checkpoint):
         try:
             digest = sha256(file)
         except OSError as exc:
-            raise SurroundingsError(f"{file}: expected a file that can be read, got: {exc}. Make it readable.") from exc
+            raise SystemResourceError(
+                f"{file}: expected a file that can be read, got: {exc}. Make it readable."
+            ) from exc
         if not digest.startswith(checkpoint.digest):
             raise _wrong(checkpoint, digest, where, f"Delete {file} and run {fetch_command(checkpoint)}.")
         return Found(file, digest, where, {"licence": LICENCE, **licences})
@@ -168,7 +170,7 @@ def download(checkpoint: Checkpoint) -> Found:
 
     Raises
     ------
-    SurroundingsError
+    SystemResourceError
         The file did not arrive, or not to its end.
     IntegrityError
         It has the wrong SHA-256, and was deleted.
@@ -244,11 +246,11 @@ def _receive(url: str, part: Path) -> None:
         raise OSError(f"the connection ended after {part.stat().st_size} of {total} bytes")
 
 
-def _not_downloaded(checkpoint: Checkpoint, part: Path, cause: Exception) -> SurroundingsError:
+def _not_downloaded(checkpoint: Checkpoint, part: Path, cause: Exception) -> SystemResourceError:
     key = f"backbones.weights.{checkpoint.backbone}"
     kept = part.is_file() and part.stat().st_size
     goes_on = f"{part.name} keeps what arrived, and the same command goes on from there. Or run" if kept else "Run"
-    return SurroundingsError(
+    return SystemResourceError(
         f"{key}: expected {checkpoint.name} in the {HUB}{' or its package' if checkpoint.carrier else ''}, or to "
         f"download {checkpoint.url}, got: {cause}. {goes_on} {fetch_command(checkpoint)} where there is a network, put "
         f"the file at <{HUB}>/checkpoints/{checkpoint.name} (here {checkpoint.hub_file}), or set {key} to a local file "

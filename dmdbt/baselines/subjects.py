@@ -11,7 +11,7 @@ from dmdbt.terms import Modality
 
 
 @dataclass(frozen=True)
-class Subjects:
+class BaselinePairs:
     """N pairs that have the images that a baseline needs.
 
     Attributes
@@ -35,12 +35,14 @@ class Subjects:
         return tuple(case.case_id for case in self.cases)
 
 
-def read_subjects(cases: Path, split: Path, *, needed: Sequence[Modality], test_folds: Sequence[int]) -> Subjects:
+def read_baseline_pairs(
+    cases: Path, split: Path, *, needed: Sequence[Modality], test_folds: Sequence[int]
+) -> BaselinePairs:
     """Read the pairs that have all modalities that are needed; IntegrityError as `dmdbt.cohort.read_folds`."""
     table = read_table(cases)
     pairs = list(zip(table, read_folds(split, table), strict=True))
     having = [(case, fold) for case, fold in pairs if set(needed) <= set(case.modalities)]
-    return Subjects(
+    return BaselinePairs(
         cases=tuple(case for case, _ in having),
         targets=np.array([case.label.target for case, _ in having], dtype=np.int64),
         fold_of=np.array([fold for _, fold in having], dtype=np.int64),

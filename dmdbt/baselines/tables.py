@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from dmdbt.baselines.subjects import Subjects
+from dmdbt.baselines.subjects import BaselinePairs
 from dmdbt.baselines.training import Tested
 from dmdbt.errors import IntegrityError
 from dmdbt.files import write_json, write_text
@@ -18,7 +18,7 @@ _FORMAT, _VERSION = "dmdbt baseline", 1
 
 def write_results(
     baseline: str,
-    subjects: Subjects,
+    subjects: BaselinePairs,
     tested: Sequence[Tested],
     *,
     about: Mapping[str, Any],

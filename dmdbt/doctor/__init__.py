@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from dmdbt.doctor.files import cohort_files
+from dmdbt.doctor.cohort_files import cohort_files
 from dmdbt.doctor.machine import decoders, hardware, software, weights
-from dmdbt.doctor.report import Report, Section, report_text
+from dmdbt.doctor.text import Report, Section, report_text
 
 __all__ = ["Report", "Section", "examine", "report_text", "weights"]
 

@@ -10,7 +10,7 @@ from av import ffmpeg_version_info
 
 from dmdbt import params
 from dmdbt.doctor.decoders import AVI_CODECS, OPTIONAL, SYNTAXES, codec_available, is_available
-from dmdbt.doctor.report import Section
+from dmdbt.doctor.text import Section
 from dmdbt.errors import DmdbtError
 from dmdbt.running import free_memory, worker_count
 

@@ -2,7 +2,9 @@
 
 from dmdbt.evaluation.comparison import Comparison, bootstrap_test, delong_test, holm
 from dmdbt.evaluation.curves import calibration_points, precision_recall_points, roc_points
-from dmdbt.evaluation.files import (
+from dmdbt.evaluation.intervals import Bootstrap
+from dmdbt.evaluation.metrics import classifier_metrics, expected_calibration_error
+from dmdbt.evaluation.prediction_files import (
     read_all_predictions,
     read_predictions,
     read_probabilities,
@@ -12,16 +14,14 @@ from dmdbt.evaluation.files import (
     write_table,
     write_tables,
 )
-from dmdbt.evaluation.intervals import Bootstrap
-from dmdbt.evaluation.metrics import classifier_metrics, expected_calibration_error
 from dmdbt.evaluation.predictions import (
     CLASSIFIERS,
     add_votes,
+    aggregate_by,
     best_head,
-    is_complete,
-    is_measured,
+    comparable_pairs,
+    complete_pairs,
     metrics_by_classifier,
-    units,
 )
 from dmdbt.evaluation.voting import Vote, decide, majority_vote
 
@@ -31,16 +31,17 @@ __all__ = [
     "Comparison",
     "Vote",
     "add_votes",
+    "aggregate_by",
     "best_head",
     "bootstrap_test",
     "calibration_points",
     "classifier_metrics",
+    "comparable_pairs",
+    "complete_pairs",
     "decide",
     "delong_test",
     "expected_calibration_error",
     "holm",
-    "is_complete",
-    "is_measured",
     "majority_vote",
     "metrics_by_classifier",
     "precision_recall_points",
@@ -49,7 +50,6 @@ __all__ = [
     "read_probabilities",
     "read_scores",
     "roc_points",
-    "units",
     "write_metrics",
     "write_points",
     "write_table",

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.stats import norm, rankdata
 
-from dmdbt.evaluation.intervals import LEVEL, percentile_interval
+from dmdbt.evaluation.intervals import CONFIDENCE, percentile_interval
 from dmdbt.evaluation.weighted import Floats
 
 DELONG, BOOTSTRAP = "DeLong, patients as clusters", "patient bootstrap"
@@ -127,7 +127,7 @@ def holm(p_values: Sequence[float | None]) -> list[float | None]:
 
 def _normal(comparison: Comparison, difference: float, deviation: float) -> Comparison:
     """Return the comparison with the normal interval and p-value of a difference of such a standard deviation."""
-    reach = float(norm.ppf((1 + LEVEL) / 2)) * deviation
+    reach = float(norm.ppf((1 + CONFIDENCE) / 2)) * deviation
     p_value = float(2 * norm.sf(abs(difference) / deviation))
     return comparison._replace(low=difference - reach, high=difference + reach, p_value=p_value)
 

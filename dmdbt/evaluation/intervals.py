@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from dmdbt.evaluation.weighted import Floats, weighted_metrics
 
-LEVEL = 0.95
+CONFIDENCE = 0.95
 _MAX_UNDEFINED = 0.05  # of the draws; beyond, what is left is not a sample of the same thing any more
 _CHUNK = 2**17  # weights at a time: one megabyte stays in a core's cache
 
@@ -69,5 +69,5 @@ def percentile_interval(draws: Floats) -> tuple[float, float] | str:
     undefined = int(np.isnan(draws).sum())
     if undefined > _MAX_UNDEFINED * len(draws):
         return f"undefined in {undefined} of {len(draws)} draws"
-    low, high = np.nanquantile(draws, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    low, high = np.nanquantile(draws, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
     return float(low), float(high)

@@ -73,7 +73,7 @@ def classifier_metrics(
     return metrics | ({"undefined": undefined} if undefined else {})
 
 
-def only(metrics: Metrics, name: str, *, called: str) -> Metrics:
+def renamed_metric(metrics: Metrics, name: str, *, called: str) -> Metrics:
     """Return one metric with its interval and reasons under another name."""
     old = [name, f"{name}_low", f"{name}_high"]
     new = {key: called + key.removeprefix(name) for key in old if key in metrics}

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from dmdbt.errors import InputDataError
 from dmdbt.evaluation.intervals import Bootstrap
-from dmdbt.evaluation.metrics import Metrics, classifier_metrics, only
+from dmdbt.evaluation.metrics import Metrics, classifier_metrics, renamed_metric
 from dmdbt.evaluation.voting import decide, majority_vote
 from dmdbt.terms import Head, Label
 
@@ -44,21 +44,21 @@ def add_votes(table: pd.DataFrame, weights: Mapping[Head, float]) -> pd.DataFram
     return voted.assign(decision_ensemble=_words(vote.decisions))
 
 
-def is_complete(table: pd.DataFrame) -> pd.Series:
+def complete_pairs(table: pd.DataFrame) -> pd.Series:
     """Return which pairs have a probability of every head: both modalities, and a fold that trained all heads."""
     return table[[f"p_{head}" for head in Head]].notna().all(axis=1)
 
 
-def is_measured(table: pd.DataFrame) -> pd.Series:
+def comparable_pairs(table: pd.DataFrame) -> pd.Series:
     """Return the pairs on which classifiers are compared: the complete ones, so that all are measured on the same.
 
     Where no pair is complete, as in a cohort without volumes, there is nothing to compare, and it is all pairs.
     """
-    complete = is_complete(table)
+    complete = complete_pairs(table)
     return complete if complete.any() else pd.Series(data=True, index=table.index)
 
 
-def units(table: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
+def aggregate_by(table: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
     """Merge the pairs that agree in the columns `keys` (a breast, a patient) into one row.
 
     A unit is malignant if one of its pairs is. Its probabilities and vote fraction are the means over its pairs, and
@@ -92,7 +92,7 @@ def metrics_by_classifier(
         )
     patients = table["patient_id"].tolist()
     of_votes = classifier_metrics(targets(table), table["vote_fraction"], patients=patients, bootstrap=bootstrap)
-    fraction = only(of_votes, "auc", called="auc_vote_fraction")
+    fraction = renamed_metric(of_votes, "auc", called="auc_vote_fraction")
     reasons = metrics[ENSEMBLE].get("undefined", {}) | fraction.pop("undefined", {})
     metrics[ENSEMBLE] |= fraction | ({"undefined": reasons} if reasons else {})
     return metrics

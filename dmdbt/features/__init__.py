@@ -2,16 +2,16 @@
 
 from dmdbt.features.augment import COPIES, augmented
 from dmdbt.features.extraction import batch_images, extract
-from dmdbt.features.store import Origin, read_copy, read_features, read_origin, write_features
+from dmdbt.features.store import Provenance, read_copy, read_features, read_provenance, write_features
 
 __all__ = [
     "COPIES",
-    "Origin",
+    "Provenance",
     "augmented",
     "batch_images",
     "extract",
     "read_copy",
     "read_features",
-    "read_origin",
+    "read_provenance",
     "write_features",
 ]

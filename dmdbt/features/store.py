@@ -46,7 +46,7 @@ _VALUES = {  # what a text must match as a whole
 
 
 @dataclass(frozen=True)
-class Origin:
+class Provenance:
     """What feature maps were made from.
 
     Attributes
@@ -74,7 +74,7 @@ class Origin:
     copies: tuple[str, ...]
 
 
-def write_features(path: Path, maps: np.ndarray, origin: Origin) -> None:
+def write_features(path: Path, maps: np.ndarray, origin: Provenance) -> None:
     """Write feature maps.
 
     Parameters
@@ -103,7 +103,7 @@ def write_features(path: Path, maps: np.ndarray, origin: Origin) -> None:
         temporary.write_bytes(content)
 
 
-def read_features(path: Path, copies: Sequence[int] | None = None) -> tuple[np.ndarray, Origin]:
+def read_features(path: Path, copies: Sequence[int] | None = None) -> tuple[np.ndarray, Provenance]:
     """Read feature maps and what they were made from.
 
     Parameters
@@ -111,7 +111,7 @@ def read_features(path: Path, copies: Sequence[int] | None = None) -> tuple[np.n
     path
         A file of `write_features`.
     copies
-        Indices of the augmented copies to read, in this order; all of them without it. `Origin` names all.
+        Indices of the augmented copies to read, in this order; all of them without it. `Provenance` names all.
 
     Returns
     -------
@@ -138,7 +138,7 @@ def read_features(path: Path, copies: Sequence[int] | None = None) -> tuple[np.n
     return maps, origin
 
 
-def read_origin(path: Path) -> tuple[Origin, tuple[int, int, int]]:
+def read_provenance(path: Path) -> tuple[Provenance, tuple[int, int, int]]:
     """Return what feature maps were made from, and the shape (C, H, W) of one; checks all that needs no map read.
 
     Raises
@@ -153,7 +153,7 @@ def read_origin(path: Path) -> tuple[Origin, tuple[int, int, int]]:
 
 
 def read_copy(path: Path, copy: int) -> np.ndarray:
-    """Read the map of one copy, float16 of shape (C, H, W), of a file that `read_origin` has checked.
+    """Read the map of one copy, float16 of shape (C, H, W), of a file that `read_provenance` has checked.
 
     A third of the time of `read_features` for a small map: the attributes are not looked at again, the checksum is.
 
@@ -195,17 +195,17 @@ def _opened(path: Path) -> Iterator[h5py.File]:
         raise _error(path, f"expected an intact HDF5 file with feature maps, found {type(exc).__name__}") from exc
 
 
-def _origin(path: Path, attributes: h5py.AttributeManager) -> Origin:
+def _origin(path: Path, attributes: h5py.AttributeManager) -> Provenance:
     """Check every attribute."""
     found: dict[str, Any] = {name: _plain(attributes[name]) for name in attributes}
     made_by = (found.get("format"), found.get("version"))
     if made_by != (_FORMAT, _VERSION):
         raise _error(path, f"expected format {_FORMAT} {_VERSION}, found {made_by[0]} {made_by[1]}")
-    for name in (field.name for field in fields(Origin)):
+    for name in (field.name for field in fields(Provenance)):
         if not _is_sane(name, found.get(name)):
             raise _error(path, f"expected an attribute {name} that matches {_VALUES[name]}, found {found.get(name)!r}")
-    values = {field.name: found[field.name] for field in fields(Origin)}
-    return Origin(**values | {"copies": tuple(values["copies"].split())})
+    values = {field.name: found[field.name] for field in fields(Provenance)}
+    return Provenance(**values | {"copies": tuple(values["copies"].split())})
 
 
 def _plain(value: object) -> str | int | None:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from dmdbt.errors import IntegrityError
-from dmdbt.features import Origin, read_copy, read_features, read_origin
+from dmdbt.features import Provenance, read_copy, read_features, read_provenance
 from dmdbt.terms import Modality
 
 Samples = tuple[np.ndarray, np.ndarray]
@@ -45,7 +45,7 @@ class FeatureSet:
     folder: Path
     case_ids: tuple[str, ...]
     targets: np.ndarray
-    origin: Origin
+    origin: Provenance
     shape: tuple[int, int, int]
     maps: dict[Modality, Tensor] | None
     present: np.ndarray
@@ -157,11 +157,11 @@ def feature_bytes(n_images: int, n_copies: int, shape: tuple[int, int, int]) -> 
     return n_images * n_copies * int(np.prod(shape)) * 2
 
 
-def _common_origin(folder: Path, names: dict[Modality, list[str]]) -> tuple[Origin, tuple[int, int, int]]:
-    found: list[tuple[Origin, tuple[int, int, int]]] = []
+def _common_origin(folder: Path, names: dict[Modality, list[str]]) -> tuple[Provenance, tuple[int, int, int]]:
+    found: list[tuple[Provenance, tuple[int, int, int]]] = []
     for modality, case_id in ((m, case_id) for m in Modality for case_id in names[m]):
         path = _path(folder, modality, case_id)
-        origin, shape = read_origin(path)
+        origin, shape = read_provenance(path)
         found.append((replace(origin, input_sha256=""), shape))
         if found[-1] != found[0]:
             cause = f"expected features made from {found[0]}, found {found[-1]}"

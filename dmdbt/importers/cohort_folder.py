@@ -13,7 +13,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from dmdbt.cohort import STATEMENT_NAME, TABLE_NAME, Case, Statement, write_statement
-from dmdbt.errors import DmdbtError, InputDataError, ParameterError, SurroundingsError
+from dmdbt.errors import DmdbtError, InputDataError, ParameterError, SystemResourceError
 from dmdbt.files import remove_unfinished, whole_file, write_text
 
 README_NAME = "README.txt"
@@ -123,7 +123,7 @@ def build_cohort(
     ------
     InputDataError
         Something is wrong with the source and `incomplete` is not set, or nothing is left; each problem is a note.
-    SurroundingsError
+    SystemResourceError
         The disk is full.
     """
     problems = list(findings.problems)
@@ -162,7 +162,7 @@ def _bring(target: Path, pair: Pair, *, copy: bool) -> str | None:
             _transfer(transfer, target / transfer.target, copy=copy)
         except OSError as exc:
             if exc.errno in _DISK_FULL:
-                raise SurroundingsError(
+                raise SystemResourceError(
                     f"TARGET: expected room for {transfer.target}, found a full disk. Make room and import again; "
                     "what is finished stays."
                 ) from exc

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from dmdbt.cohort import Case, Problem
-from dmdbt.errors import InputDataError, IntegrityError, located
+from dmdbt.errors import InputDataError, IntegrityError, error_context
 from dmdbt.files import write_json
 from dmdbt.ingest.appearance import chest_wall_side, is_blank, texture_hash
 from dmdbt.readers import Limits, open_volume, read_mammogram, volume_files
@@ -56,7 +56,7 @@ def examine(case: Case, folder: Path, *, cohort: Path, limits: Limits) -> None:
     for modality in case.modalities:
         file = case.file(modality)
         try:
-            with located(case=case.case_id, file=file):
+            with error_context(case=case.case_id, file=file):
                 facts[modality] = examinations[modality](_inside(cohort, file), limits)
         except InputDataError as error:
             problems.append(Problem(case.case_id, modality, error.code, error.cause, error.remedy))

@@ -12,10 +12,10 @@ from tqdm import tqdm
 
 from dmdbt import params
 from dmdbt.cohort import TABLE_NAME, Case, read_table
-from dmdbt.errors import SurroundingsError, TableError, located
+from dmdbt.errors import SystemResourceError, TableError, error_context
 from dmdbt.heads import training_bytes
 from dmdbt.planning import costs, sizes
-from dmdbt.planning.machine import recording, reflinks, starting
+from dmdbt.planning.hardware import recording, reflinks, starting
 from dmdbt.readers import Limits, open_volume
 from dmdbt.running import Step, feature_memory, training_width, worker_count
 from dmdbt.steps.decode import decode_step
@@ -144,7 +144,7 @@ def check_room(plan: Plan, *, free: int, memory: int) -> None:
 
     Raises
     ------
-    SurroundingsError
+    SystemResourceError
         With what is needed and what there is.
     """
     faults = []
@@ -157,7 +157,7 @@ def check_room(plan: Plan, *, free: int, memory: int) -> None:
             "Set DMDBT_WORKERS to a smaller number, or lower DMDBT_MEMORY_GIB or train.batch_size."
         )
     if faults:
-        raise SurroundingsError("\n".join(faults))
+        raise SystemResourceError("\n".join(faults))
 
 
 def size_text(n_bytes: float) -> str:
@@ -338,5 +338,5 @@ def _sample(cases: Sequence[Case], number: int) -> list[Case]:
 def _volume_shapes(cohort: Path, cases: Sequence[Case], limits: Limits) -> Iterator[tuple[str, tuple[int, int, int]]]:
     """Case and (T, H, W) of every volume, by its header."""
     for case in tqdm(cases, desc="headers", unit="case", disable=None):
-        with located(case=case.case_id, file=case.dbt), open_volume(cohort / case.dbt, limits) as volume:
+        with error_context(case=case.case_id, file=case.dbt), open_volume(cohort / case.dbt, limits) as volume:
             yield case.case_id, (volume.n_slices, volume.rows, volume.columns)

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dmdbt.errors import InputDataError, located
+from dmdbt.errors import InputDataError, error_context
 from dmdbt.rankpool.gram import running_mean_gram
 from dmdbt.rankpool.interior_point import ACCEPTED_GAP, solve
 
@@ -76,7 +76,7 @@ def minimize(grams: Sequence[np.ndarray], rho: float, solver: Solver = solve) ->
     solutions = iter(_solved([gram for gram, known in zip(grams, closed, strict=True) if not known], rho, solver))
     minimizers = []
     for index, (gram, known) in enumerate(zip(grams, closed, strict=True)):
-        with located(case=f"volume {index}", file="-"):
+        with error_context(case=f"volume {index}", file="-"):
             minimizers.append(_closed_form(gram, rho) if known else _certified(gram, rho, *next(solutions)))
     return minimizers
 

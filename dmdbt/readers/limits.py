@@ -68,7 +68,7 @@ def check_limit(name: str, value: float, limits: Limits, *, what: str, file: str
         raise InputDataError("TOO-LARGE", file=file, cause=cause, remedy=remedy)
 
 
-def check_volume(n_slices: int, rows: int, columns: int, limits: Limits, *, file: str) -> None:
+def check_volume_size(n_slices: int, rows: int, columns: int, limits: Limits, *, file: str) -> None:
     """Refuse a volume of too many slices or pixels, by its header; see `check_limit`."""
     pixels = rows * columns
     check_limit("slices", n_slices, limits, what="slices", file=file)

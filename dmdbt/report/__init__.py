@@ -3,6 +3,6 @@
 from dmdbt.report.page import render_page
 from dmdbt.report.pairs import Images
 from dmdbt.report.results import ReportInputs, Results, read_results
-from dmdbt.report.run import ReportSettings
+from dmdbt.report.settings import ReportSettings
 
 __all__ = ["Images", "ReportInputs", "ReportSettings", "Results", "read_results", "render_page"]

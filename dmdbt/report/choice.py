@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from dmdbt.evaluation import is_measured, metrics_by_classifier
+from dmdbt.evaluation import comparable_pairs, metrics_by_classifier
 from dmdbt.evaluation.predictions import ENSEMBLE, targets
 from dmdbt.terms import Label
 
@@ -16,7 +16,7 @@ def best_backbone(predictions: Mapping[str, pd.DataFrame]) -> str:
 
     def auc(name: str) -> float:
         table = predictions[name]
-        value = metrics_by_classifier(table[is_measured(table)])[ENSEMBLE].get("auc")
+        value = metrics_by_classifier(table[comparable_pairs(table)])[ENSEMBLE].get("auc")
         return -1.0 if value is None else float(value)
 
     return max(predictions, key=auc)
@@ -28,7 +28,7 @@ def median_pairs(table: pd.DataFrame) -> dict[Label, str]:
     The upper one of two medians. Pairs that lack an image or a head are chosen if no pair is complete.
     """
     chosen = {}
-    ranked = table[is_measured(table)].sort_values([_P, "case_id"], kind="stable")
+    ranked = table[comparable_pairs(table)].sort_values([_P, "case_id"], kind="stable")
     for label in Label:
         of_class = ranked[ranked["label"] == label.value]
         if len(of_class):
@@ -38,7 +38,7 @@ def median_pairs(table: pd.DataFrame) -> dict[Label, str]:
 
 def mistakes(table: pd.DataFrame) -> list[str]:
     """Return the compared cases that the ensemble decides wrongly, the farthest probability first, then by name."""
-    compared = table[is_measured(table)]
+    compared = table[comparable_pairs(table)]
     wrong = compared[compared[f"decision_{ENSEMBLE}"] != compared["label"]]
     distance = (wrong[_P] - targets(wrong)).abs()
     ranked = wrong.assign(distance=distance).sort_values(["distance", "case_id"], ascending=[False, True])

@@ -9,7 +9,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from tqdm import tqdm
 
 from dmdbt.cohort import Statement
-from dmdbt.evaluation import CLASSIFIERS, is_measured, metrics_by_classifier
+from dmdbt.evaluation import CLASSIFIERS, comparable_pairs, metrics_by_classifier
 from dmdbt.report import words
 from dmdbt.report.choice import best_backbone, median_pairs, mistakes
 from dmdbt.report.cohort import cohort_rows, flag_rows
@@ -23,7 +23,7 @@ from dmdbt.report.figures import (
 )
 from dmdbt.report.pairs import Images, shown_pair
 from dmdbt.report.results import Results
-from dmdbt.report.run import ReportSettings, input_sizes, library_versions, settings_rows
+from dmdbt.report.settings import ReportSettings, input_sizes, library_versions, settings_rows
 from dmdbt.terms import kind_of_cohort
 
 _EXAMPLE_SLICES = 5
@@ -157,7 +157,7 @@ def _by_backbone(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Mapping[st
 def _backbone(name: str, results: Results) -> dict[str, Any]:
     """Curves, results fold by fold and by unit of a backbone."""
     table = results.predictions[name]
-    compared = table[is_measured(table)]
+    compared = table[comparable_pairs(table)]
     drawings: list[Drawing | None] = [
         figure(name, compared) for figure in (roc_figure, precision_recall_figure, calibration_figure)
     ]

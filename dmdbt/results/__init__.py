@@ -2,8 +2,8 @@
 
 from dmdbt.results.claims import Claim, Scores, all_claims
 from dmdbt.results.exports import latex_tables, markdown_tables
+from dmdbt.results.paper_tables import tables_content
 from dmdbt.results.summary import plot_tables, summary_numbers, summary_text
-from dmdbt.results.tables import tables_content
 
 __all__ = [
     "Claim",

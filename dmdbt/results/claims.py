@@ -10,13 +10,13 @@ import pandas as pd
 from dmdbt.evaluation.comparison import BOOTSTRAP, DELONG, Comparison, bootstrap_test, delong_test, holm
 from dmdbt.evaluation.intervals import Bootstrap, metric_draws
 from dmdbt.evaluation.metrics import classifier_metrics
-from dmdbt.evaluation.predictions import CLASSIFIERS, ENSEMBLE, is_complete, is_measured, targets
+from dmdbt.evaluation.predictions import CLASSIFIERS, ENSEMBLE, comparable_pairs, complete_pairs, targets
 from dmdbt.evaluation.weighted import Floats
 from dmdbt.results import published
 from dmdbt.terms import Head, Label
 
 BEST_HEAD = "best head"
-LEVEL = 0.05  # of all claims together
+ALPHA = 0.05  # of all claims together
 _PAIRS = ((Head.DM_DBT, Head.DM), (Head.DM_DBT, Head.DBT), (Head.DBT, Head.DM))
 _PAPERS_BACKBONE = "alexnet"  # of the paper's baselines
 # The head with a baseline's input, for those that the paper has; every other comparison is with both images.
@@ -66,13 +66,13 @@ def all_claims(
     Parameters
     ----------
     predictions
-        By backbone, see `read_predictions`; left out are pairs that are not `is_measured`.
+        By backbone, see `read_predictions`; left out are pairs that are not `comparable_pairs`.
     baselines
         By name, the scores of the same pairs, or the reason why there are none. They are compared with AlexNet's heads.
     bootstrap
         For the claims about the confidence and about the best head, which is chosen again in every draw.
     """
-    compared = {backbone: table[is_measured(table)] for backbone, table in predictions.items()}
+    compared = {backbone: table[comparable_pairs(table)] for backbone, table in predictions.items()}
     claims = [claim for backbone, rows in compared.items() for claim in _of_backbone(backbone, rows, bootstrap)]
     if _PAPERS_BACKBONE in compared:
         for name, scores in baselines.items():
@@ -90,7 +90,7 @@ def verdict(difference: float | None, p_holm: float | None) -> str:
     """Say what the data say of a claim: ``supported``, ``contradicted``, ``not supported`` or ``undefined``."""
     if difference is None or p_holm is None:
         return "undefined"
-    if p_holm >= LEVEL:
+    if p_holm >= ALPHA:
         return "not supported"
     return "supported" if difference > 0 else "contradicted"
 
@@ -108,13 +108,13 @@ def aligned_scores(scores: Scores, rows: pd.DataFrame) -> Floats | str:
     return found["p"].to_numpy(dtype=np.float64)
 
 
-def shown(classifier: str) -> str:
+def display_name(classifier: str) -> str:
     """Return how a text names a head: DM, DBT, DM-DBT; every other name as it is."""
     return classifier.upper().replace("_", "-") if classifier in list(Head) else classifier
 
 
 def _of_backbone(backbone: str, rows: pd.DataFrame, bootstrap: Bootstrap) -> Iterator[Claim]:
-    complete = rows[is_complete(rows)]
+    complete = rows[complete_pairs(rows)]
     samples = _samples(complete, bootstrap)
     for first, second in _PAIRS:
         both = rows[rows[[f"p_{first}", f"p_{second}"]].notna().all(axis=1)]
@@ -146,7 +146,7 @@ def _of_heads(
     relation = "more confident" if metric == "confidence" else "better"
     return Claim(
         id=f"{backbone}-{first}-over-{second}-{metric}",
-        sentence=f"{backbone}: {shown(first)} is {relation} than {shown(second)}",
+        sentence=f"{backbone}: {display_name(first)} is {relation} than {display_name(second)}",
         metric=metric,
         first=f"{backbone} {first}",
         second=f"{backbone} {second}",
@@ -162,7 +162,7 @@ def _over_baseline(name: str, scores: Scores, rows: pd.DataFrame) -> Iterator[Cl
     same_input = [_SAME_INPUT[name]] if name in _SAME_INPUT else []
     for classifier in (*same_input, Head.DM_DBT, ENSEMBLE):
         seen = rows[f"p_{classifier}"].notna()
-        called = f"the {ENSEMBLE}" if classifier == ENSEMBLE else shown(classifier)
+        called = f"the {ENSEMBLE}" if classifier == ENSEMBLE else display_name(classifier)
         comparison = (
             Comparison(DELONG, reason=found)
             if isinstance(found, str)

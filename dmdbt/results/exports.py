@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from dmdbt.results.claims import shown
-from dmdbt.results.tables import COLUMNS
+from dmdbt.results.claims import display_name
+from dmdbt.results.paper_tables import COLUMNS
 from dmdbt.terms import kind_of_cohort
 
 _HEADINGS = dict(zip(COLUMNS, ("ACC", "AUC", "F1", "Prec", "Reca", "AP", "AC"), strict=True))
@@ -113,7 +113,7 @@ def _consistency(groups: Sequence[Mapping[str, Any]]) -> _Table:
     lines = [
         (
             f"{', '.join(group['backbones'])} (weights: {', '.join(group['weights'])})",
-            shown(row["classifier"]),
+            display_name(row["classifier"]),
             _number(row["min"]),
             _number(row["max"]),
             _cell(row["spread"]),
@@ -128,7 +128,7 @@ def _consistency(groups: Sequence[Mapping[str, Any]]) -> _Table:
 
 def _models(rows: Sequence[Mapping[str, Any]]) -> _Table:
     lines = [
-        (shown(row["model"]), row["input"], row["backbone"], _cell(row["ours"]), _number(row["paper"], "{:.2f}"))
+        (display_name(row["model"]), row["input"], row["backbone"], _cell(row["ours"]), _number(row["paper"], "{:.2f}"))
         for row in rows
     ]
     return _Table("AUC of the models (Table II)", ("model", "input", "backbone", "ours", "paper"), lines)
@@ -138,7 +138,7 @@ def _ensembles(rows: Sequence[Mapping[str, Any]]) -> _Table:
     lines = []
     for row in rows:
         best = row["best_head"]
-        named = f"{shown(best['name'])} {_cell(best)}" if best else "-"
+        named = f"{display_name(best['name'])} {_cell(best)}" if best else "-"
         lines.append((row["backbone"], _cell(row["ours"]), named, _number(row["paper"], "{:.2f}")))
     return _Table("AUC of the ensembles (Table III)", ("backbone", "ours", "best head", "paper"), lines)
 
@@ -148,14 +148,16 @@ def _heads(rows: Sequence[Mapping[str, Any]]) -> _Table:
     for row in rows:
         printed = row["paper"] or {}
         marks = [f"{_cell(row['ours'][name])} [{_number(printed.get(name), '{:.2f}')}]" for name in COLUMNS]
-        lines.append((row["backbone"], shown(row["head"]), *marks))
+        lines.append((row["backbone"], display_name(row["head"]), *marks))
     heading = ("backbone", "head", *(_HEADINGS[name] for name in COLUMNS))
     return _Table("The heads, the paper's figures in brackets (Table IV)", heading, lines)
 
 
 def _notes(content: Mapping[str, Any]) -> list[str]:
     of_rows = [
-        f"{row['backbone']} {shown(row['head'])} in the paper: {row['note']}" for row in content["heads"] if row["note"]
+        f"{row['backbone']} {display_name(row['head'])} in the paper: {row['note']}"
+        for row in content["heads"]
+        if row["note"]
     ]
     return [*content["footnotes"], *of_rows]
 

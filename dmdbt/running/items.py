@@ -15,7 +15,7 @@ from typing import Any, Generic, TypeVar
 
 from tqdm import tqdm
 
-from dmdbt.errors import InputDataError, SurroundingsError
+from dmdbt.errors import InputDataError, SystemResourceError
 from dmdbt.files import TEMPORARY, sha256, whole_file
 from dmdbt.running.dvc_cache import cached_folders
 from dmdbt.running.environment import redo, worker_count
@@ -129,7 +129,7 @@ def make_items(
     ------
     ValueError
         Two items have a name or an output in common; or both `at_once` and `on_failure` are given.
-    SurroundingsError
+    SystemResourceError
         The disk has no room for what is to be computed; nothing was begun.
     DmdbtError
         As the step's function and `map_cases` raise it.
@@ -188,7 +188,7 @@ def _grouped(items: Sequence[Item[Payload]], at_once: int) -> list[Sequence[Item
 def _check_disk(folder: Path, sizes: Sequence[int], description: str) -> None:
     needed, free = sum(sizes), shutil.disk_usage(folder).free
     if needed > free:
-        raise SurroundingsError(
+        raise SystemResourceError(
             f"{description}: expected about {needed / 1e9:.2f} GB of free disk for {len(sizes)} items, got "
             f"{free / 1e9:.2f} GB. Free disk space (DVC's cache takes as much again), then run the command again: "
             "what is finished is kept."

@@ -61,7 +61,7 @@ class Overdue:
 Outcome = Done | Raised | Died | Overdue
 
 
-class Crew:
+class WorkerPool:
     """Workers for the items of one function; iterate once for what became of each, as it happens.
 
     Yields pairs of an item's position and its outcome. The position is None where a worker could not even begin.
@@ -105,10 +105,10 @@ class Crew:
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         workers, self._workers = self._workers, []
         for worker in workers:
-            worker.dismiss(gently=kind is None)
+            worker.stop(gently=kind is None)
         deadline = time.monotonic() + _PATIENCE
         for worker in workers:
-            worker.bury(deadline)
+            worker.join(deadline)
 
     def begin_no_more(self) -> None:
         """Finish what has begun, and nothing else."""
@@ -121,17 +121,17 @@ class Crew:
             while len(self._workers) < self._size and len(self._waiting) > sum(w.idle for w in self._workers):
                 self._workers.append(_Worker(self._function, self._memory))
             for worker in self._workers:
-                self._employ(worker)
+                self._assign(worker)
             if not self._waiting and all(worker.idle for worker in self._workers):
                 return
             for worker in self._due():
                 yield from self._settle(worker)
 
-    def _employ(self, worker: "_Worker") -> None:
+    def _assign(self, worker: "_Worker") -> None:
         """Hand the next item to a worker that is ready for one."""
         if worker.ready and worker.position is None and (self._waiting or worker.reserved is not None):
             position = self._waiting.popleft() if worker.reserved is None else worker.reserved
-            worker.hand(position, _pickled(self._items[position], f"an item (number {position})"), self._seconds)
+            worker.send(position, _pickled(self._items[position], f"an item (number {position})"), self._seconds)
 
     def _due(self) -> list["_Worker"]:
         """Wait for workers that have something to say, died or are over time."""
@@ -149,8 +149,8 @@ class Crew:
         damaged = ended or (isinstance(outcome, Raised) and outcome.no_memory)
         if damaged:
             self._workers.remove(worker)
-            worker.dismiss(gently=False)
-            worker.bury(time.monotonic() + _PATIENCE)
+            worker.stop(gently=False)
+            worker.join(time.monotonic() + _PATIENCE)
         foreign = self._seconds is not None or self._memory is not None
         if position is not None and damaged and foreign and used and _may_be_of_another(outcome):
             self._workers.append(_Worker(self._function, self._memory, reserved=position))
@@ -204,7 +204,7 @@ class _Worker:
         """Whether it has nothing to do, now or as soon as it is ready."""
         return self.position is None and self.reserved is None
 
-    def hand(self, position: int, item: bytes, seconds: float | None) -> None:
+    def send(self, position: int, item: bytes, seconds: float | None) -> None:
         self.position, self.reserved = position, None
         self.deadline = float("inf") if seconds is None else time.monotonic() + seconds
         with suppress(OSError):  # it died meanwhile, as will be seen
@@ -234,13 +234,13 @@ class _Worker:
         names = {int(number): number.name for number in signal.Signals}
         return Died(names.get(-code, f"signal {-code}"), crashed=-code in CRASHES)
 
-    def dismiss(self, *, gently: bool) -> None:
+    def stop(self, *, gently: bool) -> None:
         """Let the process end by itself if it is idle and has time, else end it."""
         self._pipe.close()
         if not gently or not self.ready or self.position is not None:
             self._process.terminate()
 
-    def bury(self, deadline: float) -> None:
+    def join(self, deadline: float) -> None:
         """Wait for the process to end, and end it for good after the deadline."""
         self._process.join(max(0.0, deadline - time.monotonic()))
         if self._process.is_alive():

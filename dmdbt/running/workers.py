@@ -9,9 +9,9 @@ from typing import Generic, TypeVar
 
 from tqdm import tqdm
 
-from dmdbt.errors import DmdbtError, InputDataError, SurroundingsError
+from dmdbt.errors import DmdbtError, InputDataError, SystemResourceError
 from dmdbt.running.environment import worker_count
-from dmdbt.running.pool import Crew, Died, Done, Outcome, Raised
+from dmdbt.running.pool import Died, Done, Outcome, Raised, WorkerPool
 
 Argument = TypeVar("Argument")
 Result = TypeVar("Result")
@@ -73,7 +73,7 @@ def map_cases(
     DmdbtError
         The first failure among the items, in their order, after every item was tried; how many failed in all is
         added as a note. ``CASE-TIME``, ``CASE-MEMORY`` and ``CASE-CRASH`` where an item exceeded a limit or crashed.
-    SurroundingsError
+    SystemResourceError
         A worker died or found no memory, or the disk is full; names the item. What had not begun is not tried.
     TypeError
         The function, an item or a result cannot be pickled.
@@ -83,15 +83,15 @@ def map_cases(
     size = max(1, min(workers or worker_count(), len(items)))
     found: _Found[Argument, Result] = _Found(name, _Limits(seconds, memory), on_result, on_failure)
     with (
-        Crew(function, items, size=size, seconds=seconds, memory=memory) as crew,
+        WorkerPool(function, items, size=size, seconds=seconds, memory=memory) as pool,
         tqdm(desc=description, total=len(items), unit="case", disable=None) as bar,
     ):
-        for position, outcome in crew:
+        for position, outcome in pool:
             if position is None:
                 raise _no_start(description, outcome)
             found.enter(position, items[position], outcome)
-            if found.surroundings:
-                crew.begin_no_more()
+            if found.resource_errors:
+                pool.begin_no_more()
             bar.update()
     found.check(len(items))
     return [found.results[number] for number in sorted(found.results)]
@@ -119,7 +119,7 @@ class _Found(Generic[Argument, Result]):
     on_failure: Callable[[Argument, InputDataError], None] | None
     results: dict[int, Result] = field(default_factory=dict)
     failures: dict[int, DmdbtError] = field(default_factory=dict)
-    surroundings: dict[int, DmdbtError] = field(default_factory=dict)
+    resource_errors: dict[int, DmdbtError] = field(default_factory=dict)
 
     def enter(self, position: int, item: Argument, outcome: Outcome) -> None:
         """Note an outcome; raise what is neither bad data nor the fault of the machine."""
@@ -133,18 +133,18 @@ class _Found(Generic[Argument, Result]):
             if not self.on_failure or not isinstance(error, InputDataError):
                 raise error
             self.on_failure(item, error)
-        except SurroundingsError as exc:
-            self.surroundings[position] = exc
+        except SystemResourceError as exc:
+            self.resource_errors[position] = exc
         except DmdbtError as exc:
             self.failures[position] = exc
         except OSError as exc:
             if exc.errno not in DISK_FULL:
                 raise
-            self.surroundings[position] = _disk_full(self.name(item), exc)
+            self.resource_errors[position] = _disk_full(self.name(item), exc)
 
     def check(self, n_items: int) -> None:
-        """Raise the first failure, with a note of the others; those of the surroundings come first."""
-        errors = [group[number] for group in (self.surroundings, self.failures) for number in sorted(group)]
+        """Raise the first failure, with a note of the others; those of the machine come first."""
+        errors = [group[number] for group in (self.resource_errors, self.failures) for number in sorted(group)]
         if len(errors) > 1:
             errors[0].add_note(f"{len(errors)} of {n_items} cases failed:")
             for other in errors[1:]:
@@ -165,7 +165,7 @@ def _failure(name: str, outcome: Outcome, limits: _Limits) -> BaseException:
 
 def _no_memory(name: str, limits: _Limits) -> DmdbtError:
     if limits.memory is None:
-        return SurroundingsError(
+        return SystemResourceError(
             f"{name}: expected enough memory, got none. Free memory or set DMDBT_WORKERS=1, then run the command again."
         )
     gib = f"{limits.memory / 2**30:.4g} GiB"
@@ -182,8 +182,8 @@ def _crash(name: str, outcome: Died) -> InputDataError:
     return InputDataError("CASE-CRASH", case=name, cause=cause, remedy="Export the files of this case again.")
 
 
-def _death(name: str, outcome: Died) -> SurroundingsError:
-    return SurroundingsError(
+def _death(name: str, outcome: Died) -> SystemResourceError:
+    return SystemResourceError(
         f"{name}: expected its worker process to finish, but it ended with {outcome.ending}. "
         "Free memory or set DMDBT_WORKERS=1, then run the command again."
     )
@@ -194,7 +194,7 @@ def _no_start(description: str, outcome: Outcome) -> BaseException:
     if isinstance(outcome, Raised) and not outcome.no_memory:
         return _noted(outcome, f"{description}, at the start of a worker process")
     found = outcome.ending if isinstance(outcome, Died) else "no memory"
-    return SurroundingsError(
+    return SystemResourceError(
         f"{description}: expected a worker process to start, got: {found}. Free memory, set DMDBT_WORKERS=1 or raise "
         "reading.memory_gib in params.yaml, then run the command again."
     )
@@ -207,8 +207,8 @@ def _noted(outcome: Raised, where: str) -> BaseException:
     return outcome.error
 
 
-def _disk_full(name: str, error: OSError) -> SurroundingsError:
-    return SurroundingsError(
+def _disk_full(name: str, error: OSError) -> SystemResourceError:
+    return SystemResourceError(
         f"{name}: expected room for its output, got: {error.strerror}. Free disk space, then run the command "
         "again: what is finished is kept."
     )

@@ -15,8 +15,8 @@ from dmdbt.backbones import architecture, build_backbone
 from dmdbt.baselines import BlockMeans, choose_slices, extract_stack, pooled_alexnet
 from dmdbt.baselines.svm import BLOCKS
 from dmdbt.cohort import Case
-from dmdbt.errors import InputDataError, located
-from dmdbt.features import Origin, batch_images, write_features
+from dmdbt.errors import InputDataError, error_context
+from dmdbt.features import Provenance, batch_images, write_features
 from dmdbt.files import sha256
 from dmdbt.imaging import framed, read_gray, read_slices, slices_shape
 from dmdbt.running import Item, Step, compute_device
@@ -113,14 +113,14 @@ def _output(case: Case, job: _Job) -> str:
 
 
 def _keep_maps(case: Case, folder: Path, *, job: _Job, images: Path) -> None:
-    with located(case=case.case_id, file=case.file(job.modality)):
+    with error_context(case=case.case_id, file=case.file(job.modality)):
         grays = framed(_read(case, images, job), rows=job.size, columns=job.size, crop=job.crop)
     try:
         maps = extract_stack(_network(job), grays, job.copies, at_once=_at_once(job))
     except ValueError as exc:
         remedy = "Check the images and the weights of the backbone."
         raise InputDataError("FEATURES-NOT-FINITE", case=case.case_id, cause=str(exc), remedy=remedy) from exc
-    origin = Origin(
+    origin = Provenance(
         backbone=architecture(job.backbone),
         layer="means" if job.grid is None else f"features.12.grid{job.grid}",
         weights_sha256=job.weights_sha256,

@@ -12,8 +12,8 @@ import torch
 from dmdbt import params
 from dmdbt.baselines import choose_slices
 from dmdbt.cohort import Case
-from dmdbt.errors import located
-from dmdbt.features import COPIES, Origin, write_features
+from dmdbt.errors import error_context
+from dmdbt.features import COPIES, Provenance, write_features
 from dmdbt.files import sha256
 from dmdbt.imaging import framed, read_slices, slices_shape
 from dmdbt.running import Item, Step
@@ -60,12 +60,12 @@ def _output(case: Case) -> str:
 
 
 def _reduce(case: Case, folder: Path, *, job: _Job, slices: Path) -> None:
-    with located(case=case.case_id, file=case.dbt):
+    with error_context(case=case.case_id, file=case.dbt):
         n_slices, _, _ = slices_shape(slices / case.case_id)
         volume = read_slices(slices / case.case_id, choose_slices(n_slices, job.slices, job.choice).tolist())
     grays = torch.from_numpy(framed(volume, rows=job.rows, columns=job.columns, crop=job.crop))
     copies = torch.stack([COPIES[name](grays) for name in job.copies])
-    origin = Origin(
+    origin = Provenance(
         backbone="r3d_18",
         layer="input",
         weights_sha256=_NO_WEIGHTS,

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from dmdbt import params
 from dmdbt.cohort import Case
-from dmdbt.errors import located
+from dmdbt.errors import error_context
 from dmdbt.imaging import write_slices
 from dmdbt.ingest import read_examination
 from dmdbt.readers import Limits, open_volume, volume_files
@@ -48,5 +48,5 @@ def examined_shape(case: Case, *, examined: Path) -> tuple[int, int, int]:
 
 
 def _decode(case: Case, folder: Path, *, cohort: Path, quality: int, limits: Limits) -> None:
-    with located(case=case.case_id, file=case.dbt), open_volume(cohort / case.dbt, limits) as volume:
+    with error_context(case=case.case_id, file=case.dbt), open_volume(cohort / case.dbt, limits) as volume:
         write_slices(volume, folder / case.case_id, quality=quality)

@@ -11,11 +11,11 @@ from dmdbt.cohort import Case, read_quarantined
 from dmdbt.evaluation import (
     Bootstrap,
     add_votes,
+    aggregate_by,
     best_head,
-    is_measured,
+    comparable_pairs,
     metrics_by_classifier,
     read_probabilities,
-    units,
 )
 from dmdbt.terms import Head
 
@@ -32,7 +32,7 @@ def backbone_metrics(
     """Measure the classifiers of one backbone.
 
     They are compared on the pairs that all heads have seen; pairs that lack an image or a head are measured apart, as
-    ``incomplete_pairs``. If no pair is complete, all are measured together (`is_measured`).
+    ``incomplete_pairs``. If no pair is complete, all are measured together (`comparable_pairs`).
 
     ``paper_protocol`` measures the compared pairs as the paper does, to compare like with like: each augmented copy is
     an item of its own, and each class counts one half. The copies of a pair are no independent items; its intervals
@@ -53,14 +53,18 @@ def backbone_metrics(
     """
     side_of = {case.case_id: case.laterality.value for case in cases}
     pairs = table.assign(laterality=[side_of[case] for case in table["case_id"]])
-    compared, apart, copied = pairs[is_measured(pairs)], pairs[~is_measured(pairs)], copies[is_measured(copies)]
+    compared, apart, copied = (
+        pairs[comparable_pairs(pairs)],
+        pairs[~comparable_pairs(pairs)],
+        copies[comparable_pairs(copies)],
+    )
     measured = metrics_by_classifier(compared, bootstrap)
     as_in_paper = metrics_by_classifier(copied, bootstrap, balanced=True)
     content = measured | {
         "best_head": best_head(measured),
         "units": {
-            "breast": metrics_by_classifier(units(compared, ["patient_id", "laterality"]), bootstrap),
-            "patient": metrics_by_classifier(units(compared, ["patient_id"]), bootstrap),
+            "breast": metrics_by_classifier(aggregate_by(compared, ["patient_id", "laterality"]), bootstrap),
+            "patient": metrics_by_classifier(aggregate_by(compared, ["patient_id"]), bootstrap),
         },
         "paper_protocol": as_in_paper | {"copies": list(dict.fromkeys(copies["copy"]))},
         "folds": sorted({int(fold) for fold in table["fold"]}),

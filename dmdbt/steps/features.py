@@ -12,8 +12,8 @@ from torch import nn
 from dmdbt import params
 from dmdbt.backbones import architecture, build_backbone, feature_shape, last_layer
 from dmdbt.cohort import Case
-from dmdbt.errors import InputDataError, located
-from dmdbt.features import Origin, batch_images, extract, write_features
+from dmdbt.errors import InputDataError, error_context
+from dmdbt.features import Provenance, batch_images, extract, write_features
 from dmdbt.files import sha256
 from dmdbt.imaging import framed, read_gray
 from dmdbt.running import Item, Step, compute_device
@@ -97,12 +97,12 @@ def _cache_features(
     files, grays = [], []
     for case, modality in payloads:
         files.append(images[modality] / f"{case.case_id}.png")
-        with located(case=case.case_id, file=case.file(modality)):
+        with error_context(case=case.case_id, file=case.file(modality)):
             image = read_gray(files[-1])[None]
             grays.append(framed(image, rows=job.size, columns=job.size, crop=job.crop)[0])
     cases = [case.case_id for case, _ in payloads]
     for (case, modality), file, maps in zip(payloads, files, _extract(grays, cases, job), strict=True):
-        origin = Origin(
+        origin = Provenance(
             backbone=job.architecture,
             layer=last_layer(_backbone(job)),
             weights_sha256=job.weights_sha256,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from dmdbt import params
 from dmdbt.cohort import Case
-from dmdbt.errors import located
+from dmdbt.errors import error_context
 from dmdbt.imaging import square, write_gray
 from dmdbt.readers import Limits, read_mammogram
 from dmdbt.running import Item, Step
@@ -32,7 +32,7 @@ def mammogram_step(
 
 
 def _convert(case: Case, folder: Path, *, cohort: Path, settings: params.Mammogram, limits: Limits) -> None:
-    with located(case=case.case_id, file=case.dm):
+    with error_context(case=case.case_id, file=case.dm):
         mammogram = read_mammogram(cohort / case.dm, limits)
     image = square(mammogram.pixels, settings.size, pad=settings.resize == "pad")
     write_gray(folder / f"{case.case_id}.png", image)

@@ -11,7 +11,7 @@ import numpy as np
 
 from dmdbt import params
 from dmdbt.cohort import Case
-from dmdbt.errors import located
+from dmdbt.errors import error_context
 from dmdbt.files import write_json
 from dmdbt.imaging import read_slices, slices_provenance, slices_shape, write_gray
 from dmdbt.rankpool import FLAGS, pool_slices, rank_pool, to_uint8, volume_flags
@@ -67,7 +67,7 @@ def pooling_summary(folder: Path, case_ids: Sequence[str]) -> dict[str, Any]:
 
 
 def _pool(case: Case, folder: Path, *, slices: Path, settings: params.Rankpool) -> None:
-    with located(case=case.case_id, file=case.dbt):
+    with error_context(case=case.case_id, file=case.dbt):
         volume = read_slices(slices / case.case_id)
         order = slices_provenance(slices / case.case_id)["slice_order"]
         image, proof = pool(volume, settings)
@@ -78,7 +78,7 @@ def _pool(case: Case, folder: Path, *, slices: Path, settings: params.Rankpool) 
 
 def _size(case: Case, *, slices: Path) -> int:
     """Bytes of an image of 8 bits per pixel, before PNG compresses it."""
-    with located(case=case.case_id, file=case.dbt):
+    with error_context(case=case.case_id, file=case.dbt):
         _, rows, columns = slices_shape(slices / case.case_id)
     return rows * columns
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from dmdbt.cohort import read_quarantined, read_stated
-from dmdbt.evaluation import is_complete, is_measured, metrics_by_classifier, read_all_predictions
+from dmdbt.evaluation import comparable_pairs, complete_pairs, metrics_by_classifier, read_all_predictions
 from dmdbt.results import plot_tables, summary_numbers, summary_text
 from dmdbt.terms import kind_of_cohort
 
@@ -36,7 +36,7 @@ def summarize_backbones(names: Sequence[str], counts: Path, predictions: Path, q
         The table of cases that were left out; the summary has their number, ``quarantined``.
     """
     tables = read_all_predictions(predictions, names)
-    compared = {name: table[is_measured(table)] for name, table in tables.items()}
+    compared = {name: table[comparable_pairs(table)] for name, table in tables.items()}
     measured = {name: metrics_by_classifier(table) for name, table in compared.items()}
     quarantined = read_quarantined(quarantine)
     heading = _heading(tables[names[0]], quarantined=quarantined, simulated=read_stated(counts).simulated)
@@ -52,13 +52,13 @@ def _with_source(name: str, predictions: Path) -> str:
 
 
 def _heading(table: pd.DataFrame, *, quarantined: int, simulated: bool | None) -> str:
-    compared = table[is_measured(table)]
+    compared = table[comparable_pairs(table)]
     folds = sorted({int(fold) for fold in table["fold"]})
     parts = [
         f"AUC (accuracy) of {len(compared)} pairs of {compared['patient_id'].nunique()} patients",
         f"tested in folds {', '.join(map(str, folds))}",
     ]
-    if not is_complete(table).any():
+    if not complete_pairs(table).any():
         parts.append("no pair has both modalities and all three heads")
     if len(compared) < len(table):
         parts.append(f"{len(table) - len(compared)} more pairs lack a modality or a head")

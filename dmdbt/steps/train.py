@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from dmdbt import params
 from dmdbt.cohort import Case, read_folds
-from dmdbt.features import read_origin
+from dmdbt.features import read_provenance
 from dmdbt.files import sha256
 from dmdbt.heads import (
     Checkpoint,
@@ -97,7 +97,7 @@ def train_folds(
     tuple of two lists of rows
         Probabilities of every augmented copy of the tested pairs, sorted by case; and the loss by fold, head and epoch.
     """
-    _, shape = read_origin(features / cases[0].modalities[0] / f"{cases[0].case_id}.h5")
+    _, shape = read_provenance(features / cases[0].modalities[0] / f"{cases[0].case_id}.h5")
     device = compute_device()
     at_once, threads = training_width(len(folds.test_folds), training_bytes(shape, head_settings(heads)), device)
     inputs = [sha256(split), sha256(features / "manifest.json"), digest([asdict(case) for case in cases])]

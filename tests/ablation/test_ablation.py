@@ -20,7 +20,7 @@ from dmdbt.cohort import Case, read_table, write_folds, write_quarantine, write_
 from dmdbt.errors import IntegrityError, ParameterError
 from dmdbt.evaluation import Bootstrap, classifier_metrics, read_probabilities
 from dmdbt.evaluation import write_table as write_csv
-from dmdbt.features import Origin, write_features
+from dmdbt.features import Provenance, write_features
 from dmdbt.terms import Head, Label, Laterality, Modality, View
 from stages import (
     ablation,
@@ -273,7 +273,7 @@ def test_a_fraction_out_of_range_is_named():
 def trained(tmp_path_factory):
     """The cohort with feature maps of noise, and heads of half, of the whole, and as the pipeline trains them."""
     folder = cohort(tmp_path_factory.mktemp("trained"))
-    origin = Origin("alexnet", "features.11", "a" * 64, "b" * 64, 64, "none", ("original", "flip"))
+    origin = Provenance("alexnet", "features.11", "a" * 64, "b" * 64, 64, "none", ("original", "flip"))
     rng = np.random.default_rng(0)
     for case in read_table(folder / "cases.csv"):
         for modality in case.modalities:

@@ -13,7 +13,7 @@ import pytest
 from dmdbt.__main__ import main
 from dmdbt.backbones import kinetics_weights
 from dmdbt.backbones.checkpoints import CARRIERS, Carrier, Checkpoint, download, find, install, kinetics, published
-from dmdbt.errors import IntegrityError, SurroundingsError
+from dmdbt.errors import IntegrityError, SystemResourceError
 from dmdbt.files import sha256
 from tests.support.weights import classifier_file, parameters_text, publish
 
@@ -85,7 +85,7 @@ def test_a_download_is_in_the_hub_folder_under_its_name(server, hub):
 def test_an_interrupted_download_goes_on_or_starts_over(server, hub, ranges):
     server.cut, server.ranges = 1000, ranges
     with pytest.raises(
-        SurroundingsError,
+        SystemResourceError,
         match=f"the connection ended after 1000 of 256000 bytes. {NAME}.part keeps .* the same command goes on from",
     ):
         download(server.checkpoint())
@@ -115,7 +115,7 @@ def test_a_download_with_the_wrong_hash_gets_no_name_and_does_not_stay(server, h
 
 
 def test_a_file_that_a_server_lacks_is_named_with_the_ways_out(server, hub):
-    with pytest.raises(SurroundingsError) as caught:
+    with pytest.raises(SystemResourceError) as caught:
         download(server.checkpoint("missing-12345678.pth"))
     message = str(caught.value)
     for part in (
@@ -223,7 +223,7 @@ def test_where_no_package_is_known_none_is_installed():
 
 @pytest.mark.usefixtures("environment")
 def test_without_package_and_network_the_error_says_so():
-    with pytest.raises(SurroundingsError, match=f"expected {NAME} in the torch hub folder or its package, or to"):
+    with pytest.raises(SystemResourceError, match=f"expected {NAME} in the torch hub folder or its package, or to"):
         download(OFFLINE)
 
 
@@ -307,7 +307,7 @@ def test_a_checkpoint_that_cannot_be_read_is_named(hub, monkeypatch):
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr("dmdbt.backbones.checkpoints.sha256", refuse)  # root reads everything
-    with pytest.raises(SurroundingsError, match=r"squeezenet1_1-b8a52dc0.pth: expected a file that can be read, got"):
+    with pytest.raises(SystemResourceError, match=r"squeezenet1_1-b8a52dc0.pth: expected a file that can be read, got"):
         find(checkpoint)
 
 
@@ -315,7 +315,7 @@ def test_a_folder_in_the_place_of_a_checkpoint_is_no_traceback(server, hub, tmp_
     file = classifier_file(tmp_path / "new.pth")
     server.content = file.read_bytes()
     (hub / publish(file, tmp_path, monkeypatch, server.address).name).mkdir()
-    with pytest.raises(SurroundingsError, match="Is a directory"):
+    with pytest.raises(SystemResourceError, match="Is a directory"):
         download(published("squeezenet"))
 
 

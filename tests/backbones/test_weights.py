@@ -8,7 +8,7 @@ from torch import Tensor
 
 from dmdbt.backbones.architectures import build_backbone, create_classifier
 from dmdbt.backbones.weights import Weights, imagenet_weights, local_weights, write_weights
-from dmdbt.errors import IntegrityError, ParameterError, SurroundingsError
+from dmdbt.errors import IntegrityError, ParameterError, SystemResourceError
 from dmdbt.files import sha256
 from tests.support.weights import classifier_file, publish
 
@@ -41,7 +41,7 @@ def test_a_checkpoint_that_contradicts_its_name_is_refused(
 
 
 def test_without_network_the_error_names_the_file_and_the_ways_out(hub: Path) -> None:
-    with pytest.raises(SurroundingsError) as caught:
+    with pytest.raises(SystemResourceError) as caught:
         imagenet_weights("alexnet")
     message = str(caught.value)
     assert "<torch hub folder>/checkpoints/alexnet-owt-7be5be79.pth" in message

@@ -9,8 +9,8 @@ from PIL import Image
 from dmdbt.__main__ import main
 from dmdbt.cohort import Case, Statement, write_statement, write_table
 from dmdbt.doctor import Report, Section, report_text
+from dmdbt.doctor.cohort_files import cohort_files
 from dmdbt.doctor.decoders import AVI_CODECS, OPTIONAL, SYNTAXES, codec_available, is_available
-from dmdbt.doctor.files import cohort_files
 from dmdbt.terms import Label, Laterality, View
 from tests.support.clinic import write_avi, write_dicom, write_mhd
 from tests.support.weights import parameters_text

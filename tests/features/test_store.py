@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from dmdbt.errors import IntegrityError
-from dmdbt.features import Origin, read_features, write_features
+from dmdbt.features import Provenance, read_features, write_features
 from dmdbt.files import TEMPORARY, sha256
 
-ORIGIN = Origin("alexnet", "features.11", "a" * 64, "b" * 64, 160, "breast", ("original", "flip"))
+ORIGIN = Provenance("alexnet", "features.11", "a" * 64, "b" * 64, 160, "breast", ("original", "flip"))
 
 
 def maps(seed=0):
@@ -119,7 +119,7 @@ WRONG = {
 }
 
 
-@pytest.mark.parametrize("name", [field.name for field in dataclasses.fields(Origin)])
+@pytest.mark.parametrize("name", [field.name for field in dataclasses.fields(Provenance)])
 def test_an_attribute_that_is_missing_or_wrong_is_named(tmp_path, name):
     path = stored(tmp_path)
     for wrong in (WRONG[name], np.zeros(2), h5py.Empty("f"), -1):

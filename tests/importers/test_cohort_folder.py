@@ -13,7 +13,7 @@ import pytest
 from dmdbt import importers
 from dmdbt.__main__ import main
 from dmdbt.cohort import Case, Statement
-from dmdbt.errors import InputDataError, SurroundingsError
+from dmdbt.errors import InputDataError, SystemResourceError
 from dmdbt.importers.cohort_folder import Findings, Pair, Transfer, build_cohort
 from dmdbt.terms import Label, Laterality, View
 from tests.support.public_sets import rows, write_tsynth
@@ -100,7 +100,7 @@ def test_a_full_disk_ends_the_import_and_says_so(tmp_path):
     (tmp_path / "a").write_bytes(b"a")
     case = Case("x", "p", Laterality.LEFT, View.CC, Label.BENIGN, "x/a", "")
     findings = Findings(pairs=[Pair(case, (Transfer(tmp_path / "a", "x/a", make),))])
-    with pytest.raises(SurroundingsError, match="expected room for x/a, found a full disk"):
+    with pytest.raises(SystemResourceError, match="expected room for x/a, found a full disk"):
         build_cohort(tmp_path / "cohort", findings, copy=False, incomplete=True, **TEXTS)
     with pytest.raises(InputDataError, match="E-IMPORT .*found 0 problems and 0 usable pairs"):
         build_cohort(tmp_path / "cohort", Findings(), copy=False, incomplete=True, **TEXTS)

@@ -10,7 +10,7 @@ import yaml
 from dmdbt import params
 from dmdbt.__main__ import SETTINGS, main
 from dmdbt.cohort import Case, read_table, write_table
-from dmdbt.errors import InputDataError, SurroundingsError
+from dmdbt.errors import InputDataError, SystemResourceError
 from dmdbt.heads import HeadSettings
 from dmdbt.params import read
 from dmdbt.planning import Line, Plan, check_room, make_plan, plan_text, read_settings
@@ -189,11 +189,11 @@ def test_the_sums_count_the_second_copy_in_the_cache():
 
 def test_a_disk_or_a_memory_that_is_too_small_is_refused_with_both_sizes():
     check_room(PLAN, free=8 * GIB, memory=5 * GIB)
-    with pytest.raises(SurroundingsError, match=r"disk: expected 8\.0 GiB free, found 7\.0 GiB\.") as error:
+    with pytest.raises(SystemResourceError, match=r"disk: expected 8\.0 GiB free, found 7\.0 GiB\.") as error:
         check_room(PLAN, free=7 * GIB, memory=5 * GIB)
     assert error.value.exit_code == 4
     assert "1.0 GiB are missing" in plan_text(PLAN, free=7 * GIB, memory=5 * GIB)
-    with pytest.raises(SurroundingsError, match=r"memory: expected 5\.0 GiB for decode, found 4\.0 GiB"):
+    with pytest.raises(SystemResourceError, match=r"memory: expected 5\.0 GiB for decode, found 4\.0 GiB"):
         check_room(PLAN, free=8 * GIB, memory=4 * GIB)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from dmdbt.errors import InputDataError, SurroundingsError
+from dmdbt.errors import InputDataError, SystemResourceError
 from dmdbt.files import whole_file, whole_folder
 from dmdbt.running import Account, Item, Step, code_fingerprint, make_items, reach
 
@@ -231,7 +231,7 @@ def test_a_line_of_the_journal_that_says_nothing_is_left_out(tmp_path, sources, 
 def test_a_disk_without_room_is_told_before_the_work(tmp_path, sources):
     items = [Item(path.stem, path, inputs=(path,), outputs=(path.stem,)) for path in sorted(sources.iterdir())]
     expected = r"toy: expected about 4000000000.00 GB of free disk for 4 items, got \d+\.\d\d GB. Free disk space"
-    with pytest.raises(SurroundingsError, match=expected):
+    with pytest.raises(SystemResourceError, match=expected):
         make_items(tmp_path / "out", toy(items, size=lambda _: 10**18))
     assert {path.name for path in (tmp_path / "out").iterdir()} == {"journal.jsonl"}
 

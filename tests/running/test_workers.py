@@ -11,7 +11,7 @@ from functools import partial
 import psutil
 import pytest
 
-from dmdbt.errors import InputDataError, ParameterError, SurroundingsError
+from dmdbt.errors import InputDataError, ParameterError, SystemResourceError
 from dmdbt.running import map_cases, worker_count
 from tests.support import ROOT
 
@@ -30,8 +30,8 @@ def fill_the_disk(_):
     raise OSError(errno.ENOSPC, "No space left on device")
 
 
-def test_a_full_disk_is_an_error_of_the_surroundings():
-    with pytest.raises(SurroundingsError, match=r"7: expected room .* No space left on device. Free disk space"):
+def test_a_full_disk_is_a_system_resource_error():
+    with pytest.raises(SystemResourceError, match=r"7: expected room .* No space left on device. Free disk space"):
         map_cases(fill_the_disk, [7], description="fill")
 
 
@@ -48,9 +48,9 @@ def test_every_case_is_tried_and_every_failure_named():
 
 
 @pytest.mark.parametrize("workers", [1, 3])
-def test_a_killed_worker_is_an_error_of_the_surroundings_that_names_its_case(workers):
+def test_a_killed_worker_is_a_system_resource_error_that_names_its_case(workers):
     expected = r"^2: expected its worker process to finish, but it ended with SIGKILL. .* DMDBT_WORKERS=1"
-    with pytest.raises(SurroundingsError, match=expected):
+    with pytest.raises(SystemResourceError, match=expected):
         map_cases(end_at_two, range(4), description="die", workers=workers)
 
 
@@ -63,7 +63,7 @@ def end_at_two(number, *, how=signal.SIGKILL):
 def test_what_runs_while_a_worker_dies_is_finished_and_nothing_else_is_begun(tmp_path):
     finished = []
     die = partial(die_in_company, folder=tmp_path)
-    with pytest.raises(SurroundingsError, match="^1: expected its worker process to finish"):
+    with pytest.raises(SystemResourceError, match="^1: expected its worker process to finish"):
         map_cases(die, range(9), description="die", workers=3, on_result=lambda number, _: finished.append(number))
     assert sorted(finished) == [0, 2]
     assert {path.name for path in tmp_path.iterdir()} == {"0", "1", "2"}
@@ -86,7 +86,7 @@ def wait_until(condition, seconds=30):
 
 
 def test_an_end_without_a_signal_is_named_by_its_exit_code():
-    with pytest.raises(SurroundingsError, match="^7: expected its worker process to finish, but .* exit code 3"):
+    with pytest.raises(SystemResourceError, match="^7: expected its worker process to finish, but .* exit code 3"):
         map_cases(leave, [7], description="leave", seconds=60)
 
 
@@ -109,10 +109,10 @@ def test_a_file_that_crashes_its_decoder_is_bad_data_under_limits_and_the_others
     assert sorted(finished) == [0, 1, 3, 4]
 
 
-def test_a_crash_without_limits_and_a_kill_under_limits_are_errors_of_the_surroundings():
-    with pytest.raises(SurroundingsError, match="^2: .* ended with SIGSEGV"):
+def test_a_crash_without_limits_and_a_kill_under_limits_are_system_resource_errors():
+    with pytest.raises(SystemResourceError, match="^2: .* ended with SIGSEGV"):
         map_cases(partial(end_at_two, how=signal.SIGSEGV), range(3), description="crash")
-    with pytest.raises(SurroundingsError, match="^2: .* ended with SIGKILL"):
+    with pytest.raises(SystemResourceError, match="^2: .* ended with SIGKILL"):
         map_cases(end_at_two, range(3), description="kill", **LIMITS)
 
 
@@ -151,8 +151,8 @@ def hide_lack_of_memory(number):
         raise InputDataError("DAMAGED", cause="expected a file, found none", remedy="None.") from exc
 
 
-def test_a_lack_of_memory_without_a_limit_is_an_error_of_the_surroundings():
-    with pytest.raises(SurroundingsError, match="^5: expected enough memory, got none. Free memory"):
+def test_a_lack_of_memory_without_a_limit_is_a_system_resource_error():
+    with pytest.raises(SystemResourceError, match="^5: expected enough memory, got none. Free memory"):
         map_cases(take_all_memory, [5], description="take")
 
 
@@ -205,8 +205,8 @@ def test_bad_data_is_handed_over_and_left_out_of_the_results():
     assert [(n, error.code, error.case) for n, error in sorted(failures)] == [(n, "ODD", str(n)) for n in (1, 3, 5)]
 
 
-def test_errors_of_the_surroundings_and_of_parameters_are_not_handed_over():
-    with pytest.raises(SurroundingsError, match="^2: "):
+def test_system_resource_errors_and_of_parameters_are_not_handed_over():
+    with pytest.raises(SystemResourceError, match="^2: "):
         map_cases(end_at_two, range(4), description="x", on_failure=pytest.fail)
     with pytest.raises(ParameterError, match="epochs"):
         map_cases(refuse_parameter, range(4), description="x", on_failure=pytest.fail)
@@ -305,7 +305,7 @@ def test_thirty_random_kills_never_hang_and_name_the_case(tmp_path):
         try:
             map_cases(partial(work_marked, marks=marks), range(12), description="work", workers=3)
             named = "idle"
-        except SurroundingsError as exc:
+        except SystemResourceError as exc:
             named = str(exc).partition(": expected its worker process to finish, but it ended with SIGKILL")[0]
         killer.join()
         last = (marks / str(killed[0])).read_text()

@@ -13,7 +13,7 @@ from sklearn.metrics import roc_auc_score
 from dmdbt import params
 from dmdbt.backbones.architectures import create_classifier, feature_extractor
 from dmdbt.cohort import write_folds, write_quarantine, write_table
-from dmdbt.errors import IntegrityError, SurroundingsError
+from dmdbt.errors import IntegrityError, SystemResourceError
 from dmdbt.files import write_json
 from dmdbt.imaging import write_gray, write_slices
 from dmdbt.terms import Label, Modality
@@ -211,7 +211,7 @@ def test_the_metrics_of_a_baseline_say_what_it_is_and_what_was_tested(whole, nam
 @pytest.mark.usefixtures("hub")
 @pytest.mark.parametrize("sources", ["imagenet", {"alexnet": "procedural", "resnet3d": "imagenet"}])
 def test_the_3d_resnet_starts_from_kinetics_where_its_source_is_imagenet(whole, sources):
-    with pytest.raises(SurroundingsError, match="backbones.weights.resnet3d: expected r3d_18-b3b3357e.pth"):
+    with pytest.raises(SystemResourceError, match="backbones.weights.resnet3d: expected r3d_18-b3b3357e.pth"):
         train(whole, "resnet3d", sources)
 
 

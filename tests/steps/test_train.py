@@ -6,11 +6,11 @@ import pytest
 from dmdbt import params
 from dmdbt.errors import DmdbtError, InputDataError
 from dmdbt.evaluation import read_probabilities
-from dmdbt.features import Origin, write_features
+from dmdbt.features import Provenance, write_features
 from dmdbt.terms import Modality
 from stages.train import main
 
-ORIGIN = Origin("alexnet", "features.11", "a" * 64, "b" * 64, 64, "none", ("original", "flip"))
+ORIGIN = Provenance("alexnet", "features.11", "a" * 64, "b" * 64, 64, "none", ("original", "flip"))
 HEADS = params.Heads(filters="backbone", hidden=[8], dropout=0.5, activation="none")
 TRAIN = params.Train(epochs=3, batch_size=4, learning_rate=1e-2, schedule="cosine", precision="float32", seed=1)
 

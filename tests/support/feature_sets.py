@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from dmdbt.features import Origin
+from dmdbt.features import Provenance
 from dmdbt.heads import (
     FeatureSet,
     HeadSettings,
@@ -16,7 +16,7 @@ from dmdbt.terms import Modality
 
 HEADS = HeadSettings(filters=None, hidden=(16, 8), dropout=0.5)
 TRAIN = TrainSettings(epochs=8, batch_size=8, learning_rate=3e-3, mixed=False, seed=5)
-ORIGIN = Origin("alexnet", "features.11", "a" * 64, "", 64, "breast", ("flip", "original"))
+ORIGIN = Provenance("alexnet", "features.11", "a" * 64, "", 64, "breast", ("flip", "original"))
 STORED = replace(ORIGIN, input_sha256="b" * 64)  # as in a file
 CPU = torch.device("cpu")
 

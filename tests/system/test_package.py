@@ -15,7 +15,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from dmdbt.planning.machine import starting
+from dmdbt.planning.hardware import starting
 from tests.support import ROOT
 
 pytestmark = pytest.mark.system

@@ -32,7 +32,7 @@ class Chunk(NamedTuple):
 
 
 @dataclass(frozen=True)
-class AviLayout:
+class RiffLayout:
     """What the headers of an AVI file state of its only video stream, and where its data are.
 
     Attributes
@@ -57,7 +57,7 @@ class AviLayout:
     chunks: tuple[Chunk, ...]
 
 
-def read_layout(path: Path, *, most_frames: int) -> AviLayout:
+def read_riff(path: Path, *, most_frames: int) -> RiffLayout:
     """Walk an AVI file: only its headers and the heads of its chunks are read.
 
     Parameters
@@ -101,7 +101,7 @@ class _Walk:
     opendml: int | None = None  # frames of all RIFF chunks, if stated
     chunks: list[Chunk] = field(default_factory=list)
 
-    def layout(self) -> AviLayout:
+    def layout(self) -> RiffLayout:
         in_first = 0
         for number, riff in enumerate(self._riffs()):
             for node in self._children(riff):
@@ -216,7 +216,7 @@ class _Walk:
         if stated != found or found == 0:
             raise self._error("AVI-COUNT", f"expected {stated or 'some'} frames as the header says, found {found}")
 
-    def _checked_format(self) -> AviLayout:
+    def _checked_format(self) -> RiffLayout:
         if len(self.format) < _BITMAP_HEADER.size:
             cause = f"expected a video format of at least {_BITMAP_HEADER.size} bytes, found {len(self.format)}"
             raise self._error("AVI-HEADER", cause)
@@ -228,7 +228,7 @@ class _Walk:
             raise self._error("AVI-HEADER", f"{cause}, found {abs(rows)} x {columns} in the stream's")
         present = max(len(self.format) - max(size, _BITMAP_HEADER.size), 0) // 4
         entries = min(present, used or 256)
-        return AviLayout(_text(fourcc), abs(rows), columns, bits, entries, tuple(self.chunks))
+        return RiffLayout(_text(fourcc), abs(rows), columns, bits, entries, tuple(self.chunks))
 
 
 def _text(fourcc: bytes) -> str:

@@ -14,7 +14,7 @@ from av.video.stream import VideoStream
 
 from dmdbt.errors import InputDataError
 from dmdbt.readers.avi.luma import GrayFrames, same_pixels
-from dmdbt.readers.avi.riff import REMEDY, Chunk, read_layout
+from dmdbt.readers.avi.riff import REMEDY, Chunk, read_riff
 from dmdbt.readers.closing import Opened
 from dmdbt.readers.limits import Limits, check_limit
 
@@ -47,7 +47,7 @@ class AviVolume(Opened):
     Raises
     ------
     InputDataError
-        At opening: what `read_layout` refuses, too large, another codec than `CODECS`, empty frames unless the limits
+        At opening: what `read_riff` refuses, too large, another codec than `CODECS`, empty frames unless the limits
         allow them. While iterating: a damaged frame, a frame that is not gray or differs from the first in size or
         kind, another number of frames than chunks.
     """
@@ -55,7 +55,7 @@ class AviVolume(Opened):
     def __init__(self, path: Path, limits: Limits) -> None:
         self._file, self._limits = path.name, limits
         check_limit("file_gib", path.stat().st_size / 2**30, limits, what="GiB in the file", file=path.name)
-        layout = self._layout = read_layout(path, most_frames=limits.slices)
+        layout = self._layout = read_riff(path, most_frames=limits.slices)
         self.rows, self.columns = layout.rows, layout.columns
         self._filled = sum(1 for chunk in layout.chunks if chunk.size)
         self.n_slices = self._filled if limits.empty_frames == "skip" else len(layout.chunks)

@@ -10,7 +10,7 @@ from pydicom.filereader import read_dataset
 from dmdbt.errors import InputDataError
 from dmdbt.readers.closing import Opened
 from dmdbt.readers.dicom.header import REMEDY, read_tags, strict
-from dmdbt.readers.dicom.pixel_data import Frames, Layout, read_layout
+from dmdbt.readers.dicom.pixel_data import Frames, Layout, read_pixel_description
 from dmdbt.readers.dicom.transfer_syntaxes import SYNTAXES, Syntax, is_available
 from dmdbt.readers.limits import Limits, check_limit
 
@@ -73,7 +73,7 @@ class DicomFile(Opened):
     def layout(self) -> Layout:
         """Describe the pixels; InputDataError if the header contradicts itself."""
         self._check_end()
-        return read_layout(self.tags, self.file)
+        return read_pixel_description(self.tags, self.file)
 
     def frames(self, layout: Layout) -> Frames:
         """Find the frames.

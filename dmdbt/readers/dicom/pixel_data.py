@@ -60,7 +60,7 @@ class Layout:
         return self.rows * self.columns * self.allocated // 8
 
 
-def read_layout(tags: Tags, file: str) -> Layout:
+def read_pixel_description(tags: Tags, file: str) -> Layout:
     """Read the description of the pixels.
 
     Raises

@@ -39,7 +39,7 @@ def check_mammogram(tags: Tags, file: str) -> set[str]:
     return flags | ({"synthesized-2d"} if _is_synthesized(tags) else set())
 
 
-def check_volume(tags: Tags, file: str) -> set[str]:
+def check_tomosynthesis_object(tags: Tags, file: str) -> set[str]:
     """Refuse a file that is no whole tomosynthesis volume; return flags of `_check_any`."""
     sop_class = tags.text("SOPClassUID", "none")
     if sop_class == CT and tags.text("Modality") == "MG":

@@ -12,7 +12,7 @@ from dmdbt.readers.dicom.header import REMEDY, Tags
 from dmdbt.readers.dicom.pixel_data import Layout
 from dmdbt.readers.dicom.presentation import Chain, look_up, mark_seen, read_chain
 from dmdbt.readers.dicom.slice_order import stack_order
-from dmdbt.readers.dicom.sop_classes import check_slice, check_volume, stated_view
+from dmdbt.readers.dicom.sop_classes import check_slice, check_tomosynthesis_object, stated_view
 from dmdbt.readers.limits import Limits, check_limit
 
 _WHITE = 255
@@ -124,7 +124,7 @@ class BtoVolume(_DicomVolume):
     def _open(self, limits: Limits) -> None:
         dicom, tags = self._dicom, self._dicom.tags
         self._file = dicom.file
-        flags = check_volume(tags, dicom.file)
+        flags = check_tomosynthesis_object(tags, dicom.file)
         self._layout = layout = dicom.layout()
         self.n_slices, self.rows, self.columns = layout.frames, layout.rows, layout.columns
         self._check_limits(limits)

@@ -10,7 +10,7 @@ from PIL import Image
 
 from dmdbt.errors import InputDataError
 from dmdbt.readers.closing import Opened
-from dmdbt.readers.limits import Limits, check_limit, check_volume
+from dmdbt.readers.limits import Limits, check_limit, check_volume_size
 
 _FORMATS = ("JPEG", "PNG", "TIFF")
 _REMEDY = "Export the slices again, one 8-bit gray JPEG, PNG or TIFF each."
@@ -53,7 +53,7 @@ class ImageFolderVolume(Opened):
         with _opened(self._files[0]) as first:
             self.rows, self.columns = first.height, first.width
             codec = str(first.format).lower()
-        check_volume(self.n_slices, self.rows, self.columns, limits, file=folder.name)
+        check_volume_size(self.n_slices, self.rows, self.columns, limits, file=folder.name)
         self.provenance: dict[str, str | int] = {
             "container": "folder of images",
             "codec": codec,

@@ -10,7 +10,7 @@ import numpy as np
 
 from dmdbt.errors import InputDataError
 from dmdbt.readers.closing import Opened
-from dmdbt.readers.limits import Limits, check_limit, check_volume
+from dmdbt.readers.limits import Limits, check_limit, check_volume_size
 
 QUARTER_TURNS = "QuarterTurns"  # a key of this project: written by its importers, ignored by other readers
 _HEADER_SIZE = 65536  # bytes, more than any header has
@@ -63,7 +63,7 @@ class MetaImageVolume(Opened):
         n_slices, *size = self._layout.shape
         rows, columns = size[::-1] if self._layout.quarter_turns % 2 else size
         self.n_slices, self.rows, self.columns = n_slices, rows, columns
-        check_volume(n_slices, rows, columns, limits, file=path.name)
+        check_volume_size(n_slices, rows, columns, limits, file=path.name)
         check_limit("file_gib", self._layout.data.stat().st_size / 2**30, limits, what="GiB", file=path.name)
         self.provenance: dict[str, str | int] = {
             "container": "metaimage",

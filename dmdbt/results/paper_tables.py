@@ -7,7 +7,7 @@ import pandas as pd
 
 from dmdbt.evaluation.intervals import Bootstrap
 from dmdbt.evaluation.metrics import Metrics, classifier_metrics
-from dmdbt.evaluation.predictions import ENSEMBLE, best_head, is_measured, metrics_by_classifier, targets
+from dmdbt.evaluation.predictions import ENSEMBLE, best_head, comparable_pairs, metrics_by_classifier, targets
 from dmdbt.results import published
 from dmdbt.results.claims import Scores, aligned_scores, all_claims, claim_rows
 from dmdbt.results.consistency import consistency_groups
@@ -62,7 +62,7 @@ def tables_content(
         paper's Table II), ``ensembles`` (III) and ``heads`` (IV), whose cells have ``value``, ``low`` and ``high``, or
         ``value`` None and ``reason``; ``footnotes``.
     """
-    compared = {backbone: table[is_measured(table)] for backbone, table in predictions.items()}
+    compared = {backbone: table[comparable_pairs(table)] for backbone, table in predictions.items()}
     measured = {backbone: metrics_by_classifier(rows, bootstrap) for backbone, rows in compared.items()}
     first, every = next(iter(compared.values())), next(iter(predictions.values()))
     claims = claim_rows(all_claims(predictions, baselines, bootstrap))

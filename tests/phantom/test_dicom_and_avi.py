@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from dmdbt import params
 from dmdbt.cohort import read_statement
 from dmdbt.phantom import FindingType, PhantomSettings, image_pair, patients, write_patient
-from dmdbt.phantom.files import write_volume
+from dmdbt.phantom.dicom_and_avi import write_volume
 from dmdbt.terms import Label, Laterality, View
 from stages import phantom as stage
 

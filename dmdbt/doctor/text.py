@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from dmdbt.errors import InputDataError, SurroundingsError
+from dmdbt.errors import InputDataError, SystemResourceError
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Report:
     def exit_code(self) -> int:
         """0; 3 if the data are at fault; 4 if the machine lacks something, which may be why data cannot be read."""
         if self.missing:
-            return SurroundingsError.exit_code
+            return SystemResourceError.exit_code
         return InputDataError.exit_code if self.faults else 0
 
 

@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from dmdbt.cohort import STATEMENT_NAME, TABLE_NAME, Statement, read_statement, read_table
 from dmdbt.doctor.decoders import AVI_CODECS, SYNTAXES, codec_available, is_available
-from dmdbt.doctor.report import Section
+from dmdbt.doctor.text import Section
 from dmdbt.errors import InputDataError
 from dmdbt.readers import container, volume_files
 from dmdbt.readers.other import metaimage_fields
