@@ -3,8 +3,10 @@
 PYTHON ?= python3.11
 # DVC starts the stages with the `python` it finds first.
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
+# A file at a time on each core.
+SHARED := --numprocesses auto --dist loadfile --no-loadscope-reorder
 
-.PHONY: repro ablation test lint lock
+.PHONY: repro ablation test quick lint lock
 .DEFAULT_GOAL := repro
 
 repro: .venv/runtime.installed  ## run the pipeline, only what changed, and show its results
@@ -16,8 +18,11 @@ ablation: .venv/runtime.installed  ## every pooler of the slices, and fewer trai
 	dvc repro data/ablation/dvc.yaml
 	@cat metrics/ablation.md metrics/learning_curve.md
 
-test: .venv/development.installed  ## run the tests, a file at a time on each core
-	pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
+test: .venv/development.installed  ## run all tests
+	pytest $(SHARED)
+
+quick: .venv/development.installed  ## run the tests but those of whole stages, the slow ones and random damage
+	pytest $(SHARED) -m "not system and not slow and not mutation"
 
 lint: .venv/development.installed  ## style and types
 	ruff check .

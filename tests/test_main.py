@@ -1,9 +1,8 @@
-from pathlib import Path
-
 import pytest
 
 from dmdbt import params
 from dmdbt.__main__ import SETTINGS, main
+from tests.support import ROOT
 
 
 def test_settings_are_printed_as_options_of_dvc(capsys):
@@ -16,7 +15,7 @@ def test_settings_are_printed_as_options_of_dvc(capsys):
 @pytest.mark.parametrize("path", sorted(SETTINGS.glob("*.yaml")), ids=lambda path: path.stem)
 def test_every_setting_changes_the_demo_into_valid_parameters(path):
     for section in params.SECTIONS.values():
-        params.read(section, Path(__file__).parents[1] / "params.yaml", path)
+        params.read(section, ROOT / "params.yaml", path)
 
 
 def test_an_unknown_setting_is_refused_with_the_known_ones(capsys):

@@ -1,0 +1,139 @@
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dmdbt import params
+from dmdbt.errors import ParameterError
+from dmdbt.params.checking import checked_section
+from tests.support import ROOT
+
+DEMO = ROOT / "params.yaml"
+
+
+def changed(tmp_path, section, **values):
+    content = yaml.safe_load(DEMO.read_text())
+    content[section] |= values
+    path = tmp_path / "params.yaml"
+    path.write_text(yaml.safe_dump(content))
+    return path
+
+
+def test_every_section_of_the_demo_is_valid():
+    for section in params.SECTIONS.values():
+        params.read(section, DEMO)
+
+
+def test_the_demo_has_no_section_without_a_type():
+    assert set(yaml.safe_load(DEMO.read_text())) == {"cohort", "pairs", *params.SECTIONS}
+
+
+@pytest.mark.parametrize(
+    ("section", "key", "value", "message"),
+    [
+        (params.Train, "epochs", 2.5, r"train.epochs: expected a whole number from 1 to 10000, got 2.5"),
+        (params.Train, "epochs", True, r"train.epochs: expected a whole number"),
+        (params.Train, "batch_size", 31, r"train.batch_size: expected an even number, got 31"),
+        (params.Train, "epochs", None, r"train.epochs: expected a whole number from 1 to 10000, got None"),
+        (params.Rankpool, "rho", float("nan"), r"rankpool.rho: expected a number above 0 up to 1e\+08, got nan"),
+        (params.Rankpool, "rho", 0.0, r"rankpool.rho: expected a number above 0 up to 1e\+08, got 0.0"),
+        (params.Rankpool, "rho", 2e8, r"rankpool.rho: expected a number above 0 up to 1e\+08, got 200000000.0"),
+        (params.Rankpool, "pooler", "median", r"rankpool.pooler: expected one of ranksvm, approximate, mean, max, std"),
+        (params.Rankpool, "mapping", "linear", r"rankpool.mapping: expected one of symmetric, minmax, got 'linear'"),
+        (params.Split, "test_folds", [5], r"split.test_folds: expected at least one fold, each once, from 0 to 4"),
+        (params.Split, "test_folds", [0, "1"], r"split.test_folds\[1\]: expected a whole number"),
+        (params.Features, "copies", ["flip"], r"features.copies: .*the original among them"),
+        (params.Features, "size", {"alexnet": 8}, r"features.size.alexnet: expected a whole number from 32 to 4096"),
+        (params.Train, "schedule", "step", r"train.schedule: expected one of constant, cosine, got 'step'"),
+        (params.Heads, "activation", "tanh", r"heads.activation: expected one of none, relu, batch_norm_relu, got"),
+        (params.Heads, "filters", "many", r"heads.filters: expected one of backbone or a whole number"),
+        (params.Ensemble, "weights", {"dm": 1}, r"ensemble.weights: expected one weight each"),
+        (params.Backbones, "names", [], r"backbones.names: expected at least one name"),
+        (params.Backbones, "weights", {"alexnet": 1}, r"backbones.weights: expected text or a mapping to text, got"),
+        (params.Backbones, "weights", ["imagenet"], r"backbones.weights: expected text or a mapping to text, got"),
+        (params.Backbones, "weights", {"resnet": "imagenet"}, r"backbones.weights.mobilenet_v2: expected imagenet, .*"),
+    ],
+)
+def test_a_wrong_value_is_named_with_its_key_expectation_and_value(tmp_path, section, key, value, message):
+    path = changed(tmp_path, section.__name__.lower(), **{key: value})
+    with pytest.raises(ParameterError, match=message):
+        params.read(section, path)
+
+
+def test_weights_have_one_source_for_all_backbones_or_one_for_each(tmp_path):
+    for weights, of_resnet in (("imagenet", "imagenet"), ({"alexnet": "imagenet", "resnet": "a.pth"}, "a.pth")):
+        path = changed(tmp_path, "backbones", names=["alexnet"], weights=weights)
+        backbones = params.read(params.Backbones, path)
+        assert (backbones.source("alexnet"), backbones.source("resnet")) == ("imagenet", of_resnet)
+    with pytest.raises(ParameterError, match="backbones.weights.vgg19: expected .*Every backbone that is used needs"):
+        backbones.source("vgg19")
+
+
+def test_a_missing_and_an_unknown_key_are_named(tmp_path):
+    path = changed(tmp_path, "train", epoch=3)
+    with pytest.raises(ParameterError, match=r"train.epoch: expected one of epochs, .*got 'epoch'"):
+        params.read(params.Train, path)
+    path.write_text("train: {epochs: 3}")
+    with pytest.raises(ParameterError, match=r"train.batch_size: expected a whole number .*Add the key"):
+        params.read(params.Train, path)
+
+
+def test_a_missing_file_section_or_mapping_is_named(tmp_path):
+    path = tmp_path / "params.yaml"
+    with pytest.raises(ParameterError, match="params.yaml: expected a file"):
+        params.read(params.Train, path)
+    path.write_text("a: [")
+    with pytest.raises(ParameterError, match="expected YAML"):
+        params.read(params.Train, path)
+    path.write_text("3")
+    with pytest.raises(ParameterError, match="a mapping of sections"):
+        params.read(params.Train, path)
+    path.write_text("split: 1")
+    with pytest.raises(ParameterError, match="train: expected a section in params.yaml"):
+        params.read(params.Train, path)
+    with pytest.raises(ParameterError, match="split: expected the keys folds, test_folds, seed, got 1"):
+        params.read(params.Split, path)
+
+
+@pytest.mark.parametrize("text", ["1e-3", "1E-3", "0.1e-2", "1.0e-3", "0.001", "1e-03"])
+def test_a_number_is_read_as_dvc_reads_it(tmp_path, text):
+    # `dvc exp run -S train.learning_rate=5e-5` writes 5e-05, which YAML 1.1 takes for text.
+    path = tmp_path / "params.yaml"
+    path.write_text(
+        f"train: {{epochs: 1, batch_size: 2, learning_rate: {text}, schedule: cosine, precision: float32, seed: 0}}"
+    )
+    assert params.read(params.Train, path).learning_rate == 0.001
+
+
+@pytest.mark.parametrize("text", ["'1e-3'", '"0.001"'])
+def test_a_number_in_quotes_is_named_as_text(tmp_path, text):
+    path = tmp_path / "params.yaml"
+    path.write_text(
+        f"train: {{epochs: 1, batch_size: 2, learning_rate: {text}, schedule: cosine, precision: float32, seed: 0}}"
+    )
+    with pytest.raises(ParameterError, match=r"train.learning_rate: expected a number .*It is text .*without quotes"):
+        params.read(params.Train, path)
+
+
+@given(st.floats(1e-8, 1.0))
+def test_a_number_in_range_is_read_as_it_stands(rate):
+    section = {
+        "epochs": 1,
+        "batch_size": 2,
+        "learning_rate": rate,
+        "schedule": "cosine",
+        "precision": "float32",
+        "seed": 0,
+    }
+    assert checked_section(params.Train, section, "train").learning_rate == rate
+
+
+@given(st.floats(0, 1e8, exclude_min=True))
+def test_every_rho_above_0_is_read(rho):
+    section = {"pooler": "ranksvm", "rho": rho, "mapping": "symmetric", "quantile": 0.995}
+    assert checked_section(params.Rankpool, section, "rankpool").rho == rho
+
+
+def test_a_backbone_without_a_number_is_named():
+    with pytest.raises(ParameterError, match=r"features.size.vgg11: expected a number"):
+        params.for_backbone({"alexnet": 160}, "vgg11", key="features.size")

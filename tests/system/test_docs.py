@@ -1,0 +1,52 @@
+"""What the documentation names is there."""
+
+import ast
+import re
+
+import pytest
+
+from tests.support import ROOT
+
+FAULTS = (ROOT / "docs/faults.md").read_text()
+
+
+def defined_tests():
+    """Names of the tests of each file, by its path below tests/."""
+    files = {path.relative_to(ROOT / "tests").as_posix(): path for path in (ROOT / "tests").rglob("test_*.py")}
+    trees = {name: ast.parse(path.read_text()) for name, path in files.items()}
+    return {name: {n.name for n in ast.walk(tree) if isinstance(n, ast.FunctionDef)} for name, tree in trees.items()}
+
+
+def test_every_test_that_the_table_of_faults_names_exists():
+    names = set(re.findall(r"\b(test_[a-z0-9_]{20,})\b(?!\.py)", FAULTS))
+    known = defined_tests()
+    assert len(names) > 50
+    assert names - set().union(*known.values()) == set()
+    for line in FAULTS.splitlines():
+        file = None
+        for named, name in re.findall(r"`([a-z_/]*test_[a-z_]+\.py)?::(test_\w+)`", line):
+            file = named or file  # without a file, the one before it
+            assert name in known[file], f"{file}::{name}"
+
+
+def test_every_file_that_the_table_of_faults_names_exists():
+    for name in set(re.findall(r"([a-z_/]*(?:test_|avi_)[a-z_]+\.py)\b", FAULTS)):
+        assert (ROOT / "tests" / name.removeprefix("tests/")).is_file(), name
+
+
+def test_every_code_of_a_reader_is_in_the_table_of_faults():
+    sources = [path for room in ("imaging", "readers", "ingest") for path in (ROOT / "dmdbt" / room).rglob("*.py")]
+    codes = {code for path in sources for code in re.findall(r'"([A-Z]+(?:-[A-Z]+)+)"', path.read_text())}
+    assert {code for code in codes if code not in FAULTS} == {"JPEG-LS"}  # no code of an error
+
+
+@pytest.mark.parametrize("path", ["README.md", *(f"docs/{path.name}" for path in sorted((ROOT / "docs").glob("*.md")))])
+def test_every_link_to_a_file_leads_to_one(path):
+    for target in re.findall(r"\]\(([^)#:]+)\)", (ROOT / path).read_text()):
+        assert (ROOT / path).parent.joinpath(target).exists(), target
+
+
+def test_the_map_in_the_readme_names_every_room():
+    lines = (ROOT / "README.md").read_text().split("| rooms of `dmdbt/`")[1].split("\n\n")[0].splitlines()[2:]
+    named = [name for line in lines for name in re.findall(r"`(\w+)`", line.split("|")[1])]
+    assert sorted(named) == sorted(path.parent.name for path in (ROOT / "dmdbt").glob("*/__init__.py"))
