@@ -5,11 +5,7 @@ import pytest
 import torch
 
 from dmdbt.backbones.architectures import create_classifier, feature_extractor
-from dmdbt.baselines import (
-    BlockMeans,
-    extract_stack,
-    pooled_alexnet,
-)
+from dmdbt.baselines.extractors import BlockMeans, extract_stack, pooled_alexnet
 from dmdbt.features import extract
 
 

@@ -1,11 +1,7 @@
 import pytest
 import torch
 
-from dmdbt.baselines import (
-    FullyConnected,
-    SliceConvolution,
-    VideoResnet,
-)
+from dmdbt.baselines.networks import FullyConnected, SliceConvolution, VideoResnet
 
 
 @pytest.mark.parametrize(("slices", "grid"), [(1, 1), (2, 1), (7, 3), (30, 6)])

@@ -3,9 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dmdbt.baselines import (
-    choose_slices,
-)
+from dmdbt.baselines.slices import choose_slices
 
 SLICES = st.integers(1, 120)
 

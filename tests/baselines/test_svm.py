@@ -2,12 +2,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from dmdbt.baselines import (
-    SvmSettings,
-    fit_svm,
-    inner_folds,
-    normalized,
-)
+from dmdbt.baselines.svm import SvmSettings, fit_svm, inner_folds, normalized
 
 SETTINGS = SvmSettings(folds=3, c=(0.1, 1.0, 10.0), gamma=(0.1, 1.0), seed=1)
 

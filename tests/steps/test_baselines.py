@@ -12,6 +12,7 @@ from sklearn.metrics import roc_auc_score
 
 from dmdbt import params
 from dmdbt.backbones.architectures import create_classifier, feature_extractor
+from dmdbt.baselines.record import Outputs
 from dmdbt.cohort import write_folds, write_quarantine, write_table
 from dmdbt.errors import IntegrityError, SystemResourceError
 from dmdbt.files import write_json
