@@ -7,6 +7,7 @@ import pandas as pd
 
 from dmdbt.errors import IntegrityError
 from dmdbt.evaluation import Bootstrap, classifier_metrics, delong_test, holm
+from dmdbt.results.notation import markdown_table, p_value, with_interval
 from dmdbt.terms import Head, Label
 
 Row = dict[str, Any]
@@ -71,9 +72,7 @@ def markdown(rows: Sequence[Row], columns: Mapping[str, str]) -> str:
         Key of a number, and the heading of its column. A number with an interval is shown with it; one that is
         missing or undefined as ``-``.
     """
-    heads = list(columns.values())
-    lines = [heads, ["---", *["---:"] * (len(heads) - 1)], *([_cell(row, key) for key in columns] for row in rows)]
-    return "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
+    return markdown_table(list(columns.values()), ([_cell(row, key) for key in columns] for row in rows), right=True)
 
 
 def _check_same_pairs(tables: Mapping[str, pd.DataFrame], reference: str) -> None:
@@ -91,7 +90,6 @@ def _cell(row: Row, key: str) -> str:
     value = row.get(key)
     if not isinstance(value, float):
         return "-" if value is None else str(value)
-    if key.startswith("p_"):
-        return f"{value:.3f}" if value >= 0.001 else "< .001"
-    low, high = row.get(f"{key}_low"), row.get(f"{key}_high")
-    return f"{value:.3f}" + ("" if low is None or high is None else f" ({low:.3f} to {high:.3f})")
+    return (
+        p_value(value) if key.startswith("p_") else with_interval(value, row.get(f"{key}_low"), row.get(f"{key}_high"))
+    )

@@ -34,8 +34,8 @@ def signed(value: float | None, digits: int = 3) -> str:
 
 
 def interval(low: float | None, high: float | None, digits: int = 3) -> str:
-    """An interval in brackets; nothing where there is none."""
-    return "" if low is None or high is None else f"[{number(low, digits)}, {number(high, digits)}]"
+    """An interval in parentheses; nothing where there is none."""
+    return "" if low is None or high is None else f"({number(low, digits)} to {number(high, digits)})"
 
 
 def p_value(value: float | None) -> str:

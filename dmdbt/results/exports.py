@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from dmdbt.results.claims import display_name
+from dmdbt.results.notation import markdown_table, number, p_value, with_interval
 from dmdbt.results.paper_tables import COLUMNS
 from dmdbt.terms import kind_of_cohort
 
@@ -22,9 +23,7 @@ def markdown_tables(content: Mapping[str, Any]) -> str:
     """Return the claims, the consistency and the three tables of `tables_content` as Markdown."""
     parts = [f"# {_title(content)}", _measured_on(content)]
     for table in _tables(content):
-        lines = [table.heading, ["---"] * len(table.heading), *table.rows]
-        body = "\n".join("| " + " | ".join(cell.replace("|", r"\|") for cell in line) + " |" for line in lines)
-        parts += [f"## {table.caption}", body]
+        parts += [f"## {table.caption}", markdown_table(table.heading, table.rows).rstrip()]
     parts += ["\n".join(f"* {note}" for note in _notes(content))]
     return "\n\n".join(parts) + "\n"
 
@@ -91,17 +90,17 @@ def _claims(rows: Sequence[Mapping[str, Any]]) -> _Table:
     heading = ("claim", "metric", "first", "second", "difference", "p", "p (Holm)", "paper", "verdict")
     lines = []
     for row in rows:
-        difference = _with_interval(row["difference"], row["low"], row["high"], "{:+.3f}")
-        papers = f"{_number(row['paper_first'], '{:.2f}')}, {_number(row['paper_second'], '{:.2f}')}"
+        difference = with_interval(row["difference"], row["low"], row["high"], "{:+.3f}")
+        papers = f"{number(row['paper_first'], '{:.2f}')}, {number(row['paper_second'], '{:.2f}')}"
         lines.append(
             (
                 row["claim"],
                 _HEADINGS[row["metric"]],
-                _number(row["first_value"]),
-                _number(row["second_value"]),
+                number(row["first_value"]),
+                number(row["second_value"]),
                 difference,
-                _p_value(row["p_value"]),
-                _p_value(row["p_holm"]),
+                p_value(row["p_value"]),
+                p_value(row["p_holm"]),
                 papers,
                 row["verdict"] + (f": {row['reason']}" if row["verdict"] == "undefined" else ""),
             )
@@ -114,10 +113,10 @@ def _consistency(groups: Sequence[Mapping[str, Any]]) -> _Table:
         (
             f"{', '.join(group['backbones'])} (weights: {', '.join(group['weights'])})",
             display_name(row["classifier"]),
-            _number(row["min"]),
-            _number(row["max"]),
+            number(row["min"]),
+            number(row["max"]),
             _cell(row["spread"]),
-            f"{_number(row['paper_min'], '{:.2f}')}, {_number(row['paper_max'], '{:.2f}')}",
+            f"{number(row['paper_min'], '{:.2f}')}, {number(row['paper_max'], '{:.2f}')}",
         )
         for group in groups
         for row in group["rows"]
@@ -128,7 +127,7 @@ def _consistency(groups: Sequence[Mapping[str, Any]]) -> _Table:
 
 def _models(rows: Sequence[Mapping[str, Any]]) -> _Table:
     lines = [
-        (display_name(row["model"]), row["input"], row["backbone"], _cell(row["ours"]), _number(row["paper"], "{:.2f}"))
+        (display_name(row["model"]), row["input"], row["backbone"], _cell(row["ours"]), number(row["paper"], "{:.2f}"))
         for row in rows
     ]
     return _Table("AUC of the models (Table II)", ("model", "input", "backbone", "ours", "paper"), lines)
@@ -139,7 +138,7 @@ def _ensembles(rows: Sequence[Mapping[str, Any]]) -> _Table:
     for row in rows:
         best = row["best_head"]
         named = f"{display_name(best['name'])} {_cell(best)}" if best else "-"
-        lines.append((row["backbone"], _cell(row["ours"]), named, _number(row["paper"], "{:.2f}")))
+        lines.append((row["backbone"], _cell(row["ours"]), named, number(row["paper"], "{:.2f}")))
     return _Table("AUC of the ensembles (Table III)", ("backbone", "ours", "best head", "paper"), lines)
 
 
@@ -147,7 +146,7 @@ def _heads(rows: Sequence[Mapping[str, Any]]) -> _Table:
     lines = []
     for row in rows:
         printed = row["paper"] or {}
-        marks = [f"{_cell(row['ours'][name])} [{_number(printed.get(name), '{:.2f}')}]" for name in COLUMNS]
+        marks = [f"{_cell(row['ours'][name])} [{number(printed.get(name), '{:.2f}')}]" for name in COLUMNS]
         lines.append((row["backbone"], display_name(row["head"]), *marks))
     heading = ("backbone", "head", *(_HEADINGS[name] for name in COLUMNS))
     return _Table("The heads, the paper's figures in brackets (Table IV)", heading, lines)
@@ -165,21 +164,7 @@ def _notes(content: Mapping[str, Any]) -> list[str]:
 def _cell(cell: Mapping[str, Any]) -> str:
     if cell["value"] is None:
         return f"undefined: {cell['reason']}"
-    return _with_interval(cell["value"], cell["low"], cell["high"])
-
-
-def _with_interval(value: float | None, low: float | None, high: float | None, form: str = "{:.3f}") -> str:
-    if value is None:
-        return "-"
-    return form.format(value) + ("" if low is None or high is None else f" ({form.format(low)}, {form.format(high)})")
-
-
-def _number(value: float | None, form: str = "{:.3f}") -> str:
-    return "-" if value is None else form.format(value)
-
-
-def _p_value(value: float | None) -> str:
-    return "< .001" if value is not None and value < 0.001 else _number(value)
+    return with_interval(cell["value"], cell["low"], cell["high"])
 
 
 def _escaped(text: str) -> str:

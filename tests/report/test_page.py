@@ -393,15 +393,15 @@ def test_a_cohort_without_findings_is_called_a_negative_control(cohort, page):
 
 def test_claims_have_both_values_the_difference_and_what_the_paper_prints(page):
     text = words(page)
-    assert "0.900 DM-DBT 0.800 3D-T2-Alex +0.100 [\N{MINUS SIGN}0.050, 0.250] &lt; 0.001 1.000 0.95, 0.72" in text
+    assert "0.900 DM-DBT 0.800 3D-T2-Alex +0.100 (\N{MINUS SIGN}0.050 to 0.250) &lt; 0.001 1.000 0.95, 0.72" in text
     assert "AlexNet 1 DM-DBT is better than the baseline 3D-T2-Alex AUC; DeLong, patients as clusters not" in text
     assert "supported 0; not supported 1; contradicted 0" in text
-    assert "0.812 [0.700, 0.900]" in text
+    assert "0.812 (0.700 to 0.900)" in text
 
 
 def test_the_spread_over_the_backbones_names_them_and_their_weights(page):
     text = words(page)
-    assert "AlexNet, ResNet weights: procedural DM-DBT 0.750 0.812 0.812 [0.700, 0.900] 12 0.94 to 0.95" in text
+    assert "AlexNet, ResNet weights: procedural DM-DBT 0.750 0.812 0.812 (0.700 to 0.900) 12 0.94 to 0.95" in text
 
 
 def test_the_page_shows_what_the_stage_tables_writes_also_without_baselines(cohort, tmp_path):
@@ -427,7 +427,7 @@ def test_the_page_shows_what_the_stage_tables_writes_also_without_baselines(coho
     assert "DBT is more confident than DM AC; patient bootstrap" in text
     for claim in content["claims"]:
         assert f"{number(claim['first_value'])} " in text
-        assert claim["second_value"] is None or f"{signed(claim['difference'])} [" in text
+        assert claim["second_value"] is None or f"{signed(claim['difference'])} (" in text
     assert "2d_t3_alex.csv is missing" in text
     assert text.count("here, the paper's way") == 2 * 3 == page.count("<td>here</td>")
     assert "100 times, so that views of one patient move together" in text

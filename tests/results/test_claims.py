@@ -258,7 +258,7 @@ def test_a_small_p_value_is_not_written_as_zero(tmp_path):
     content, markdown, _ = run_tables(tmp_path, scored(n_pairs=400, quality=(0.2, 0.2, 4)))
     p_values = [row["p_value"] for row in content["claims"] if row["verdict"] == "supported"]
     assert 0 < min(p_values) < 1e-6
-    assert "< .001" in markdown
+    assert "< 0.001" in markdown
 
 
 def test_equal_predictions_give_equal_bytes(tmp_path):

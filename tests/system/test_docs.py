@@ -6,6 +6,7 @@ import re
 import pytest
 
 from tests.support import ROOT
+from tests.system.test_layout import FLOORS
 
 FAULTS = (ROOT / "docs/faults.md").read_text()
 
@@ -50,3 +51,12 @@ def test_the_map_in_the_readme_names_every_room():
     lines = (ROOT / "README.md").read_text().split("| rooms of `dmdbt/`")[1].split("\n\n")[0].splitlines()[2:]
     named = [name for line in lines for name in re.findall(r"`(\w+)`", line.split("|")[1])]
     assert sorted(named) == sorted(path.parent.name for path in (ROOT / "dmdbt").glob("*/__init__.py"))
+
+
+def test_the_floors_of_the_architecture_are_those_of_the_code():
+    rows = re.findall(r"^\| (\d+) \| (.*) \|$", (ROOT / "docs/architecture.md").read_text(), re.MULTILINE)
+    told = {f"dmdbt/{name}": int(floor) for floor, names in rows for name in re.findall(r"`([\w/.]+)`", names)}
+    told["stages"] = told.pop("dmdbt/stages")
+    steps = {name: floor for name, floor in FLOORS.items() if name.startswith("dmdbt/steps/")}
+    assert {floor for name, floor in steps.items() if name not in told} == {told.pop("dmdbt/steps")}
+    assert told == {name: floor for name, floor in FLOORS.items() if name in told or name not in steps}
