@@ -241,12 +241,10 @@ def test_no_inner_fold_can_lack_a_class():
     ],
 )
 def test_a_wrong_setting_of_a_baseline_is_named_with_its_key(tmp_path, change, message):
-    import yaml
+    from tests.test_params import DEMO, yaml
 
-    from tests.test_params import DEMO
-
-    content = yaml.safe_load(DEMO.read_text())
+    content = yaml.load(DEMO)
     content["baselines"] |= change
-    (tmp_path / "params.yaml").write_text(yaml.safe_dump(content))
+    yaml.dump(content, tmp_path / "params.yaml")
     with pytest.raises(ParameterError, match=message):
         params.read(params.Baselines, tmp_path / "params.yaml")

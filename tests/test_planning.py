@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import yaml
+from ruamel.yaml import YAML
 
 from dmdbt import params
 from dmdbt.__main__ import SETTINGS, main
@@ -23,6 +23,7 @@ from tests.clinic import write_avi, write_dicom
 from tests.volumes import smooth_volume
 
 ROOT = Path(__file__).parents[1]
+yaml = YAML(typ="safe", pure=True)
 GIB = 2**30
 TABLE_I = HeadSettings(None, (256, 128), 0.5)
 
@@ -31,13 +32,13 @@ TABLE_I = HeadSettings(None, (256, 128), 0.5)
 def clinic(tmp_path_factory):
     """A folder with six pairs and small parameters."""
     folder = tmp_path_factory.mktemp("clinic")
-    content = yaml.safe_load((ROOT / "params.yaml").read_text())
+    content = yaml.load(ROOT / "params.yaml")
     content["split"] |= {"folds": 2, "test_folds": [0, 1]}
     content["backbones"]["names"] = ["alexnet"]
     content["weights"] |= {"batch_size": 4, "steps": {"alexnet": 1}}
     content["features"]["size"]["alexnet"] = 96
     content["train"]["epochs"] = 1
-    (folder / "params.yaml").write_text(yaml.safe_dump(content))
+    yaml.dump(content, folder / "params.yaml")
     rng = np.random.default_rng(0)
     cases = []
     for n in range(6):

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-import yaml
+from ruamel.yaml import YAML
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -31,8 +31,9 @@ def one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def parameters_text(backbones: str) -> str:
     """Add what else is read where weights are looked for: the baselines, none of which runs."""
-    demo = yaml.safe_load((Path(__file__).parents[1] / "params.yaml").read_text())
-    return f"{backbones}\n{yaml.safe_dump({'baselines': demo['baselines'] | {'names': []}})}"
+    demo = YAML(typ="safe", pure=True).load(Path(__file__).parents[1] / "params.yaml")
+    baselines = json.dumps(demo["baselines"] | {"names": []})
+    return f"{backbones}\nbaselines: {baselines}"
 
 
 def classifier_file(path: Path, name: str = "squeezenet", **changes: Tensor) -> Path:

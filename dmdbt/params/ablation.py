@@ -4,11 +4,12 @@ import re
 from dataclasses import asdict, dataclass
 from typing import Annotated
 
-import yaml
+from pydantic import Field
+from ruamel.yaml import YAML
 
 from dmdbt.errors import ParameterError
-from dmdbt.params.checking import Loader, checked_section
-from dmdbt.params.kinds import Seed, Within
+from dmdbt.params.checking import checked_section
+from dmdbt.params.kinds import Seed
 from dmdbt.params.sections import Rankpool
 
 
@@ -18,7 +19,7 @@ class Ablation:
 
     backbone: str
     variants: list[str]
-    fractions: list[Annotated[float, Within(0.0, 0.99, above_low=True)]]
+    fractions: list[Annotated[float, Field(gt=0.0, le=0.99)]]
     seed: Seed
 
     def __post_init__(self) -> None:
@@ -46,5 +47,5 @@ def for_variant(settings: Rankpool, variant: str) -> Rankpool:
             found=variant,
             remedy="Write such as mean, or ranksvm-0.1.",
         )
-    changes = {"pooler": pooler, "rho": yaml.load(rho or "1", Loader)}  # a SafeLoader
+    changes = {"pooler": pooler, "rho": YAML(typ="safe", pure=True).load(rho or "1")}
     return checked_section(Rankpool, asdict(settings) | changes, f"ablation.variants.{variant}")

@@ -3,10 +3,12 @@
 from pathlib import Path
 from typing import Any
 
+from pydantic import create_model
+
 from dmdbt.errors import ParameterError
 from dmdbt.params.ablation import Ablation
 from dmdbt.params.baselines import Baselines
-from dmdbt.params.checking import Section, checked_section, load
+from dmdbt.params.checking import CONFIG, Section, checked_section, load
 from dmdbt.params.sections import (
     Backbones,
     Decode,
@@ -23,6 +25,7 @@ from dmdbt.params.sections import (
     Train,
     Weights,
 )
+from dmdbt.terms import Pairs
 
 DEFAULT_PATH = Path("params.yaml")
 SECTIONS = {
@@ -70,6 +73,12 @@ def read(section: type[Section], path: Path = DEFAULT_PATH, setting: Path | None
     if key not in content:
         raise ParameterError(key, expected=f"a section in {path.name}", found=None, remedy="Add the section.")
     return checked_section(section, content[key], key)
+
+
+def json_schema() -> dict[str, Any]:
+    """Return the JSON schema of the whole file. Not all that `read` checks can be said in it."""
+    kinds: dict[str, Any] = {"cohort": str, "pairs": Pairs, **SECTIONS}
+    return create_model("params", __config__=CONFIG, **kinds).model_json_schema()
 
 
 def for_backbone(values: dict[str, int], backbone: str, *, key: str) -> int:
