@@ -13,9 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import yaml
 
-from benchmarks.memory import ROOT, STAGES, run_stage
+from benchmarks.memory import ROOT, STAGES, run_stage, yaml
 from dmdbt.evaluation.metrics import classifier_metrics
 from dmdbt.files import sha256
 from dmdbt.terms import Head
@@ -42,7 +41,7 @@ def main() -> None:
 def measure(folder: Path, backbone: str, variant: str) -> list[str]:
     """Run one variant: the AUC of the heads and of their mean probability, and the seconds of the two stages."""
     content = parameters(variant)
-    (folder / "params.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
+    yaml.dump(content, folder / "params.yaml")
     names = {"cohort": folder / "cohort", "backbone": backbone, "weights": folder / f"weights/{backbone}.safetensors"}
     if not (folder / "rankpool.json").exists():
         run_stage(folder, "phantom", f"--output {names['cohort']}")
@@ -70,7 +69,7 @@ def measure(folder: Path, backbone: str, variant: str) -> list[str]:
 
 def parameters(variant: str) -> dict[str, Any]:
     """Return the demo's parameters with another seed of the cohort, all folds, and the changes of a variant."""
-    content: dict[str, Any] = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    content: dict[str, Any] = yaml.load(ROOT / "params.yaml")
     content["phantom"]["seed"] = SEED
     content["split"]["test_folds"] = list(range(content["split"]["folds"]))
     for change in variant.split(",") if variant != "demo" else ():
@@ -79,7 +78,7 @@ def parameters(variant: str) -> dict[str, Any]:
         section = content
         for name in sections:
             section = section[name]
-        section[last] = yaml.safe_load(value)
+        section[last] = yaml.load(value)
     return content
 
 

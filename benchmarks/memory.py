@@ -17,11 +17,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import psutil
-import yaml
+from ruamel.yaml import YAML
 
 from dmdbt.cohort import read_table, write_quarantine, write_table
 
 ROOT = Path(__file__).parents[1]
+yaml = YAML(typ="safe", pure=True)
 _PATIENTS = 6
 _BACKBONE = "alexnet"
 _INTERVAL = 0.05  # seconds; only what a process takes in its last interval escapes
@@ -59,11 +60,11 @@ def main() -> None:
 
 def _prepare(folder: Path) -> None:
     """Simulate a few patients, and make weights of one step: what they are worth does not matter."""
-    params = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    params = yaml.load(ROOT / "params.yaml")
     params["phantom"] |= {"patients": _PATIENTS, "views_per_patient": 2.0}
     params["weights"]["steps"][_BACKBONE] = 1
     params["train"]["epochs"] = 1
-    (folder / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
+    yaml.dump(params, folder / "params.yaml")
     run_stage(folder, "phantom", f"--output {folder}/cohort")
     run_stage(folder, "ingest", STAGES["ingest"].format(folder, cohort=folder / "cohort"))
     provenance = f"--provenance {folder}/weights.json"

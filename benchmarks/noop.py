@@ -15,13 +15,14 @@ import tempfile
 import time
 from pathlib import Path
 
-import yaml
 from dvc.repo import Repo
+from ruamel.yaml import YAML
 
 from dmdbt.cohort import TABLE_NAME, Case, write_table
 from dmdbt.terms import Label, Laterality, Modality, View
 
 ROOT = Path(__file__).parents[1]
+yaml = YAML(typ="safe", pure=True)
 _COHORT = "data/own"
 _ROUNDS = 2
 
@@ -62,8 +63,8 @@ def _copy_project(folder: Path) -> None:
         if (ROOT / name).is_file() and not name.startswith("metrics/") and not name.endswith("dvc.lock"):
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(ROOT / name, folder / name)
-    params = yaml.safe_load((folder / "params.yaml").read_text(encoding="utf-8"))
-    (folder / "params.yaml").write_text(yaml.safe_dump(params | {"cohort": _COHORT}), encoding="utf-8")
+    params = yaml.load(folder / "params.yaml")
+    yaml.dump(params | {"cohort": _COHORT}, folder / "params.yaml")
     subprocess.run(("git", "init", "--quiet"), cwd=folder, check=True)
 
 

@@ -15,10 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import yaml
 from torch.utils.flop_counter import FlopCounterMode
 
-from benchmarks.memory import ROOT, STAGES, run_stage
+from benchmarks.memory import ROOT, STAGES, run_stage, yaml
 from dmdbt.backbones.architectures import create_classifier, feature_extractor, feature_shape
 from dmdbt.cohort import read_table
 from dmdbt.heads import HeadSettings, training_bytes
@@ -78,8 +77,8 @@ def _figures(number: float) -> str:
 
 def measure(folder: Path, cohort: Path | None) -> list[Measured]:
     """Run all stages."""
-    content = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
-    for section, changes in yaml.safe_load((ROOT / "settings/paper.yaml").read_text(encoding="utf-8")).items():
+    content = yaml.load(ROOT / "params.yaml")
+    for section, changes in yaml.load(ROOT / "settings/paper.yaml").items():
         content[section] |= changes
     content["phantom"] |= {"patients": 8, "views_per_patient": 1.0, "dm_rows": 4096, "dm_columns": 3328}
     content["phantom"] |= {"dbt_size": 1024, "slice_spacing_mm": 0.62}
@@ -87,7 +86,7 @@ def measure(folder: Path, cohort: Path | None) -> list[Measured]:
     content["backbones"] |= {"weights": "procedural"}
     content["weights"] |= {"batch_size": 8, "steps": dict.fromkeys(BACKBONES, 1)}
     content["train"] |= {"epochs": EPOCHS}
-    (folder / "params.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
+    yaml.dump(content, folder / "params.yaml")
     if cohort is None:
         cohort = folder / "cohort"
         run_stage(folder, "phantom", f"--output {cohort}")
@@ -117,7 +116,7 @@ def _train(folder: Path, content: dict[str, Any], options: str, n_pairs: int, ba
     runs = []
     for epochs in (EPOCHS, 1):
         changed = content | {"train": content["train"] | {"epochs": epochs}}
-        (folder / "params.yaml").write_text(yaml.safe_dump(changed), encoding="utf-8")
+        yaml.dump(changed, folder / "params.yaml")
         runs.append(run_stage(folder, "train", options, memory_gib=""))
     (seconds, peak), (less, _) = runs
     start = seconds - EPOCHS * (seconds - less)

@@ -1,6 +1,7 @@
 """The command line for what is no stage of the pipeline: ``python -m dmdbt``, or ``dmdbt`` where it is installed."""
 
 import argparse
+import json
 import shutil
 import sys
 from pathlib import Path
@@ -22,7 +23,9 @@ def main(arguments: list[str] | None = None) -> int:
     commands = parser.add_subparsers(required=True)
     names = sorted(path.stem for path in SETTINGS.glob("*.yaml"))
     settings = commands.add_parser("settings", help="print a file of settings/ as options of `dvc exp run`")
-    settings.add_argument("name", choices=names)
+    asked = settings.add_mutually_exclusive_group(required=True)
+    asked.add_argument("name", choices=names, nargs="?")
+    asked.add_argument("--schema", action="store_true", help="print the JSON schema of params.yaml instead")
     settings.set_defaults(run=_settings)
     plan = commands.add_parser("plan", help="tell what `dvc repro` will cost: disk, hours and memory")
     plan.add_argument("--cohort", type=Path, help="folder with cases.csv; that of the parameters by default")
@@ -43,6 +46,9 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _settings(chosen: argparse.Namespace) -> None:
+    if chosen.schema:
+        print(json.dumps(params.json_schema(), indent=2))
+        return
     print(" ".join(f"-S {override}" for override in params.overrides(SETTINGS / f"{chosen.name}.yaml")))
 
 

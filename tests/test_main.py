@@ -1,3 +1,5 @@
+import json
+
 import pytest
 
 from dmdbt import params
@@ -22,3 +24,8 @@ def test_an_unknown_setting_is_refused_with_the_known_ones(capsys):
     with pytest.raises(SystemExit):
         main(["settings", "hospital"])
     assert "choose from" in capsys.readouterr().err
+
+
+def test_the_schema_of_the_parameters_is_printed(capsys):
+    assert main(["settings", "--schema"]) == 0
+    assert json.loads(capsys.readouterr().out) == params.json_schema()

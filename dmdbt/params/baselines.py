@@ -3,22 +3,24 @@
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
+from pydantic import Field
+
 from dmdbt.baselines.registry import BASELINES
-from dmdbt.errors import ParameterError
 from dmdbt.params.kinds import (
+    WITH_ORIGINAL,
     AlexnetSize,
-    Copy,
+    BatchSize,
+    Copies,
     Grid,
     ImageSize,
-    Positive,
+    Positives,
     Rate,
     Schedule,
     Seed,
     SliceChoice,
     Widths,
-    Within,
-    check_copies,
-    check_even,
+    expect,
+    once,
 )
 
 
@@ -28,24 +30,18 @@ class AlexnetMaps:
 
     size: AlexnetSize
     grid: Grid
-    copies: list[Copy]
-
-    def __post_init__(self) -> None:
-        check_copies("baselines.alexnet_2d.maps.copies", self.copies)
+    copies: Copies
 
 
 @dataclass(frozen=True)
 class SliceMaps:
     """Feature maps of slices: how many and which, and of each as `AlexnetMaps`."""
 
-    slices: Annotated[int, Within(1, 1000)]
+    slices: Annotated[int, Field(ge=1, le=1000)]
     choice: SliceChoice
     size: AlexnetSize
     grid: Grid
-    copies: list[Copy]
-
-    def __post_init__(self) -> None:
-        check_copies("baselines.alexnet_3d.maps.copies", self.copies)
+    copies: Copies
 
 
 @dataclass(frozen=True)
@@ -59,28 +55,22 @@ class GapMaps:
 class VolumeMaps:
     """A volume of fewer slices, rows and columns; no copy that would make columns of rows."""
 
-    slices: Annotated[int, Within(1, 1000)]
+    slices: Annotated[int, Field(ge=1, le=1000)]
     choice: SliceChoice
-    rows: Annotated[int, Within(16, 4096)]
-    columns: Annotated[int, Within(16, 4096)]
-    copies: list[Literal["original", "flip", "rot180"]]
-
-    def __post_init__(self) -> None:
-        check_copies("baselines.resnet3d.maps.copies", self.copies)
+    rows: Annotated[int, Field(ge=16, le=4096)]
+    columns: Annotated[int, Field(ge=16, le=4096)]
+    copies: Annotated[list[Literal["original", "flip", "rot180"]], WITH_ORIGINAL]
 
 
 @dataclass(frozen=True)
 class Optimization:
     """Optimization of a network; half of every batch is benign, half malignant."""
 
-    epochs: Annotated[int, Within(1, 10_000)]
-    batch_size: Annotated[int, Within(2, 4096)]
-    learning_rate: Annotated[float, Within(1e-8, 1.0)]
+    epochs: Annotated[int, Field(ge=1, le=10_000)]
+    batch_size: BatchSize
+    learning_rate: Annotated[float, Field(ge=1e-8, le=1.0)]
     schedule: Schedule
     seed: Seed
-
-    def __post_init__(self) -> None:
-        check_even("baselines.*.train.batch_size", self.batch_size)
 
 
 @dataclass(frozen=True)
@@ -95,23 +85,17 @@ class AlexnetTrain(Optimization):
 class SliceTrain(AlexnetTrain):
     """Filters of the 3-D convolution before the fully connected layers."""
 
-    filters: Annotated[int, Within(1, 8192)]
+    filters: Annotated[int, Field(ge=1, le=8192)]
 
 
 @dataclass(frozen=True)
 class SvmTrain:
     """What the inner cross-validation chooses from; `gamma` in units of 1 / number of features."""
 
-    folds: Annotated[int, Within(2, 100)]
-    c: list[Positive]
-    gamma: list[Positive]
+    folds: Annotated[int, Field(ge=2, le=100)]
+    c: Positives
+    gamma: Positives
     seed: Seed
-
-    def __post_init__(self) -> None:
-        for name, values in (("c", self.c), ("gamma", self.gamma)):
-            if not values:
-                key = f"baselines.svm_gap.train.{name}"
-                raise ParameterError(key, expected="at least one number", found=values, remedy="Restore the list.")
 
 
 @dataclass(frozen=True)
@@ -153,7 +137,7 @@ class Baselines:
     ``2d_t3_alex`` and ``3d_t2_alex`` have theirs under names that ``dvc exp run -S`` takes for keys: no digit first.
     """
 
-    names: list[Literal["2d_t3_alex", "3d_t2_alex", "svm_gap", "resnet3d"]]
+    names: Annotated[list[Literal["2d_t3_alex", "3d_t2_alex", "svm_gap", "resnet3d"]], expect(once, "each name once")]
     alexnet_2d: Alexnet2d
     alexnet_3d: Alexnet3d
     svm_gap: SvmGap
@@ -163,9 +147,3 @@ class Baselines:
     def backbones(self) -> list[str]:
         """Names under ``backbones.weights`` whose weights the named baselines use."""
         return list(dict.fromkeys(BASELINES[name].weights for name in self.names))
-
-    def __post_init__(self) -> None:
-        if len(set(self.names)) < len(self.names):
-            raise ParameterError(
-                "baselines.names", expected="each name once", found=self.names, remedy="Correct the list."
-            )

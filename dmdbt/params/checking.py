@@ -1,47 +1,45 @@
 """From YAML to typed sections: every name, type and range is checked."""
 
-import math
 import re
-import types
-from dataclasses import is_dataclass
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Any, TypeVar
 
-import yaml
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic_core import ErrorDetails, to_json
+from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from dmdbt.errors import ParameterError
 
 Section = TypeVar("Section")
-
-
-class Loader(yaml.SafeLoader):
-    """YAML 1.1, but with the numbers of YAML 1.2: PyYAML alone reads ``5e-05`` as text, and DVC writes it so."""
-
-
-Loader.add_implicit_resolver("tag:yaml.org,2002:float", re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+$"), [*"-+0123456789"])
+CONFIG = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
 
 def load(path: Path) -> dict[str, Any]:
-    """Read a YAML file that is a mapping of sections; ParameterError if it is missing or something else."""
+    """Read a YAML 1.2 file that is a mapping of sections; ParameterError if it is missing or something else."""
     if not path.is_file():
         raise ParameterError(str(path), expected="a file", found=None, remedy="Run from the root of the repository.")
-    content = parse(path.read_text(encoding="utf-8"), str(path))
+    content = parse(path.read_bytes(), str(path))
     if not isinstance(content, dict):
         raise ParameterError(str(path), expected="a mapping of sections", found=content, remedy="Restore the file.")
     return content
 
 
-def parse(text: str, where: str) -> Any:
-    """Return what YAML text says; ParameterError that names `where` it is from if it is no YAML."""
+def parse(text: str | bytes, where: str) -> Any:
+    """Return what YAML 1.2 in UTF-8 says, read as DVC reads it; ParameterError that names `where` if it is not that."""
     try:
-        return yaml.load(text, Loader)  # a SafeLoader
-    except yaml.YAMLError as exc:
+        return YAML(typ="safe", pure=True).load(text if isinstance(text, str) else text.decode())
+    except (UnicodeDecodeError, YAMLError) as exc:
         reason = str(exc).replace("\n", " ")
-        raise ParameterError(where, expected="YAML", found=reason, remedy="Correct the line it names.") from exc
+        if isinstance(exc, MarkedYAMLError):
+            reason = f"line {exc.problem_mark.line + 1}: {exc.problem}"
+        expected, remedy = "YAML in UTF-8", "Correct what it names."
+        raise ParameterError(where, expected=expected, found=reason, remedy=remedy) from exc
 
 
 def checked_section(section: type[Section], content: Any, key: str) -> Section:
-    """Return the section that `content` describes; ParameterError that names the key at fault.
+    """Return the section that `content` describes; ParameterError that names the key at fault, with notes on others.
 
     Parameters
     ----------
@@ -52,70 +50,57 @@ def checked_section(section: type[Section], content: Any, key: str) -> Section:
     key
         Where it stands in the file, such as ``rankpool``.
     """
-    hints = get_type_hints(section, include_extras=True)
-    if not isinstance(content, dict):
-        raise ParameterError(key, expected=f"the keys {', '.join(hints)}", found=content, remedy="Restore the section.")
-    for name in [*hints, *content]:
-        if name not in hints:
-            raise ParameterError(
-                f"{key}.{name}", expected=f"one of {', '.join(hints)}", found=name, remedy="Remove or rename the key."
-            )
-        if name not in content:
-            raise ParameterError(f"{key}.{name}", expected=_describe(hints[name]), found=None, remedy="Add the key.")
-    return section(**{name: _value(content[name], hints[name], f"{key}.{name}") for name in hints})
+    kind = TypeAdapter(dict[str, section], config=CONFIG)  # type: ignore[valid-type]
+    try:  # as JSON, from which the strict mode of pydantic makes dataclasses
+        return kind.validate_json(to_json({key: content}, inf_nan_mode="constants"))[key]
+    except ValidationError as exc:
+        schema, faults = kind.json_schema(), dict[str, ParameterError]()
+        for error in exc.errors():  # one for each member of a union
+            fault = _fault(error, schema)
+            faults.setdefault(fault.key, fault)
+        first, *others = faults.values()
+        for other in others:
+            first.add_note(str(other))
+        raise first from exc
 
 
-def _value(value: Any, hint: Any, key: str) -> Any:
-    """Return `value` as `hint` demands, or raise with the key that is at fault."""
-    if is_dataclass(hint) and isinstance(hint, type):
-        return checked_section(hint, value, key)
-    origin, arguments = get_origin(hint), get_args(hint)
-    if origin is list and isinstance(value, list):
-        return [_value(item, arguments[0], f"{key}[{index}]") for index, item in enumerate(value)]
-    if origin is dict and isinstance(value, dict):
-        return {_value(k, arguments[0], key): _value(v, arguments[1], f"{key}.{k}") for k, v in value.items()}
-    if not _matches(value, hint):
-        raise ParameterError(key, expected=_describe(hint), found=value, remedy=_remedy(value))
-    return float(value) if _accepts_float(hint) else value
+def _fault(error: ErrorDetails, schema: Mapping[str, Any]) -> ParameterError:
+    """Say in words of the file what pydantic has found; `schema` is of the same kind."""
+    key, node, parent = "", schema, schema
+    for part in (part for part in error["loc"] if part != "[key]"):
+        if "anyOf" in node:
+            break  # the rest names a member of the union
+        key += f"[{part}]" if isinstance(part, int) else f".{part}"
+        parent, node = node, node.get("properties", {}).get(part) or node.get("items") or node["additionalProperties"]
+        node = schema["$defs"][node["$ref"].rpartition("/")[2]] if node and "$ref" in node else node
+    key, found, context = key.removeprefix("."), error["input"], error.get("ctx", {})
+    if "remedy" in context:  # of `kinds.expect`
+        return ParameterError(key, found=found, **context)
+    if error["type"] == "unexpected_keyword_argument" or error["loc"][-1] == "[key]":
+        known = ", ".join(parent.get("properties") or parent["propertyNames"]["enum"])
+        remedy = "Remove or rename the key."
+        return ParameterError(key, expected=f"one of {known}", found=key.rpartition(".")[2], remedy=remedy)
+    if error["type"] == "missing":
+        return ParameterError(key, expected=_describe(node), found=None, remedy="Add the key.")
+    remedy = "Correct the value."
+    if error["type"] == "dataclass_type":
+        remedy = "Restore the section."
+    elif isinstance(found, str) and re.fullmatch(r"[-+\d.eE]+", found):
+        remedy = "It is text here; write it as a number, such as 0.001 or 1e-3, without quotes."
+    return ParameterError(key, expected=_describe(node), found=found, remedy=remedy)
 
 
-def _matches(value: Any, hint: Any) -> bool:
-    origin, arguments = get_origin(hint), get_args(hint)
-    if origin is Annotated:
-        return _matches(value, arguments[0]) and value in arguments[1]
-    if origin is Literal:
-        return any(type(value) is type(choice) and value == choice for choice in arguments)
-    if origin in (types.UnionType, Union):
-        return any(_matches(value, argument) for argument in arguments)
-    if origin is dict:
-        return type(value) is dict and all(
-            _matches(k, arguments[0]) and _matches(v, arguments[1]) for k, v in value.items()
-        )
-    if hint is float:
-        return type(value) in (int, float) and math.isfinite(value)
-    return type(value) is hint  # exactly: True is no whole number
-
-
-def _accepts_float(hint: Any) -> bool:
-    return hint is float or (get_origin(hint) is Annotated and get_args(hint)[0] is float)
-
-
-def _describe(hint: Any) -> str:
-    origin, arguments = get_origin(hint), get_args(hint)
-    if origin is Annotated:
-        return f"{_describe(arguments[0])} {arguments[1]}"
-    if origin is Literal:
-        return "one of " + ", ".join(str(choice) for choice in arguments)
-    if origin in (types.UnionType, Union):
-        return " or ".join(_describe(argument) for argument in arguments)
-    if origin is list:
-        return f"a list, each {_describe(arguments[0])}"
-    if origin is dict:
-        return f"a mapping to {_describe(arguments[1])}"
-    return {int: "a whole number", float: "a number", str: "text"}.get(hint, "a mapping")
-
-
-def _remedy(value: Any) -> str:
-    if isinstance(value, str) and re.fullmatch(r"[-+\d.eE]+", value):
-        return "It is text here; write it as a number, such as 0.001 or 1e-3, without quotes."
-    return "Correct the value."
+def _describe(node: Mapping[str, Any]) -> str:
+    if "anyOf" in node:
+        return " or ".join(map(_describe, node["anyOf"]))
+    if choices := node.get("enum", [node["const"]] if "const" in node else []):
+        return "one of " + ", ".join(map(str, choices))
+    if "properties" in node:
+        return f"the keys {', '.join(node['properties'])}"
+    if node["type"] == "array":
+        return f"a list, each {_describe(node['items'])}"
+    if node["type"] == "object":
+        return f"a mapping to {_describe(node['additionalProperties'])}"
+    text = {"integer": "a whole number", "number": "a number", "string": "text"}[node["type"]]
+    words = {"minimum": "from", "exclusiveMinimum": "above", "maximum": "up to" if "exclusiveMinimum" in node else "to"}
+    return text + "".join(f" {word} {node[name]:g}" for name, word in words.items() if name in node)

@@ -5,10 +5,12 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from pydantic import create_model
+
 from dmdbt.errors import ParameterError
 from dmdbt.params.ablation import Ablation
 from dmdbt.params.baselines import Baselines
-from dmdbt.params.checking import Section, checked_section, load, parse
+from dmdbt.params.checking import CONFIG, Section, checked_section, load, parse
 from dmdbt.params.sections import (
     Backbones,
     Decode,
@@ -25,6 +27,7 @@ from dmdbt.params.sections import (
     Train,
     Weights,
 )
+from dmdbt.terms import Pairs
 
 DEFAULT_PATH = Path("params.yaml")
 SECTIONS = {
@@ -81,6 +84,12 @@ def read(
         raise ParameterError(key, expected=f"a section in {path.name}", found=None, remedy="Add the section.")
     own = {name: parse(text, f"--{name}") for name, text in changes.items() if name in section.__annotations__}
     return checked_section(section, merged(content[key], own) if own else content[key], key)
+
+
+def json_schema() -> dict[str, Any]:
+    """Return the JSON schema of the whole file. Not all that `read` checks can be said in it."""
+    kinds: dict[str, Any] = {"cohort": str, "pairs": Pairs, **SECTIONS}
+    return create_model("params", __config__=CONFIG, **kinds).model_json_schema()
 
 
 def for_backbone(values: dict[str, int], backbone: str, *, key: str) -> int:

@@ -1,52 +1,49 @@
-"""Kinds of values that several sections have, and checks that several need."""
+"""Kinds of values that several sections have."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Annotated, Literal
+from collections.abc import Callable
+from typing import Annotated, Any, Literal
 
-from dmdbt.errors import ParameterError
+from pydantic import AfterValidator, Field
+from pydantic_core import PydanticCustomError
 
 
-@dataclass(frozen=True)
-class Within:
-    """An interval that holds its ends, or all but the low one."""
+def expect(holds: Callable[[Any], bool], expected: str, remedy: str = "Correct the list.") -> AfterValidator:
+    """Refuse a value for which `holds` is false; `checking` makes a ParameterError of it."""
 
-    low: float
-    high: float
-    above_low: bool = False
+    def checked(value: Any) -> Any:
+        if not holds(value):
+            raise PydanticCustomError("expectation", "{expected}", {"expected": expected, "remedy": remedy})
+        return value
 
-    def __contains__(self, value: float) -> bool:
-        return (self.low < value if self.above_low else self.low <= value) and value <= self.high
+    return AfterValidator(checked)
 
-    def __str__(self) -> str:
-        return f"{'above' if self.above_low else 'from'} {self.low:g} {'up ' * self.above_low}to {self.high:g}"
+
+def once(values: list[str]) -> bool:
+    """Whether no value is there twice."""
+    return len(set(values)) == len(values)
 
 
 Copy = Literal["original", "flip", "rot90", "rot180", "rot270"]
-Fraction = Annotated[float, Within(0.0, 1.0)]
-Seed = Annotated[int, Within(0, 2**31 - 1)]
-ImageSize = Annotated[int, Within(32, 4096)]
-Count = Annotated[int, Within(1, 1_000_000)]
-Grid = Annotated[int, Within(1, 128)]
-AlexnetSize = Annotated[int, Within(64, 4096)]  # of smaller images its last max-pool leaves nothing
-Widths = list[Annotated[int, Within(1, 65536)]]
-Rate = Annotated[float, Within(0.0, 0.99)]
-Positive = Annotated[float, Within(1e-6, 1e6)]
+WITH_ORIGINAL = expect(
+    lambda copies: "original" in copies and once(copies),
+    "each copy once, the original among them",
+    "Testing uses the original.",
+)
+Copies = Annotated[list[Copy], WITH_ORIGINAL]
+Seed = Annotated[int, Field(ge=0, le=2**31 - 1)]
+ImageSize = Annotated[int, Field(ge=32, le=4096)]
+Count = Annotated[int, Field(ge=1, le=1_000_000)]
+Grid = Annotated[int, Field(ge=1, le=128)]
+AlexnetSize = Annotated[int, Field(ge=64, le=4096)]  # of smaller images its last max-pool leaves nothing
+Widths = list[Annotated[int, Field(ge=1, le=65536)]]
+Rate = Annotated[float, Field(ge=0, le=0.99)]
+Positives = Annotated[list[Annotated[float, Field(ge=1e-6, le=1e6)]], expect(bool, "at least one number")]
 Pooler = Literal["ranksvm", "approximate", "mean", "max", "std", "central", "svr"]
-Rho = Annotated[float, Within(0.0, 1e8, above_low=True)]
+Rho = Annotated[float, Field(gt=0.0, le=1e8)]
 SliceChoice = Literal["even", "central"]
 Schedule = Literal["constant", "cosine"]  # of the learning rate
-
-
-def check_copies(key: str, copies: Sequence[str]) -> None:
-    """Refuse a list of augmented copies that lacks the original or names one twice."""
-    if "original" not in copies or len(set(copies)) < len(copies):
-        expected = "each copy once, the original among them"
-        raise ParameterError(key, expected=expected, found=copies, remedy="Testing uses the original.")
-
-
-def check_even(key: str, batch_size: int) -> None:
-    """Refuse a batch that cannot be half benign and half malignant."""
-    if batch_size % 2:
-        remedy = "Half of every batch is benign, half malignant."
-        raise ParameterError(key, expected="an even number", found=batch_size, remedy=remedy)
+BatchSize = Annotated[
+    int,
+    Field(ge=2, le=4096),
+    expect(lambda size: size % 2 == 0, "an even number", "Half of every batch is benign, half malignant."),
+]

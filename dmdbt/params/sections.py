@@ -3,9 +3,12 @@
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
+from pydantic import Field
+
 from dmdbt.errors import ParameterError
 from dmdbt.params.kinds import (
-    Copy,
+    BatchSize,
+    Copies,
     Count,
     ImageSize,
     Pooler,
@@ -14,9 +17,8 @@ from dmdbt.params.kinds import (
     Schedule,
     Seed,
     Widths,
-    Within,
-    check_copies,
-    check_even,
+    expect,
+    once,
 )
 
 
@@ -26,17 +28,17 @@ class Phantom:
 
     patients: Count
     seed: Seed
-    views_per_patient: Annotated[float, Within(1.0, 2.0)]
-    dm_rows: Annotated[int, Within(64, 8192)]
-    dm_columns: Annotated[int, Within(64, 8192)]
-    dbt_size: Annotated[int, Within(32, 4096)]
-    slice_spacing_mm: Annotated[float, Within(0.25, 10.0)]
-    scan_angle_deg: Annotated[float, Within(1.0, 60.0)]
-    projections: Annotated[int, Within(3, 99)]
-    dose: Annotated[float, Within(0.01, 100.0)]
-    contrast: Annotated[float, Within(0.0, 2.0)]
-    ambiguous: Annotated[float, Within(0.0, 0.5)]
-    density: Annotated[float, Within(0.05, 0.45)]
+    views_per_patient: Annotated[float, Field(ge=1.0, le=2.0)]
+    dm_rows: Annotated[int, Field(ge=64, le=8192)]
+    dm_columns: Annotated[int, Field(ge=64, le=8192)]
+    dbt_size: Annotated[int, Field(ge=32, le=4096)]
+    slice_spacing_mm: Annotated[float, Field(ge=0.25, le=10.0)]
+    scan_angle_deg: Annotated[float, Field(ge=1.0, le=60.0)]
+    projections: Annotated[int, Field(ge=3, le=99)]
+    dose: Annotated[float, Field(ge=0.01, le=100.0)]
+    contrast: Annotated[float, Field(ge=0.0, le=2.0)]
+    ambiguous: Annotated[float, Field(ge=0.0, le=0.5)]
+    density: Annotated[float, Field(ge=0.05, le=0.45)]
     codec: Literal["mjpeg", "ffv1", "raw"]
 
 
@@ -44,8 +46,8 @@ class Phantom:
 class Split:
     """Patient-grouped folds, and which of them are tested."""
 
-    folds: Annotated[int, Within(2, 100)]
-    test_folds: list[Annotated[int, Within(0, 99)]]
+    folds: Annotated[int, Field(ge=2, le=100)]
+    test_folds: list[Annotated[int, Field(ge=0, le=99)]]
     seed: Seed
 
     def __post_init__(self) -> None:
@@ -62,20 +64,20 @@ class Reading:
     """What is read and what is refused; see `dmdbt.readers.Limits`, which has the same fields."""
 
     empty_frames: Literal["error", "repeat", "skip"]
-    dm_megapixels: Annotated[float, Within(0.01, 1e4)]
-    slice_megapixels: Annotated[float, Within(0.01, 1e4)]
-    slices: Annotated[int, Within(2, 100_000)]
-    volume_gigapixels: Annotated[float, Within(0.001, 1e4)]
-    file_gib: Annotated[float, Within(0.001, 1e4)]
-    seconds: Annotated[float, Within(1, 1e5)]
-    memory_gib: Annotated[float, Within(0.5, 1e4)]
+    dm_megapixels: Annotated[float, Field(ge=0.01, le=1e4)]
+    slice_megapixels: Annotated[float, Field(ge=0.01, le=1e4)]
+    slices: Annotated[int, Field(ge=2, le=100_000)]
+    volume_gigapixels: Annotated[float, Field(ge=0.001, le=1e4)]
+    file_gib: Annotated[float, Field(ge=0.001, le=1e4)]
+    seconds: Annotated[float, Field(ge=1, le=1e5)]
+    memory_gib: Annotated[float, Field(ge=0.5, le=1e4)]
 
 
 @dataclass(frozen=True)
 class Quarantine:
     """How many damaged cases may be left out."""
 
-    allow: Annotated[int, Within(0, 1_000_000)]
+    allow: Annotated[int, Field(ge=0, le=1_000_000)]
 
 
 @dataclass(frozen=True)
@@ -90,7 +92,7 @@ class Mammogram:
 class Decode:
     """Quality of the JPEG slices."""
 
-    quality: Annotated[int, Within(1, 100)]
+    quality: Annotated[int, Field(ge=1, le=100)]
 
 
 @dataclass(frozen=True)
@@ -100,22 +102,18 @@ class Rankpool:
     pooler: Pooler
     rho: Rho
     mapping: Literal["symmetric", "minmax"]
-    quantile: Annotated[float, Within(0.5, 1.0)]
+    quantile: Annotated[float, Field(ge=0.5, le=1.0)]
 
 
 @dataclass(frozen=True)
 class Backbones:
     """The frozen networks, and where their weights come from."""
 
-    names: list[str]
+    names: Annotated[list[str], expect(lambda names: bool(names) and once(names), "at least one name, each once")]
     resnet_depth: Literal[18, 34, 50, 101, 152]
     weights: str | dict[str, str]
 
     def __post_init__(self) -> None:
-        if not self.names or len(set(self.names)) < len(self.names):
-            raise ParameterError(
-                "backbones.names", expected="at least one name, each once", found=self.names, remedy="Correct the list."
-            )
         for name in self.names:
             self.source(name)
 
@@ -144,7 +142,7 @@ class Weights:
 
     seed: Seed
     image_size: ImageSize
-    batch_size: Annotated[int, Within(2, 4096)]
+    batch_size: Annotated[int, Field(ge=2, le=4096)]
     steps: dict[str, Count]
 
 
@@ -153,18 +151,15 @@ class Features:
     """What of an image a backbone sees, its augmented copies, and the input size of each backbone."""
 
     crop: Literal["breast", "none"]
-    copies: list[Copy]
+    copies: Copies
     size: dict[str, ImageSize]
-
-    def __post_init__(self) -> None:
-        check_copies("features.copies", self.copies)
 
 
 @dataclass(frozen=True)
 class Heads:
     """Table I of the paper, and what stands between its fully connected layers."""
 
-    filters: Literal["backbone"] | Annotated[int, Within(1, 8192)]
+    filters: Literal["backbone"] | Annotated[int, Field(ge=1, le=8192)]
     hidden: Widths
     activation: Literal["none", "relu", "batch_norm_relu"]
     dropout: Rate
@@ -174,36 +169,31 @@ class Heads:
 class Train:
     """Optimization of the three heads."""
 
-    epochs: Annotated[int, Within(1, 10_000)]
-    batch_size: Annotated[int, Within(2, 4096)]
-    learning_rate: Annotated[float, Within(1e-8, 1.0)]
+    epochs: Annotated[int, Field(ge=1, le=10_000)]
+    batch_size: BatchSize
+    learning_rate: Annotated[float, Field(ge=1e-8, le=1.0)]
     schedule: Schedule
     precision: Literal["float32", "mixed"]
     seed: Seed
-
-    def __post_init__(self) -> None:
-        check_even("train.batch_size", self.batch_size)
 
 
 @dataclass(frozen=True)
 class Ensemble:
     """Weights of the votes of the heads, relative to each other."""
 
-    weights: dict[Literal["dm", "dbt", "dm_dbt"], Annotated[float, Within(0.0, 1e6)]]
-
-    def __post_init__(self) -> None:
-        if set(self.weights) != {"dm", "dbt", "dm_dbt"} or sum(self.weights.values()) <= 0:
-            raise ParameterError(
-                "ensemble.weights",
-                expected="one weight each for dm, dbt and dm_dbt, not all 0",
-                found=self.weights,
-                remedy="{dm: 1, dbt: 1, dm_dbt: 1} is the paper's vote.",
-            )
+    weights: Annotated[
+        dict[Literal["dm", "dbt", "dm_dbt"], Annotated[float, Field(ge=0.0, le=1e6)]],
+        expect(
+            lambda weights: set(weights) == {"dm", "dbt", "dm_dbt"} and sum(weights.values()) > 0,
+            "one weight each for dm, dbt and dm_dbt, not all 0",
+            "{dm: 1, dbt: 1, dm_dbt: 1} is the paper's vote.",
+        ),
+    ]
 
 
 @dataclass(frozen=True)
 class Evaluation:
     """The bootstrap of patients, behind every interval."""
 
-    draws: Annotated[int, Within(100, 1_000_000)]
+    draws: Annotated[int, Field(ge=100, le=1_000_000)]
     seed: Seed

@@ -2,11 +2,9 @@
 
 from typing import get_args, get_type_hints
 
-import yaml
-
 from dmdbt import params
 from dmdbt.baselines.registry import BASELINES
-from tests.support import ROOT
+from tests.support import ROOT, yaml
 
 
 def test_every_baseline_can_be_named_in_params():
@@ -15,7 +13,7 @@ def test_every_baseline_can_be_named_in_params():
 
 
 def test_the_stages_read_the_images_and_weights_of_the_registry():
-    stages = yaml.safe_load((ROOT / "data/baselines/dvc.yaml").read_text())["stages"]
+    stages = yaml.load(ROOT / "data/baselines/dvc.yaml")["stages"]
     of_stage: dict[str, list[str]] = {}
     for item in stages["baseline_maps"]["foreach"].values():
         assert item["weights"] == BASELINES[item["baseline"]].weights

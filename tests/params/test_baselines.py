@@ -1,9 +1,8 @@
 import pytest
-import yaml
 
 from dmdbt import params
 from dmdbt.errors import ParameterError
-from tests.support import ROOT
+from tests.support import ROOT, yaml
 
 
 @pytest.mark.parametrize(
@@ -23,8 +22,8 @@ from tests.support import ROOT
     ],
 )
 def test_a_wrong_setting_of_a_baseline_is_named_with_its_key(tmp_path, change, message):
-    content = yaml.safe_load((ROOT / "params.yaml").read_text())
+    content = yaml.load(ROOT / "params.yaml")
     content["baselines"] |= change
-    (tmp_path / "params.yaml").write_text(yaml.safe_dump(content))
+    yaml.dump(content, (tmp_path / "params.yaml"))
     with pytest.raises(ParameterError, match=message):
         params.read(params.Baselines, tmp_path / "params.yaml")

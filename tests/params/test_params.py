@@ -1,21 +1,21 @@
 import pytest
-import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
 from dmdbt import params
 from dmdbt.errors import ParameterError
 from dmdbt.params.checking import checked_section
-from tests.support import ROOT
+from dmdbt.params.file import merged
+from tests.support import ROOT, yaml
 
 DEMO = ROOT / "params.yaml"
 
 
 def changed(tmp_path, section, **values):
-    content = yaml.safe_load(DEMO.read_text())
+    content = yaml.load(DEMO)
     content[section] |= values
     path = tmp_path / "params.yaml"
-    path.write_text(yaml.safe_dump(content))
+    yaml.dump(content, path)
     return path
 
 
@@ -25,7 +25,7 @@ def test_every_section_of_the_demo_is_valid():
 
 
 def test_the_demo_has_no_section_without_a_type():
-    assert set(yaml.safe_load(DEMO.read_text())) == {"cohort", "pairs", *params.SECTIONS}
+    assert set(yaml.load(DEMO)) == {"cohort", "pairs", *params.SECTIONS}
 
 
 @pytest.mark.parametrize(
@@ -137,3 +137,81 @@ def test_every_rho_above_0_is_read(rho):
 def test_a_backbone_without_a_number_is_named():
     with pytest.raises(ParameterError, match=r"features.size.vgg11: expected a number"):
         params.for_backbone({"alexnet": 160}, "vgg11", key="features.size")
+
+
+def test_every_wrong_key_is_named(tmp_path):
+    path = changed(tmp_path, "train", epochs="6", epoch=3, batch_size=3)
+    with pytest.raises(
+        ParameterError, match=r"^train.epochs: expected a whole number from 1 to 10000, got '6'"
+    ) as found:
+        params.read(params.Train, path)
+    assert [note.partition(",")[0] for note in found.value.__notes__] == [
+        "train.batch_size: expected an even number",
+        "train.epoch: expected one of epochs",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"train": None}, r"baselines.alexnet_2d.train: expected the keys epochs, .*Restore the section"),
+        ({"train": {}}, r"baselines.alexnet_2d.train.epochs: expected a whole number .*Add the key"),
+        ({"maps": {"size": 64, "grid": 0, "copies": []}}, r"baselines.alexnet_2d.maps.grid: expected a whole number"),
+        ({"maps": {"size": 64, "grid": 1, "copies": []}}, r"baselines.alexnet_2d.maps.copies: expected each copy once"),
+        ({"map": 1}, r"baselines.alexnet_2d.map: expected one of maps, train, got 'map'"),
+    ],
+)
+def test_a_wrong_key_in_a_section_of_a_section_is_named(tmp_path, changes, message):
+    content = yaml.load(DEMO)["baselines"]
+    path = changed(tmp_path, "baselines", alexnet_2d=content["alexnet_2d"] | changes)
+    with pytest.raises(ParameterError, match=message):
+        params.read(params.Baselines, path)
+
+
+def test_an_unknown_key_of_a_mapping_is_named_with_the_known_ones(tmp_path):
+    path = changed(tmp_path, "ensemble", weights={"dm": 1, "dbt": 1, "mri": 1})
+    with pytest.raises(ParameterError, match=r"ensemble.weights.mri: expected one of dm, dbt, dm_dbt, got 'mri'"):
+        params.read(params.Ensemble, path)
+
+
+@pytest.mark.parametrize("text", ["split: {folds: 3}\nsplit: {folds: 4}", "split: {folds: 3, folds: 4}"])
+def test_a_key_that_is_there_twice_is_refused_with_its_line(tmp_path, text):
+    path = tmp_path / "params.yaml"
+    path.write_text("# seed\n" + text)
+    with pytest.raises(ParameterError, match=r"expected YAML .*, got 'line \d: found duplicate key \"(split|folds)\""):
+        params.read(params.Split, path)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"split: {seed: \xe9}", r"expected YAML in UTF-8, .*'utf-8' codec can't decode byte 0xe9"),
+        (b"split: \x01", "got .unacceptable character #x0001"),
+    ],
+)
+def test_a_file_that_is_no_text_is_refused(tmp_path, content, message):
+    path = tmp_path / "params.yaml"
+    path.write_bytes(content)
+    with pytest.raises(ParameterError, match=message):
+        params.read(params.Split, path)
+
+
+@pytest.mark.parametrize("setting", [None, *sorted((DEMO.parent / "settings").glob("*.yaml"))])
+def test_the_schema_has_the_keys_of_the_demo_and_of_every_setting_and_no_others(setting):
+    def compare(content, node):
+        node = schema["$defs"][node["$ref"].rpartition("/")[2]] if "$ref" in node else node
+        if "properties" in node:
+            assert set(content) == set(node["properties"]) == set(node["required"])
+            assert node["additionalProperties"] is False
+            for name, value in content.items():
+                compare(value, node["properties"][name])
+
+    schema = params.json_schema()
+    compare(merged(yaml.load(DEMO), yaml.load(setting) if setting else {}), schema)
+
+
+def test_the_schema_has_descriptions_and_ranges():
+    train = params.json_schema()["$defs"]["Train"]
+    assert train["description"] == "Optimization of the three heads."
+    expected = {"minimum": 2, "maximum": 4096, "type": "integer", "title": "Batch Size"}
+    assert train["properties"]["batch_size"] == expected

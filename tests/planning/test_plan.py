@@ -5,7 +5,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-import yaml
 
 from dmdbt import params
 from dmdbt.__main__ import SETTINGS, main
@@ -19,7 +18,7 @@ from dmdbt.planning.sizes import backbone_sizes, head_parameters, training_steps
 from dmdbt.terms import Head, Label, Laterality, Pairs, View
 from stages import decode, features, ingest, mammogram, rankpool, split, train
 from stages.inputs import weights
-from tests.support import ROOT
+from tests.support import ROOT, yaml
 from tests.support.clinic import write_avi, write_dicom
 from tests.support.volumes import smooth_volume
 
@@ -31,13 +30,13 @@ TABLE_I = HeadSettings(None, (256, 128), 0.5)
 def clinic(tmp_path_factory):
     """A folder with six pairs and small parameters."""
     folder = tmp_path_factory.mktemp("clinic")
-    content = yaml.safe_load((ROOT / "params.yaml").read_text())
+    content = yaml.load(ROOT / "params.yaml")
     content["split"] |= {"folds": 2, "test_folds": [0, 1]}
     content["backbones"]["names"] = ["alexnet"]
     content["weights"] |= {"batch_size": 4, "steps": {"alexnet": 1}}
     content["features"]["size"]["alexnet"] = 96
     content["train"]["epochs"] = 1
-    (folder / "params.yaml").write_text(yaml.safe_dump(content))
+    yaml.dump(content, folder / "params.yaml")
     rng = np.random.default_rng(0)
     cases = []
     for n in range(6):

@@ -2,4 +2,7 @@
 
 from pathlib import Path
 
+from ruamel.yaml import YAML
+
 ROOT = Path(__file__).parents[2]
+yaml = YAML(typ="safe", pure=True)

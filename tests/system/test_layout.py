@@ -9,11 +9,10 @@ from types import NoneType
 from typing import get_args
 
 import pytest
-import yaml
 
 from dmdbt import params
 from dmdbt.entry import leaves
-from tests.support import ROOT
+from tests.support import ROOT, yaml
 
 FLOORS = {
     "dmdbt/errors.py": 1,
@@ -67,7 +66,7 @@ ROOMS = [room for room in FLOORS if room not in (*FIRST, "dmdbt/readers")]  # th
 def load_stages():
     stages = {}
     for path in ("dvc.yaml", *APART):
-        found = yaml.safe_load((ROOT / path).read_text())["stages"]
+        found = yaml.load(ROOT / path)["stages"]
         stages |= {name: stage.get("do", stage) for name, stage in found.items()}
     return stages
 
@@ -148,7 +147,7 @@ def options(stage):
 def test_every_stage_has_its_file_and_every_file_its_stage():
     assert all(stage["cmd"].startswith("python -m stages.") for stage in STAGES.values())
     assert {stage_file(name) for name in STAGES} == set((ROOT / "stages").rglob("[!_]*.py"))
-    pipeline = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"].keys() - {"baseline"}
+    pipeline = yaml.load(ROOT / "dvc.yaml")["stages"].keys() - {"baseline"}
     assert {path.stem for path in (ROOT / "stages").glob("[!_]*.py")} == pipeline
 
 
@@ -196,7 +195,7 @@ def test_the_options_of_a_command_are_the_arguments_of_main(name):
 
 
 def test_no_stage_of_the_pipeline_needs_the_ablation():
-    stages = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
+    stages = yaml.load(ROOT / "dvc.yaml")["stages"]
     apart = {path for name in set(STAGES) - set(stages) - {"phantom"} for path in outputs(STAGES[name])}
     assert len(apart) > 5
     for stage in stages.values():
@@ -215,9 +214,7 @@ def test_every_output_is_ignored_by_git_or_kept_out_of_the_cache_by_name():
 
 def test_every_plot_is_drawn():
     """DVC looks into a folder that is a plot's name, but says "file type error" of one that is a source of a plot."""
-    named = {
-        name: plot for entry in yaml.safe_load((ROOT / "dvc.yaml").read_text())["plots"] for name, plot in entry.items()
-    }
+    named = {name: plot for entry in yaml.load(ROOT / "dvc.yaml")["plots"] for name, plot in entry.items()}
     sources = {source for plot in named.values() if isinstance(plot["y"], dict) for source in plot["y"]}
     paths = {name for name, plot in named.items() if not isinstance(plot["y"], dict)}
     written = {path for stage in STAGES.values() for path in outputs(stage)}

@@ -14,13 +14,12 @@ from pathlib import Path
 import numpy as np
 import pydicom
 import pytest
-import yaml
 from PIL import Image
 
 from dmdbt.cohort import read_table, write_table
 from dmdbt.params.file import merged
 from dmdbt.readers import open_volume
-from tests.support import ROOT
+from tests.support import ROOT, yaml
 from tests.support.dicom_corpus import write_tomosynthesis
 
 pytestmark = pytest.mark.system
@@ -46,14 +45,14 @@ def call(folder, *command, check=True):
 
 def change(folder, section, **values):
     path = folder / "params.yaml"
-    content = yaml.safe_load(path.read_text())
+    content = yaml.load(path)
     content[section] |= values
-    path.write_text(yaml.safe_dump(content))
+    yaml.dump(content, path)
 
 
 def point_at(folder, cohort):
     path = folder / "params.yaml"
-    path.write_text(yaml.safe_dump(yaml.safe_load(path.read_text()) | {"cohort": cohort}))
+    yaml.dump(yaml.load(path) | {"cohort": cohort}, path)
 
 
 @pytest.fixture
@@ -71,11 +70,11 @@ def built(tmp_path_factory):
         if (ROOT / name).is_file() and not name.startswith("metrics/") and not name.endswith("dvc.lock"):
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(ROOT / name, folder / name)
-    small = yaml.safe_load((ROOT / "settings" / "ci.yaml").read_text())
-    content = yaml.safe_load((folder / "params.yaml").read_text())
+    small = yaml.load(ROOT / "settings" / "ci.yaml")
+    content = yaml.load(folder / "params.yaml")
     for changes in (small, SMALL):
         content = merged(content, changes)
-    (folder / "params.yaml").write_text(yaml.safe_dump(content))
+    yaml.dump(content, folder / "params.yaml")
     call(folder, "git", "init", "--quiet")
     call(folder, "git", "config", "user.email", "test@example.org")
     call(folder, "git", "config", "user.name", "test")
@@ -211,13 +210,13 @@ def test_a_pair_more_costs_that_pair_and_a_pair_less_nothing(clone):
 
 def test_the_pipeline_from_nothing_gives_the_same_bytes(clone):
     locks = [clone / "dvc.lock", *sorted((clone / "data").glob("*/dvc.lock"))]
-    first = [yaml.safe_load(lock.read_text()) for lock in locks]
+    first = [yaml.load(lock) for lock in locks]
     call(clone, "git", "clean", "-xdfq", "data", ".dvc")  # all that git does not keep: outputs and cache
     for lock in locks:
         lock.unlink()
     call(clone, "dvc", "repro", "--quiet")
     # Entries stand in the order in which stages first ran: of two that are independent either may come first.
-    assert [yaml.safe_load(lock.read_text()) for lock in locks] == first
+    assert [yaml.load(lock) for lock in locks] == first
 
 
 def test_a_damaged_file_stops_the_pipeline_with_its_case_and_leaves_the_rest_alone(clone):
