@@ -44,11 +44,11 @@ def measure(folder: Path, backbone: str, variant: str) -> list[str]:
     yaml.dump(content, folder / "params.yaml")
     names = {"cohort": folder / "cohort", "backbone": backbone, "weights": folder / f"weights/{backbone}.safetensors"}
     if not (folder / "rankpool.json").exists():
-        run_stage(folder, "phantom", f"--output {names['cohort']}")
+        run_stage(folder, "inputs.phantom", f"--output {names['cohort']}")
         for stage in _CASE_STAGES:
             run_stage(folder, stage, STAGES[stage].format(folder, **names))
     provenance = names["weights"].with_suffix(".json")
-    run_stage(folder, "weights", f"--backbone {backbone} --output {names['weights']} --provenance {provenance}")
+    run_stage(folder, "inputs.weights", f"--backbone {backbone} --output {names['weights']} --provenance {provenance}")
     # The maps of one size are kept beside those of others, under the name that the stage gives to its output.
     size, weights = content["features"]["size"][backbone], sha256(names["weights"])[:8]
     kept, current = folder / f"maps/{backbone}-{weights}-{size}", folder / "features"

@@ -28,7 +28,7 @@ _BACKBONE = "alexnet"
 _INTERVAL = 0.05  # seconds; only what a process takes in its last interval escapes
 # In the order of the pipeline; what is not measured makes what others read.
 STAGES = {
-    "ingest": "--cohort {cohort} --pairs require --cases {0}/cases.csv --examined {0}/examined "
+    "ingest": "--cohort {cohort} --missing-modality forbid --cases {0}/cases.csv --examined {0}/examined "
     "--metrics {0}/cohort.json --quarantine {0}/quarantine.csv",
     "split": "--cases {0}/cases.csv --output {0}/split.csv",
     "mammogram": "--cohort {cohort} --cases {0}/cases.csv --output {0}/mammograms",
@@ -38,7 +38,7 @@ STAGES = {
     "features": "--backbone {backbone} --cases {0}/cases.csv --mammograms {0}/mammograms --dynamic {0}/dynamic "
     "--weights {weights} --output {0}/features",
     "train": "--backbone {backbone} --cases {0}/cases.csv --split {0}/split.csv --features {0}/features "
-    "--models {0}/models --probabilities {0}/probabilities.csv --copies {0}/copies.csv --history {0}/history.csv",
+    "--models {0}/models --probabilities {0}/probabilities.csv --copies {0}/copies.csv --losses {0}/history.csv",
 }
 _MEASURED = ("mammogram", "decode", "rankpool", "features", "train")
 
@@ -65,10 +65,10 @@ def _prepare(folder: Path) -> None:
     params["weights"]["steps"][_BACKBONE] = 1
     params["train"]["epochs"] = 1
     yaml.dump(params, folder / "params.yaml")
-    run_stage(folder, "phantom", f"--output {folder}/cohort")
+    run_stage(folder, "inputs.phantom", f"--output {folder}/cohort")
     run_stage(folder, "ingest", STAGES["ingest"].format(folder, cohort=folder / "cohort"))
     provenance = f"--provenance {folder}/weights.json"
-    run_stage(folder, "weights", f"--backbone {_BACKBONE} --output {folder}/weights.safetensors {provenance}")
+    run_stage(folder, "inputs.weights", f"--backbone {_BACKBONE} --output {folder}/weights.safetensors {provenance}")
 
 
 def _peaks(folder: Path, n_pairs: int) -> dict[str, int]:

@@ -89,7 +89,7 @@ def measure(folder: Path, cohort: Path | None) -> list[Measured]:
     yaml.dump(content, folder / "params.yaml")
     if cohort is None:
         cohort = folder / "cohort"
-        run_stage(folder, "phantom", f"--output {cohort}")
+        run_stage(folder, "inputs.phantom", f"--output {cohort}")
     n_pairs = len(read_table(cohort / "cases.csv"))
     names = {"cohort": cohort, "weights": folder / "weights.safetensors"}
     found = [_twice(folder, "ingest", STAGES["ingest"].format(folder, **names), n_pairs)]
@@ -98,7 +98,7 @@ def measure(folder: Path, cohort: Path | None) -> list[Measured]:
     for backbone in BACKBONES:
         own = names | {"backbone": backbone}
         provenance = f"--provenance {folder}/weights.json"
-        run_stage(folder, "weights", f"--backbone {backbone} --output {own['weights']} {provenance}")
+        run_stage(folder, "inputs.weights", f"--backbone {backbone} --output {own['weights']} {provenance}")
         found.append(_twice(folder, "features", STAGES["features"].format(folder, **own), n_pairs, backbone))
         found.append(_train(folder, content, STAGES["train"].format(folder, **own), n_pairs, backbone))
     return found

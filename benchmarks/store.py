@@ -54,7 +54,7 @@ def _large() -> list[np.ndarray]:
     network = build_backbone("alexnet", _DATA / "weights/alexnet.safetensors")
     images = [read_gray(path) for folder in ("mammograms", "dynamic") for path in _first(_DATA / folder, 3)]
     grays = [resize(image, _LARGE, _LARGE) / np.iinfo(image.dtype).max for image in images]
-    return [extract(network, [gray], params.read(params.Features).copies)[0] for gray in grays]
+    return [extract(network, [gray], params.read(params.Features).augmentations)[0] for gray in grays]
 
 
 def _first(folder: Path, count: int) -> Sequence[Path]:

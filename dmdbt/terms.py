@@ -36,10 +36,10 @@ class Modality(StrEnum):
     DBT = "dbt"
 
 
-class Pairs(StrEnum):
+class MissingModality(StrEnum):
     """Whether a pair may lack one of its two images."""
 
-    REQUIRE = "require"
+    FORBID = "forbid"
     ALLOW = "allow"
 
 

@@ -8,12 +8,12 @@ from dmdbt.entry import run
 from dmdbt.files import write_json
 from dmdbt.ingest import check_copies, summarize
 from dmdbt.steps.ingest import check_quarantine, examine_cohort
-from dmdbt.terms import Pairs
+from dmdbt.terms import MissingModality
 
 
 def main(
     cohort: Path,
-    pairs: Pairs,
+    missing_modality: MissingModality,
     cases: Path,
     examined: Path,
     metrics: Path,
@@ -22,11 +22,11 @@ def main(
     settings: params.Quarantine,
 ) -> None:
     """Examine every case; write the table of those that go on, what is wrong with the others, and counts."""
-    table = cohorts.read_table(cohort / cohorts.TABLE_NAME, pairs)
+    table = cohorts.read_table(cohort / cohorts.TABLE_NAME, missing_modality)
     statement = cohorts.read_statement(cohort / cohorts.STATEMENT_NAME)
     records, problems = examine_cohort(table, cohort, examined, reading)
     cohorts.write_quarantine(quarantine, problems)
-    check_quarantine(table, problems, allowed=settings.allow, listing=quarantine)
+    check_quarantine(table, problems, allowed=settings.max_cases, listing=quarantine)
     left_out = {problem.case for problem in problems}
     kept = [case for case in table if case.case_id not in left_out]
     check_copies(kept, {case.case_id: records[case.case_id] for case in kept})

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from dmdbt.errors import TableError
 from dmdbt.files import write_text
-from dmdbt.terms import Label, Laterality, Modality, Pairs, View
+from dmdbt.terms import Label, Laterality, MissingModality, Modality, View
 
 TABLE_NAME = "cases.csv"
 _COLUMNS = ("case_id", "patient_id", "laterality", "view", "label", "dm", "dbt")
@@ -54,14 +54,14 @@ class Case:
         return self.dm if modality is Modality.DM else self.dbt
 
 
-def read_table(path: Path, pairs: Pairs = Pairs.ALLOW) -> list[Case]:
+def read_table(path: Path, missing_modality: MissingModality = MissingModality.ALLOW) -> list[Case]:
     """Read and check a table of pairs. Unknown columns are ignored.
 
     Parameters
     ----------
     path
         Of the table.
-    pairs
+    missing_modality
         Whether a pair may lack an image. The parameter of that name decides it once, when a cohort is checked:
         whoever reads the checked table takes every pair that is in it.
 
@@ -78,7 +78,7 @@ def read_table(path: Path, pairs: Pairs = Pairs.ALLOW) -> list[Case]:
     """
     rows = _read_rows(path)
     problems: list[str] = []
-    cases = [_case(row, number, pairs, problems) for number, row in enumerate(rows, start=2)]
+    cases = [_case(row, number, missing_modality, problems) for number, row in enumerate(rows, start=2)]
     problems += _duplicates(cases)
     if problems:
         cause = f"expected a correct table, found {len(problems)} problems"
@@ -119,7 +119,7 @@ def _read_rows(path: Path) -> list[dict[str, str]]:
     return rows
 
 
-def _case(row: dict[str, str], number: int, pairs: Pairs, problems: list[str]) -> Case:
+def _case(row: dict[str, str], number: int, missing_modality: MissingModality, problems: list[str]) -> Case:
     """Make a case of a row, and add what is wrong with it to `problems`."""
 
     def problem(column: str, expected: str) -> None:
@@ -141,8 +141,8 @@ def _case(row: dict[str, str], number: int, pairs: Pairs, problems: list[str]) -
             problem(column, "a path inside the cohort's folder")
         elif not row[column] and not row[other]:
             problem(column, f"a path here or in {other}")
-        elif not row[column] and pairs is Pairs.REQUIRE:
-            problem(column, "a path (for pairs without one, set `pairs: allow` in params.yaml)")
+        elif not row[column] and missing_modality is MissingModality.FORBID:
+            problem(column, "a path (for pairs without one, set `missing_modality: allow` in params.yaml)")
     return Case(
         case_id=case_id,
         patient_id=row["patient_id"],

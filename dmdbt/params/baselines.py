@@ -30,7 +30,7 @@ class AlexnetMaps:
 
     size: AlexnetSize
     grid: Grid
-    copies: Copies
+    augmentations: Copies
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class SliceMaps:
     choice: SliceChoice
     size: AlexnetSize
     grid: Grid
-    copies: Copies
+    augmentations: Copies
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class VolumeMaps:
     choice: SliceChoice
     rows: Annotated[int, Field(ge=16, le=4096)]
     columns: Annotated[int, Field(ge=16, le=4096)]
-    copies: Annotated[list[Literal["original", "flip", "rot180"]], WITH_ORIGINAL]
+    augmentations: Annotated[list[Literal["original", "flip", "rot180"]], WITH_ORIGINAL]
 
 
 @dataclass(frozen=True)

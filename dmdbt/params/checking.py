@@ -13,6 +13,16 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from dmdbt.errors import ParameterError
 
 Section = TypeVar("Section")
+# Parameters of earlier versions, by their old names.
+RENAMED = {
+    "pairs": "missing_modality (require is forbid)",
+    "phantom.ambiguous": "phantom.label_ambiguity",
+    "quarantine.allow": "quarantine.max_cases",
+    "features.copies": "features.augmentations",
+    "baselines.alexnet_2d.maps.copies": "baselines.alexnet_2d.maps.augmentations",
+    "baselines.alexnet_3d.maps.copies": "baselines.alexnet_3d.maps.augmentations",
+    "baselines.resnet3d.maps.copies": "baselines.resnet3d.maps.augmentations",
+}
 CONFIG = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
 
@@ -23,6 +33,9 @@ def load(path: Path) -> dict[str, Any]:
     content = parse(path.read_bytes(), str(path))
     if not isinstance(content, dict):
         raise ParameterError(str(path), expected="a mapping of sections", found=content, remedy="Restore the file.")
+    for key in RENAMED.keys() & content.keys():
+        remedy = f"It is called {RENAMED[key]} now."
+        raise ParameterError(key, expected="no such key", found=content[key], remedy=remedy)
     return content
 
 
@@ -79,6 +92,8 @@ def _fault(error: ErrorDetails, schema: Mapping[str, Any]) -> ParameterError:
     if error["type"] == "unexpected_keyword_argument" or error["loc"][-1] == "[key]":
         known = ", ".join(parent.get("properties") or parent["propertyNames"]["enum"])
         remedy = "Remove or rename the key."
+        if new := RENAMED.get(key):
+            remedy = f"It is called {new} now."
         return ParameterError(key, expected=f"one of {known}", found=key.rpartition(".")[2], remedy=remedy)
     if error["type"] == "missing":
         return ParameterError(key, expected=_describe(node), found=None, remedy="Add the key.")

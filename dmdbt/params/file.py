@@ -27,7 +27,7 @@ from dmdbt.params.sections import (
     Train,
     Weights,
 )
-from dmdbt.terms import Pairs
+from dmdbt.terms import MissingModality
 
 DEFAULT_PATH = Path("params.yaml")
 SECTIONS = {
@@ -88,7 +88,7 @@ def read(
 
 def json_schema() -> dict[str, Any]:
     """Return the JSON schema of the whole file. Not all that `read` checks can be said in it."""
-    kinds: dict[str, Any] = {"cohort": str, "pairs": Pairs, **SECTIONS}
+    kinds: dict[str, Any] = {"cohort": str, "missing_modality": MissingModality, **SECTIONS}
     return create_model("params", __config__=CONFIG, **kinds).model_json_schema()
 
 

@@ -37,7 +37,7 @@ class Phantom:
     projections: Annotated[int, Field(ge=3, le=99)]
     dose: Annotated[float, Field(ge=0.01, le=100.0)]
     contrast: Annotated[float, Field(ge=0.0, le=2.0)]
-    ambiguous: Annotated[float, Field(ge=0.0, le=0.5)]
+    label_ambiguity: Annotated[float, Field(ge=0.0, le=0.5)]
     density: Annotated[float, Field(ge=0.05, le=0.45)]
     codec: Literal["mjpeg", "ffv1", "raw"]
 
@@ -77,7 +77,7 @@ class Reading:
 class Quarantine:
     """How many damaged cases may be left out."""
 
-    allow: Annotated[int, Field(ge=0, le=1_000_000)]
+    max_cases: Annotated[int, Field(ge=0, le=1_000_000)]
 
 
 @dataclass(frozen=True)
@@ -151,7 +151,7 @@ class Features:
     """What of an image a backbone sees, its augmented copies, and the input size of each backbone."""
 
     crop: Literal["breast", "none"]
-    copies: Copies
+    augmentations: Copies
     size: dict[str, ImageSize]
 
 

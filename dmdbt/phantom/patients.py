@@ -63,7 +63,7 @@ class PhantomSettings:
         Exposure relative to a normal one.
     contrast
         Strength of the finding; 0 inserts none and keeps all else, the labels too.
-    ambiguous
+    label_ambiguity
         Share of patients whose finding looks like the other label.
     density
         Median glandular share of the volume.
@@ -82,7 +82,7 @@ class PhantomSettings:
     projections: int = 15
     dose: float = 1.0
     contrast: float = 1.0
-    ambiguous: float = 0.06
+    label_ambiguity: float = 0.06
     density: float = 0.15
     codec: str = "mjpeg"
 
@@ -144,7 +144,7 @@ def patients(settings: PhantomSettings) -> list[Patient]:
 def _draw_patient(index: int, settings: PhantomSettings) -> Patient:
     rng = np.random.default_rng([settings.seed, index])
     label = Label.MALIGNANT if rng.random() < MALIGNANT_SHARE else Label.BENIGN
-    atypical = rng.random() < settings.ambiguous
+    atypical = rng.random() < settings.label_ambiguity
     look = label if not atypical else {Label.BENIGN: Label.MALIGNANT, Label.MALIGNANT: Label.BENIGN}[label]
     finding = _draw_finding_type(rng.random(), look)
     depth = _bounded_normal(rng, DEPTH_MM)

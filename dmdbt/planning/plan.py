@@ -233,7 +233,7 @@ class _Planner:
         yield Line(f"weights@{name}", 1, n_weights, seconds, (costs.own_peak() if seconds else self.base) + n_weights)
         images = {Modality.DM: self.folder / "mammogram", Modality.DBT: self.folder / "rankpool"}
         n_images = sum(len(case.modalities) for case in self.cases)
-        n_bytes = sizes.features_bytes(shape, len(s.features.copies)) * n_images
+        n_bytes = sizes.features_bytes(shape, len(s.features.augmentations)) * n_images
         yield self._line(
             f"features@{name}",
             n_bytes,
@@ -248,7 +248,7 @@ class _Planner:
         yield Line(
             f"train@{name}",
             len(s.split.test_folds),
-            models + sizes.tables_bytes(len(self.cases), len(s.features.copies)),
+            models + sizes.tables_bytes(len(self.cases), len(s.features.augmentations)),
             self._training(name, shape, at_once=at_once, threads=threads, held=held),
             at_once * (fold + self.base) + 2 * self.base,
         )
@@ -293,7 +293,7 @@ class _Planner:
     def _training(self, name: str, shape: tuple[int, int, int], *, at_once: int, threads: int, held: bool) -> float:
         """Seconds of all folds."""
         s = self.settings
-        n_copies, n_folds = len(s.features.copies), len(s.split.test_folds)
+        n_copies, n_folds = len(s.features.augmentations), len(s.split.test_folds)
         targets = [case.label.target for case in self.cases]
         steps = s.train.epochs * sizes.training_steps(
             targets, n_folds=s.split.folds, n_copies=n_copies, batch_size=s.train.batch_size

@@ -45,7 +45,7 @@ def _cohort_rows(settings: ReportSettings, statement: Statement) -> Iterator[tup
         yield (
             "Simulation",
             f"contrast of the findings {TIMES} {phantom.contrast:g} (0 inserts none), share drawn like the other class "
-            f"{phantom.ambiguous:g}, dose {TIMES} {phantom.dose:g} of a screening exposure, seed {phantom.seed}",
+            f"{phantom.label_ambiguity:g}, dose {TIMES} {phantom.dose:g} of a screening exposure, seed {phantom.seed}",
         )
     elif statement.simulated:
         yield "Simulation", f"{statement.source}. Labels: {statement.label_rule}"
@@ -60,7 +60,7 @@ def _image_rows(settings: ReportSettings) -> Iterator[tuple[str, str]]:
     rho = f", rho = {rankpool.rho:g}" if rankpool.pooler == "ranksvm" else ""
     yield "Dynamic image", f"pooler {rankpool.pooler}{rho}, {rankpool.mapping} mapping to 8 bits"
     box = {"breast": "the box around the breast", "none": "the whole image"}[features.crop]
-    yield "What a backbone sees", f"{box}; training copies: {', '.join(features.copies)}; testing: original"
+    yield "What a backbone sees", f"{box}; training copies: {', '.join(features.augmentations)}; testing: original"
 
 
 def _training_rows(settings: ReportSettings) -> Iterator[tuple[str, str]]:

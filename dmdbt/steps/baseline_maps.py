@@ -98,10 +98,13 @@ def _seen(baseline: str, settings: params.Baselines) -> dict[str, Any]:
     one = {"slices": 1, "choice": "even"}  # the mammogram, or the slice in the middle
     if baseline == "2d_t3_alex":
         maps = settings.alexnet_2d.maps
-        return {"size": maps.size, "grid": maps.grid, "copies": tuple(maps.copies), **one}
+        return {"size": maps.size, "grid": maps.grid, "copies": tuple(maps.augmentations), **one}
     if baseline == "svm_gap":
         return {"size": settings.svm_gap.maps.size, "grid": None, "copies": ("original",), **one}
-    return {**vars(settings.alexnet_3d.maps), "copies": tuple(settings.alexnet_3d.maps.copies)}
+    seen = vars(settings.alexnet_3d.maps)
+    return {name: value for name, value in seen.items() if name != "augmentations"} | {
+        "copies": tuple(seen["augmentations"])
+    }
 
 
 def _input(case: Case, images: Path, job: _Job) -> Path:

@@ -43,7 +43,14 @@ def baseline_volumes_step(
     each other. The ``crop`` of `features` is that of the baselines too.
     """
     maps = settings.resnet3d.maps
-    job = _Job(**{**vars(maps), "copies": tuple(maps.copies)}, crop=features.crop == "breast")
+    job = _Job(
+        slices=maps.slices,
+        choice=maps.choice,
+        rows=maps.rows,
+        columns=maps.columns,
+        copies=tuple(maps.augmentations),
+        crop=features.crop == "breast",
+    )
     having = [case for case in cases if Modality.DBT in case.modalities]
     return Step(
         "volumes resnet3d",

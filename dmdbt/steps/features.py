@@ -66,7 +66,7 @@ def features_step(
         weights_sha256=sha256(weights),
         size=params.for_backbone(settings.size, backbone, key="features.size"),
         crop=settings.crop == "breast",
-        copies=tuple(settings.copies),
+        copies=tuple(settings.augmentations),
         device=compute_device(),
     )
     items = [

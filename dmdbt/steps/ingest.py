@@ -60,7 +60,7 @@ def check_quarantine(cases: Sequence[Case], problems: Sequence[Problem], *, allo
         "QUARANTINE",
         file=listing.name,
         cause=f"expected at most {allowed} of {len(cases)} cases with damaged files, found {n_cases}",
-        remedy=f"Mend what {listing} lists, or leave these cases out: quarantine.allow={n_cases} in params.yaml.",
+        remedy=f"Mend what {listing} lists, or leave these cases out: quarantine.max_cases={n_cases} in params.yaml.",
     )
     for problem in problems:
         file = file_of.get((problem.case, problem.role), "-")

@@ -29,8 +29,8 @@ def simulate_cohort(output: Path, settings: params.Phantom) -> None:
 
 
 def _statement(settings: params.Phantom) -> Statement:
-    finding = f"the finding has the look of its label, or of the other one with probability {settings.ambiguous:g}"
-    rule = finding if settings.contrast else "no finding is inserted"
+    other = f"or of the other one with probability {settings.label_ambiguity:g}"
+    rule = f"the finding has the look of its label, {other}" if settings.contrast else "no finding is inserted"
     return Statement(
         simulated=True,
         source=phantom_source(seed=settings.seed, contrast=settings.contrast),

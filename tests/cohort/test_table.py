@@ -6,7 +6,7 @@ from dmdbt.cohort import (
     write_table,
 )
 from dmdbt.errors import TableError
-from dmdbt.terms import Label, Laterality, Modality, Pairs, View
+from dmdbt.terms import Label, Laterality, MissingModality, Modality, View
 
 HEADER = "patient_id,laterality,view,label,dm,dbt\n"
 
@@ -17,7 +17,7 @@ def table(tmp_path, text):
     return path
 
 
-def problems(tmp_path, text, pairs=Pairs.ALLOW):
+def problems(tmp_path, text, pairs=MissingModality.ALLOW):
     with pytest.raises(TableError, match="E-TABLE .*file=cases.csv cause=expected a correct table, found") as caught:
         read_table(table(tmp_path, text), pairs)
     return caught.value.__notes__
@@ -78,14 +78,14 @@ def test_a_pair_may_lack_an_image_and_says_which_it_has(tmp_path):
 
 
 def test_where_pairs_are_required_a_missing_image_is_a_problem_with_its_remedy(tmp_path):
-    remedy = "(for pairs without one, set `pairs: allow` in params.yaml)"
-    assert problems(tmp_path, ONE_EACH, Pairs.REQUIRE) == [
+    remedy = "(for pairs without one, set `missing_modality: allow` in params.yaml)"
+    assert problems(tmp_path, ONE_EACH, MissingModality.FORBID) == [
         f"row 2 dbt: expected a path {remedy}, found ''",
         f"row 3 dm: expected a path {remedy}, found ''",
     ]
 
 
-@pytest.mark.parametrize("pairs", Pairs)
+@pytest.mark.parametrize("pairs", MissingModality)
 def test_a_row_without_any_image_is_always_a_problem(tmp_path, pairs):
     found = problems(tmp_path, HEADER + "p1,L,CC,benign,,\n", pairs)
     assert found == [f"row 2 {c}: expected a path here or in {o}, found ''" for c, o in (("dm", "dbt"), ("dbt", "dm"))]

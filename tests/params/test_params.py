@@ -1,10 +1,12 @@
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from dmdbt import params
 from dmdbt.errors import ParameterError
-from dmdbt.params.checking import checked_section
+from dmdbt.params.checking import RENAMED, checked_section
 from dmdbt.params.file import merged
 from tests.support import ROOT, yaml
 
@@ -25,7 +27,7 @@ def test_every_section_of_the_demo_is_valid():
 
 
 def test_the_demo_has_no_section_without_a_type():
-    assert set(yaml.load(DEMO)) == {"cohort", "pairs", *params.SECTIONS}
+    assert set(yaml.load(DEMO)) == {"cohort", "missing_modality", *params.SECTIONS}
 
 
 @pytest.mark.parametrize(
@@ -42,7 +44,7 @@ def test_the_demo_has_no_section_without_a_type():
         (params.Rankpool, "mapping", "linear", r"rankpool.mapping: expected one of symmetric, minmax, got 'linear'"),
         (params.Split, "test_folds", [5], r"split.test_folds: expected at least one fold, each once, from 0 to 4"),
         (params.Split, "test_folds", [0, "1"], r"split.test_folds\[1\]: expected a whole number"),
-        (params.Features, "copies", ["flip"], r"features.copies: .*the original among them"),
+        (params.Features, "augmentations", ["flip"], r"features.augmentations: .*the original among them"),
         (params.Features, "size", {"alexnet": 8}, r"features.size.alexnet: expected a whole number from 32 to 4096"),
         (params.Train, "schedule", "step", r"train.schedule: expected one of constant, cosine, got 'step'"),
         (params.Heads, "activation", "tanh", r"heads.activation: expected one of none, relu, batch_norm_relu, got"),
@@ -156,8 +158,14 @@ def test_every_wrong_key_is_named(tmp_path):
     [
         ({"train": None}, r"baselines.alexnet_2d.train: expected the keys epochs, .*Restore the section"),
         ({"train": {}}, r"baselines.alexnet_2d.train.epochs: expected a whole number .*Add the key"),
-        ({"maps": {"size": 64, "grid": 0, "copies": []}}, r"baselines.alexnet_2d.maps.grid: expected a whole number"),
-        ({"maps": {"size": 64, "grid": 1, "copies": []}}, r"baselines.alexnet_2d.maps.copies: expected each copy once"),
+        (
+            {"maps": {"size": 64, "grid": 0, "augmentations": []}},
+            r"baselines.alexnet_2d.maps.grid: expected a whole number",
+        ),
+        (
+            {"maps": {"size": 64, "grid": 1, "augmentations": []}},
+            r"baselines.alexnet_2d.maps.augmentations: expected each copy once",
+        ),
         ({"map": 1}, r"baselines.alexnet_2d.map: expected one of maps, train, got 'map'"),
     ],
 )
@@ -215,3 +223,17 @@ def test_the_schema_has_descriptions_and_ranges():
     assert train["description"] == "Optimization of the three heads."
     expected = {"minimum": 2, "maximum": 4096, "type": "integer", "title": "Batch Size"}
     assert train["properties"]["batch_size"] == expected
+
+
+@pytest.mark.parametrize(("old", "new"), RENAMED.items())
+def test_an_old_name_of_a_parameter_gives_an_error_that_names_the_new_one(tmp_path, old, new):
+    content = yaml.load(DEMO)
+    *sections, name = old.split(".")
+    node = content
+    for section in sections:
+        node = node[section]
+    node[name] = node.pop(new.rpartition(".")[2], "require")
+    yaml.dump(content, tmp_path / "params.yaml")
+    section = params.SECTIONS[sections[0]] if sections else params.Split
+    with pytest.raises(ParameterError, match=rf"{old}: expected .* It is called {re.escape(new)} now"):
+        params.read(section, tmp_path / "params.yaml")

@@ -51,7 +51,7 @@ def test_shares_are_those_of_the_settings():
 def test_the_finding_has_the_look_and_the_look_is_the_label_unless_ambiguous():
     benign = {FindingType.CIRCUMSCRIBED_MASS, FindingType.COARSE_CALCIFICATIONS}
     assert all((patient.finding in benign) == (patient.look is Label.BENIGN) for patient in MANY)
-    clear = patients(PhantomSettings(patients=200, ambiguous=0.0))
+    clear = patients(PhantomSettings(patients=200, label_ambiguity=0.0))
     assert all(patient.look is patient.label for patient in clear)
 
 

@@ -15,7 +15,7 @@ from dmdbt.params import read
 from dmdbt.planning import Line, Plan, check_room, make_plan, plan_text, read_settings
 from dmdbt.planning.costs import MOST_PARAMETERS, rows_to_time
 from dmdbt.planning.sizes import backbone_sizes, head_parameters, training_steps
-from dmdbt.terms import Head, Label, Laterality, Pairs, View
+from dmdbt.terms import Head, Label, Laterality, MissingModality, View
 from stages import decode, features, ingest, mammogram, rankpool, split, train
 from stages.inputs import weights
 from tests.support import ROOT, yaml
@@ -62,13 +62,13 @@ def run_stages(folder):
     mammogram.main(cohort, cases, data / "mammogram", settings.mammogram, reading)
     ingest.main(
         cohort,
-        Pairs.REQUIRE,
+        MissingModality.FORBID,
         folder / "cases.csv",
         folder / "examined",
         folder / "cohort.json",
         folder / "quarantine.csv",
         reading,
-        params.Quarantine(allow=0),
+        params.Quarantine(max_cases=0),
     )
     decode.main(cohort, cases, folder / "examined", data / "decode", settings.decode, reading)
     rankpool.main(
@@ -203,7 +203,7 @@ def test_the_paper_s_setting_has_the_paper_s_shapes():
     for name in ("alexnet", "resnet"):
         size = params.for_backbone(settings.features.size, name, key="features.size")
         shapes[name] = backbone_sizes(name, settings.backbones.resnet_depth, size)[0]
-    assert len(settings.features.copies) == 5
+    assert len(settings.features.augmentations) == 5
     assert shapes == {"alexnet": (256, 51, 51), "resnet": (2048, 26, 26)}
     assert settings.train.epochs == 100
     assert settings.train.batch_size == read_settings(ROOT / "params.yaml").train.batch_size

@@ -19,7 +19,7 @@ from dmdbt.steps import features as step
 from dmdbt.terms import Label, Laterality, Modality, View
 from stages import features
 
-SETTINGS = params.Features(crop="breast", copies=["original", "flip"], size={"squeezenet": 64})
+SETTINGS = params.Features(crop="breast", augmentations=["original", "flip"], size={"squeezenet": 64})
 BACKBONES = params.Backbones(names=["squeezenet"], resnet_depth=18, weights="procedural")
 
 
@@ -61,7 +61,7 @@ class Clinic:
             weights_sha256=sha256(self.weights),
             size=64,
             crop=True,
-            copies=tuple(SETTINGS.copies),
+            copies=tuple(SETTINGS.augmentations),
             device="cpu",
         )
 

@@ -10,7 +10,7 @@ from dmdbt import params
 from dmdbt.cohort import Case, read_quarantined, read_table, write_table
 from dmdbt.errors import InputDataError, IntegrityError, TableError
 from dmdbt.ingest import read_examination
-from dmdbt.terms import Label, Laterality, Modality, Pairs, View
+from dmdbt.terms import Label, Laterality, MissingModality, Modality, View
 from tests.support.breasts import READING, SHOWN, breast, run_ingest, volume, write_cohort
 from tests.support.clinic import write_avi, write_dicom
 
@@ -158,7 +158,7 @@ def test_a_pair_without_an_image_is_allowed_by_the_parameter(tmp_path, cohort):
     write_table(cohort / "cases.csv", [Case(**{**vars(cases[0]), "dbt": ""}), *cases[1:]])
     with pytest.raises(TableError, match="E-TABLE"):
         run_ingest(tmp_path)
-    assert run_ingest(tmp_path, pairs=Pairs.ALLOW)["modalities"] == {"dm": 1, "dm and dbt": 3}
+    assert run_ingest(tmp_path, pairs=MissingModality.ALLOW)["modalities"] == {"dm": 1, "dm and dbt": 3}
 
 
 @pytest.mark.parametrize("missing", ["dm", "dbt"])
@@ -166,7 +166,7 @@ def test_a_cohort_of_one_modality_alone_is_described(tmp_path, cohort, missing):
     write_table(
         cohort / "cases.csv", [Case(**{**vars(case), missing: ""}) for case in read_table(cohort / "cases.csv")]
     )
-    found = run_ingest(tmp_path, pairs=Pairs.ALLOW)
+    found = run_ingest(tmp_path, pairs=MissingModality.ALLOW)
     assert found["modalities"] == {{"dm": "dbt", "dbt": "dm"}[missing]: 4}
     assert found["flags"] == {}
 

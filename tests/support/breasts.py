@@ -8,7 +8,7 @@ from dmdbt import params
 from dmdbt.cohort import Case, write_table
 from dmdbt.imaging import resize
 from dmdbt.readers import Limits
-from dmdbt.terms import Label, Laterality, Pairs, View
+from dmdbt.terms import Label, Laterality, MissingModality, View
 from stages import ingest
 from tests.support.clinic import write_avi, write_dicom
 
@@ -42,7 +42,7 @@ def write_cohort(folder, n_patients=4):
     return cases
 
 
-def run_ingest(folder, *, allow=0, pairs=Pairs.REQUIRE, reading=READING):
+def run_ingest(folder, *, allow=0, pairs=MissingModality.FORBID, reading=READING):
     """Run the stage on ``<folder>/cohort``; return metrics/cohort.json."""
     ingest.main(
         cohort=folder / "cohort",
@@ -52,6 +52,6 @@ def run_ingest(folder, *, allow=0, pairs=Pairs.REQUIRE, reading=READING):
         metrics=folder / "cohort.json",
         quarantine=folder / "quarantine.csv",
         reading=reading,
-        settings=params.Quarantine(allow=allow),
+        settings=params.Quarantine(max_cases=allow),
     )
     return json.loads((folder / "cohort.json").read_text())

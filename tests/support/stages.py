@@ -5,7 +5,7 @@ from pathlib import Path
 from dmdbt import params
 from dmdbt.files import sha256, write_json
 from dmdbt.imaging import write_gray
-from dmdbt.terms import Pairs
+from dmdbt.terms import MissingModality
 from stages import decode, ingest, mammogram, rankpool
 from tests.support import ROOT
 
@@ -21,13 +21,13 @@ def run_image_stages(folder):
     reading = section(params.Reading)
     ingest.main(
         cohort=cohort,
-        pairs=Pairs.ALLOW,
+        missing_modality=MissingModality.ALLOW,
         cases=table,
         examined=folder / "examined",
         metrics=folder / "cohort.json",
         quarantine=quarantine,
         reading=reading,
-        settings=params.Quarantine(allow=0),
+        settings=params.Quarantine(max_cases=0),
     )
     images = {"cohort": cohort, "cases": table, "reading": reading}
     mammogram.main(**images, output=folder / "dm", settings=params.Mammogram(size=64, resize="stretch"))

@@ -34,7 +34,7 @@ def run_stages(folder):
         weights=folder / f"{NAME}.safetensors",
         output=folder / "features",
         backbones=BACKBONES,
-        settings=params.Features(crop="none", copies=["original"], size={NAME: 64}),
+        settings=params.Features(crop="none", augmentations=["original"], size={NAME: 64}),
     )
     split.main(table, folder / "split.csv", SPLIT)
     train.main(
