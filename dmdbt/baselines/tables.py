@@ -1,7 +1,5 @@
 """What a baseline hands to the evaluation: the probabilities of the tested pairs, a record, learning curves."""
 
-import csv
-import io
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,10 +8,10 @@ from typing import Any
 from dmdbt.baselines.subjects import Subjects
 from dmdbt.baselines.training import Tested
 from dmdbt.errors import IntegrityError
-from dmdbt.files import write_json, write_text
+from dmdbt.files import other_format, write_json, write_rows
 
 _COLUMNS = ("case_id", "patient_id", "label", "fold", "p")
-_FORMAT, _VERSION = "dmdbt baseline", 1
+_FORMAT = {"format": "dmdbt baseline", "version": 1}
 
 
 def write_results(
@@ -50,7 +48,7 @@ def write_results(
         for result in tested
         for case, prob in zip((subjects.cases[pair] for pair in result.pairs), result.probs, strict=True)
     ]
-    _write_csv(predictions, _COLUMNS, sorted(rows))
+    write_rows(predictions, _COLUMNS, sorted(rows))
     content = {
         **about,
         "baseline": baseline,
@@ -58,7 +56,7 @@ def write_results(
         "n_missing_modality": subjects.n_missing,
         "untrained_folds": untrained,
     }
-    write_json(record, {**content, "format": _FORMAT, "version": _VERSION})
+    write_json(record, content | _FORMAT)
 
 
 def write_curves(path: Path, baseline: str, head: str, tested: Sequence[Tested]) -> None:
@@ -68,7 +66,7 @@ def write_curves(path: Path, baseline: str, head: str, tested: Sequence[Tested])
         for result in tested
         for epoch, loss in enumerate(result.losses, start=1)
     ]
-    _write_csv(path, ("backbone", "fold", "head", "epoch", "loss"), rows)
+    write_rows(path, ("backbone", "fold", "head", "epoch", "loss"), rows)
 
 
 def read_record(path: Path) -> dict[str, Any]:
@@ -80,16 +78,6 @@ def read_record(path: Path) -> dict[str, Any]:
         The file is of another format or version.
     """
     content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    made_by = content.pop("format", None), content.pop("version", None)
-    if made_by != (_FORMAT, _VERSION):
-        cause = f"expected format {_FORMAT} {_VERSION}, found {made_by[0]} {made_by[1]}"
+    if cause := other_format(content, _FORMAT):
         raise IntegrityError("BASELINE-FORMAT", file=path.name, cause=cause, remedy="Train the baseline again.")
-    return content
-
-
-def _write_csv(path: Path, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows(rows)
-    write_text(path, text.getvalue())
+    return {key: value for key, value in content.items() if key not in _FORMAT}
