@@ -1,15 +1,15 @@
-"""Write files that appear whole or not at all, and name them by their content."""
+"""Write files that appear whole or not at all, name them by their content, and know their format again."""
 
 import csv
 import hashlib
-import io
 import json
 import os
 import re
 import shutil
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 TEMPORARY = ".tmp"  # part of the name of what is not finished, which begins with a dot
 
@@ -64,18 +64,23 @@ def write_text(path: Path, text: str) -> None:
         temporary.write_text(text, encoding="utf-8", newline="\n")
 
 
-def write_rows(path: Path, columns: Sequence[str], rows: Iterable[Iterable[object]]) -> None:
-    """Write a CSV file with a header, even without rows."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows(rows)
-    write_text(path, text.getvalue())
-
-
 def write_json(path: Path, content: object) -> None:
     """Write `content` with sorted keys: equal content gives equal bytes. NaN is refused (`ValueError`)."""
     write_text(path, json.dumps(content, indent=2, sort_keys=True, allow_nan=False) + "\n")
+
+
+def write_rows(path: Path, columns: Iterable[str], rows: Iterable[Iterable[object]]) -> None:
+    """Write a CSV table as UTF-8 with Unix line ends; without rows, the header alone. None gives an empty cell."""
+    with whole_file(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(columns)
+        writer.writerows(rows)
+
+
+def other_format(content: Mapping[str, Any], expected: Mapping[str, Any]) -> str:
+    """Compare the keys ``format`` and ``version``; return the cause of an error, empty if they are as expected."""
+    wanted, found = ([of.get(key) for key in ("format", "version")] for of in (expected, content))
+    return "" if found == wanted else f"expected format {wanted[0]} {wanted[1]}, found {found[0]} {found[1]}"
 
 
 def sha256(path: Path) -> str:

@@ -1,3 +1,4 @@
+import csv
 import json
 import pickle
 
@@ -6,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dmdbt.errors import InputDataError, IntegrityError, ParameterError, error_context
-from dmdbt.files import remove_unfinished, sha256, whole_file, whole_folder, write_json
+from dmdbt.files import other_format, remove_unfinished, sha256, whole_file, whole_folder, write_json, write_rows
 
 
 def test_a_file_that_fails_halfway_leaves_the_old_one(tmp_path):
@@ -83,3 +84,33 @@ def test_a_located_error_still_names_the_slice_that_is_at_fault():
     with pytest.raises(InputDataError, match=r"^E-CODE case=P1-L-CC file=dbt/a.avi \(0003.jpg\) cause=x remedy=y$"):
         with error_context(case="P1-L-CC", file="dbt/a.avi"):
             raise InputDataError("CODE", file="0003.jpg", cause="x", remedy="y")
+
+
+CELLS = st.text(
+    st.characters(exclude_characters="\r", exclude_categories=["Cs"])
+)  # csv leaves a carriage return unquoted
+
+
+@given(st.lists(st.tuples(CELLS, st.none() | st.integers() | st.floats(allow_nan=False)), max_size=5))
+def test_rows_are_read_back_and_lines_end_alike_everywhere(tmp_path_factory, rows):
+    path = tmp_path_factory.mktemp("rows") / "a.csv"
+    write_rows(path, ("name", "value"), rows)
+    with path.open(encoding="utf-8", newline="") as file:
+        found = list(csv.reader(file))
+    assert found == [["name", "value"], *([name, "" if value is None else str(value)] for name, value in rows)]
+    write_rows(path, ("a",), ([1], [2]))
+    assert path.read_bytes() == b"a\n1\n2\n"
+
+
+def test_rows_that_fail_halfway_leave_the_old_file(tmp_path):
+    write_rows(tmp_path / "a.csv", ("a",), [])
+    with pytest.raises(ZeroDivisionError):
+        write_rows(tmp_path / "a.csv", ("a",), ([1 // n] for n in (1, 0)))
+    assert (tmp_path / "a.csv").read_bytes() == b"a\n"
+
+
+def test_another_format_or_version_is_named():
+    ours = {"format": "dmdbt slices", "version": 1}
+    assert other_format(ours | {"rows": 3}, ours) == ""
+    assert other_format(ours | {"version": 2}, ours) == "expected format dmdbt slices 1, found dmdbt slices 2"
+    assert other_format({}, ours) == "expected format dmdbt slices 1, found None None"

@@ -9,7 +9,7 @@ from typing import Any
 from dmdbt.baselines.fold_training import Tested
 from dmdbt.baselines.pairs import BaselinePairs
 from dmdbt.errors import IntegrityError
-from dmdbt.files import write_json, write_rows
+from dmdbt.files import other_format, write_json, write_rows
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Outputs:
 
 
 _COLUMNS = ("case_id", "patient_id", "label", "fold", "p")
-_FORMAT, _VERSION = "dmdbt baseline", 1
+_FORMAT = {"format": "dmdbt baseline", "version": 1}
 
 
 def write_results(
@@ -67,7 +67,7 @@ def write_results(
         "n_missing_modality": pairs.n_missing,
         "untrained_folds": untrained,
     }
-    write_json(record, {**content, "format": _FORMAT, "version": _VERSION})
+    write_json(record, content | _FORMAT)
 
 
 def write_curves(path: Path, baseline: str, head: str, tested: Sequence[Tested]) -> None:
@@ -89,8 +89,6 @@ def read_record(path: Path) -> dict[str, Any]:
         The file is of another format or version.
     """
     content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    made_by = content.pop("format", None), content.pop("version", None)
-    if made_by != (_FORMAT, _VERSION):
-        cause = f"expected format {_FORMAT} {_VERSION}, found {made_by[0]} {made_by[1]}"
+    if cause := other_format(content, _FORMAT):
         raise IntegrityError("BASELINE-FORMAT", file=path.name, cause=cause, remedy="Train the baseline again.")
-    return content
+    return {key: value for key, value in content.items() if key not in _FORMAT}

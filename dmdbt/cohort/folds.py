@@ -1,13 +1,12 @@
 """The table of folds: which pair is tested when."""
 
 import csv
-import io
 from collections.abc import Sequence
 from pathlib import Path
 
 from dmdbt.cohort.table import Case
 from dmdbt.errors import IntegrityError
-from dmdbt.files import write_text
+from dmdbt.files import write_rows
 
 _COLUMNS = ("case_id", "patient_id", "label", "fold")
 _REMEDY = "Run the stage split again."
@@ -15,11 +14,8 @@ _REMEDY = "Run the stage split again."
 
 def write_folds(path: Path, cases: Sequence[Case], folds: Sequence[int]) -> None:
     """Write the fold of every case, in the order of `cases`."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(_COLUMNS)
-    writer.writerows((c.case_id, c.patient_id, c.label, int(fold)) for c, fold in zip(cases, folds, strict=True))
-    write_text(path, text.getvalue())
+    rows = ((c.case_id, c.patient_id, c.label, int(fold)) for c, fold in zip(cases, folds, strict=True))
+    write_rows(path, _COLUMNS, rows)
 
 
 def read_folds(path: Path, cases: Sequence[Case]) -> list[int]:

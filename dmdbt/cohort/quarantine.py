@@ -1,13 +1,12 @@
 """The table of quarantined cases, ``metrics/quarantine.csv``: what is wrong with the cases that are left out."""
 
 import csv
-import io
 from collections.abc import Iterable
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 
 from dmdbt.errors import IntegrityError
-from dmdbt.files import write_text
+from dmdbt.files import write_rows
 
 
 @dataclass(frozen=True)
@@ -36,11 +35,7 @@ _COLUMNS = tuple(field.name for field in fields(Problem))
 
 def write_quarantine(path: Path, problems: Iterable[Problem]) -> None:
     """Write the table, one row per problem, in their order; without problems, the header alone."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(_COLUMNS)
-    writer.writerows(astuple(problem) for problem in problems)
-    write_text(path, text.getvalue())
+    write_rows(path, _COLUMNS, map(astuple, problems))
 
 
 def read_quarantine(path: Path) -> list[Problem]:

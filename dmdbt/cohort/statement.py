@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import Any
 
 from dmdbt.errors import IntegrityError, TableError
-from dmdbt.files import write_json
+from dmdbt.files import other_format, write_json
 
 STATEMENT_NAME = "cohort.json"
-_FORMAT, _VERSION = "dmdbt cohort", 1
+_FORMAT = {"format": "dmdbt cohort", "version": 1}
 _PHANTOM = "dmdbt phantom"
 _NO_FINDING = "contrast 0"
 _TEXTS = ("source", "label_rule")
@@ -61,7 +61,7 @@ def phantom_source(*, seed: int, contrast: float) -> str:
 
 def write_statement(path: Path, statement: Statement) -> None:
     """Write a statement that `read_statement` reads; ValueError where it would not."""
-    content = {"format": _FORMAT, "version": _VERSION} | asdict(statement)
+    content = _FORMAT | asdict(statement)
     if problems := list(_problems(content)):
         raise ValueError(f"statement of a cohort: {'; '.join(problems)}")
     write_json(path, content)
@@ -78,8 +78,7 @@ def read_statement(path: Path) -> Statement:
     if not path.exists() and not path.is_symlink():
         return Statement()
     content = _read_object(path)
-    if (content.get("format"), content.get("version")) != (_FORMAT, _VERSION):
-        cause = f"expected format {_FORMAT} {_VERSION}, found {content.get('format')} {content.get('version')}"
+    if cause := other_format(content, _FORMAT):
         raise TableError("STATEMENT-FORMAT", file=path.name, cause=cause, remedy=_REMEDY)
     if problems := list(_problems(content)):
         cause = f"expected a correct statement, found {len(problems)} problems"

@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import TypeVar
 
 from dmdbt.errors import TableError
-from dmdbt.files import write_text
+from dmdbt.files import write_rows
 from dmdbt.terms import Label, Laterality, MissingModality, Modality, View
 
 TABLE_NAME = "cases.csv"
@@ -91,11 +91,7 @@ def read_table(path: Path, missing_modality: MissingModality = MissingModality.A
 
 def write_table(path: Path, cases: Iterable[Case]) -> None:
     """Write a table that `read_table` reads."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(_COLUMNS)
-    writer.writerows([getattr(case, column) for column in _COLUMNS] for case in cases)
-    write_text(path, text.getvalue())
+    write_rows(path, _COLUMNS, ([getattr(case, column) for column in _COLUMNS] for case in cases))
 
 
 def _read_rows(path: Path) -> list[dict[str, str]]:

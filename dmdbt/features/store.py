@@ -27,9 +27,9 @@ import hdf5plugin
 import numpy as np
 
 from dmdbt.errors import IntegrityError
-from dmdbt.files import whole_file
+from dmdbt.files import other_format, whole_file
 
-_FORMAT, _VERSION = "dmdbt features", 2
+_FORMAT: dict[str, str | int] = {"format": "dmdbt features", "version": 2}
 _COMPRESSION = hdf5plugin.Blosc(cname="lz4", clevel=5, shuffle=hdf5plugin.Blosc.SHUFFLE)
 _FILTERS = [_COMPRESSION.filter_id, h5py.h5z.FILTER_FLETCHER32]
 _NO_BLOSC = 1  # bit of a chunk that Blosc would have made longer
@@ -98,7 +98,7 @@ def write_features(path: Path, maps: np.ndarray, origin: Provenance) -> None:
     for name, value in attributes.items():
         if not _is_sane(name, value):
             raise ValueError(f"write_features: expected {name} to match {_VALUES[name]}, got {value!r}")
-    content = _composed(maps, {"format": _FORMAT, "version": _VERSION, **attributes})
+    content = _composed(maps, {**_FORMAT, **attributes})
     with whole_file(path) as temporary:
         temporary.write_bytes(content)
 
@@ -198,9 +198,8 @@ def _opened(path: Path) -> Iterator[h5py.File]:
 def _origin(path: Path, attributes: h5py.AttributeManager) -> Provenance:
     """Check every attribute."""
     found: dict[str, Any] = {name: _plain(attributes[name]) for name in attributes}
-    made_by = (found.get("format"), found.get("version"))
-    if made_by != (_FORMAT, _VERSION):
-        raise _error(path, f"expected format {_FORMAT} {_VERSION}, found {made_by[0]} {made_by[1]}")
+    if cause := other_format(found, _FORMAT):
+        raise _error(path, cause)
     for name in (field.name for field in fields(Provenance)):
         if not _is_sane(name, found.get(name)):
             raise _error(path, f"expected an attribute {name} that matches {_VALUES[name]}, found {found.get(name)!r}")

@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 
 from dmdbt.errors import IntegrityError
-from dmdbt.files import sha256, whole_folder, write_json
+from dmdbt.files import other_format, sha256, whole_folder, write_json
 from dmdbt.imaging.images import read_gray, write_gray
 from dmdbt.imaging.volume import MIN_SLICES, Volume
 
-_FORMAT, _VERSION = "dmdbt slices", 1
+_FORMAT = {"format": "dmdbt slices", "version": 1}
 _REMEDY = "Run the stage decode again."
 
 
@@ -40,8 +40,7 @@ def write_slices(volume: Volume, folder: Path, *, quality: int) -> None:
             write_gray(path, image, quality=quality)
             entries.append({"file": path.name, "sha256": sha256(path)})
         manifest = {
-            "format": _FORMAT,
-            "version": _VERSION,
+            **_FORMAT,
             "rows": volume.rows,
             "columns": volume.columns,
             "provenance": volume.provenance,
@@ -96,8 +95,7 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
     if not path.is_file():
         raise IntegrityError("SLICES-MISSING", file=path.name, cause="expected a manifest, found none", remedy=_REMEDY)
     manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    if (manifest.get("format"), manifest.get("version")) != (_FORMAT, _VERSION):
-        cause = f"expected format {_FORMAT} {_VERSION}, found {manifest.get('format')} {manifest.get('version')}"
+    if cause := other_format(manifest, _FORMAT):
         raise IntegrityError("SLICES-FORMAT", file=path.name, cause=cause, remedy=_REMEDY)
     if len(manifest["slices"]) < MIN_SLICES:
         cause = f"expected at least {MIN_SLICES} slices, found {len(manifest['slices'])}"

@@ -1,8 +1,6 @@
 """What every importer does: build a cohort's folder from files elsewhere, so that an interrupted import goes on."""
 
-import csv
 import errno
-import io
 import os
 import shutil
 from collections import Counter
@@ -14,7 +12,7 @@ from tqdm import tqdm
 
 from dmdbt.cohort import STATEMENT_NAME, TABLE_NAME, Case, Statement, write_statement
 from dmdbt.errors import DmdbtError, InputDataError, ParameterError, SystemResourceError
-from dmdbt.files import remove_unfinished, whole_file, write_text
+from dmdbt.files import remove_unfinished, whole_file, write_rows, write_text
 
 README_NAME = "README.txt"
 _STAMP_NAME = ".dmdbt-import"
@@ -141,7 +139,7 @@ def build_cohort(
     summary = _summary(finished, findings, problems)
     write_text(target / README_NAME, f"{about.strip()}\n\n{summary}\n")
     write_statement(target / STATEMENT_NAME, statement)
-    write_text(target / TABLE_NAME, _table(finished))
+    _write_table(target / TABLE_NAME, finished)
     return summary
 
 
@@ -219,13 +217,12 @@ def _summary(pairs: Sequence[Pair], findings: Findings, problems: Sequence[str])
     return "\n".join(lines)
 
 
-def _table(pairs: Sequence[Pair]) -> str:
-    """The cohort's table with its further columns, sorted by case."""
+def _write_table(path: Path, pairs: Sequence[Pair]) -> None:
+    """Write the cohort's table with its further columns, sorted by case."""
     further = sorted({column for pair in pairs for column in pair.columns})
     known = ("case_id", "patient_id", "laterality", "view", "label", "dm", "dbt")
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([*known, *further])
-    for pair in sorted(pairs, key=lambda pair: pair.case.case_id):
-        writer.writerow([getattr(pair.case, name) for name in known] + [pair.columns.get(name, "") for name in further])
-    return text.getvalue()
+    rows = (
+        [getattr(pair.case, name) for name in known] + [pair.columns.get(name, "") for name in further]
+        for pair in sorted(pairs, key=lambda pair: pair.case.case_id)
+    )
+    write_rows(path, (*known, *further), rows)

@@ -17,12 +17,12 @@ import numpy as np
 
 from dmdbt.cohort import Case, Problem
 from dmdbt.errors import InputDataError, IntegrityError, error_context
-from dmdbt.files import write_json
+from dmdbt.files import other_format, write_json
 from dmdbt.ingest.appearance import chest_wall_side, is_blank, texture_hash
 from dmdbt.readers import Limits, open_volume, read_mammogram, volume_files
 from dmdbt.terms import Modality
 
-_FORMAT, _VERSION = "dmdbt examination", 1
+_FORMAT = {"format": "dmdbt examination", "version": 1}
 
 Facts = dict[str, Any]
 
@@ -60,7 +60,7 @@ def examine(case: Case, folder: Path, *, cohort: Path, limits: Limits) -> None:
                 facts[modality] = examinations[modality](_inside(cohort, file), limits)
         except InputDataError as error:
             problems.append(Problem(case.case_id, modality, error.code, error.cause, error.remedy))
-    content = {"format": _FORMAT, "version": _VERSION, "problems": [asdict(problem) for problem in problems]}
+    content = {**_FORMAT, "problems": [asdict(problem) for problem in problems]}
     write_json(folder / f"{case.case_id}.json", content | facts)
 
 
@@ -73,8 +73,7 @@ def read_examination(path: Path) -> tuple[dict[Modality, Facts], list[Problem]]:
         The file is of another format.
     """
     content = json.loads(path.read_text(encoding="utf-8"))
-    if (content.get("format"), content.get("version")) != (_FORMAT, _VERSION):
-        cause = f"expected format {_FORMAT} {_VERSION}, found {content.get('format')} {content.get('version')}"
+    if cause := other_format(content, _FORMAT):
         raise IntegrityError("EXAMINATION", file=path.name, cause=cause, remedy="Run the stage ingest again.")
     facts = {modality: content[modality] for modality in Modality if content[modality] is not None}
     return facts, [Problem(**problem) for problem in content["problems"]]

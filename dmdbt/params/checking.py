@@ -100,7 +100,7 @@ def _fault(error: ErrorDetails, schema: Mapping[str, Any]) -> ParameterError:
     remedy = "Correct the value."
     if error["type"] == "dataclass_type":
         remedy = "Restore the section."
-    elif isinstance(found, str) and re.fullmatch(r"[-+\d.eE]+", found):
+    elif isinstance(found, str) and re.fullmatch(r"[-+]?[\d.]+([eE][-+]?\d+)?", found):
         remedy = "It is text here; write it as a number, such as 0.001 or 1e-3, without quotes."
     return ParameterError(key, expected=_describe(node), found=found, remedy=remedy)
 

@@ -11,9 +11,9 @@ import pandas as pd
 from dmdbt.cohort import Case, Problem, read_quarantine, read_table
 from dmdbt.errors import IntegrityError
 from dmdbt.evaluation import read_predictions
-from dmdbt.files import sha256
+from dmdbt.files import other_format, sha256
 
-_FORMAT, _VERSION = "dmdbt tables", 2
+_FORMAT = {"format": "dmdbt tables", "version": 2}
 _HISTORY = ("fold", "head", "epoch", "loss")
 
 
@@ -109,8 +109,7 @@ def _read_json(path: Path) -> dict[str, Any]:
 
 def _read_tables(path: Path) -> dict[str, Any]:
     content = _read_json(path)
-    if (content.get("format"), content.get("version")) != (_FORMAT, _VERSION):
-        cause = f"expected format {_FORMAT} {_VERSION}, found {content.get('format')} {content.get('version')}"
+    if cause := other_format(content, _FORMAT):
         raise IntegrityError("TABLES-FORMAT", file=path.name, cause=cause, remedy="Run the stage tables again.")
     return content
 

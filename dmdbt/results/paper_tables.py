@@ -14,7 +14,7 @@ from dmdbt.results.claims import Scores, aligned_scores, all_claims, claim_rows
 from dmdbt.results.consistency import consistency_groups
 from dmdbt.terms import Head
 
-FORMAT, VERSION = "dmdbt tables", 2
+FORMAT = {"format": "dmdbt tables", "version": 2}
 COLUMNS = ("acc", "auc", "f1", "precision", "recall", "ap_hard", "confidence")  # of the paper's Table IV
 _PAPERS_BACKBONE = "alexnet"
 _INPUTS = {
@@ -64,8 +64,7 @@ def tables_content(
     claims = claim_rows(all_claims(predictions, baselines, bootstrap))
     sources = {backbone: str(weights[backbone].get("source", "not stated")) for backbone in compared}
     return {
-        "format": FORMAT,
-        "version": VERSION,
+        **FORMAT,
         "folds": sorted({int(fold) for fold in every["fold"]}),
         "n_pairs": len(first),
         "n_patients": int(first["patient_id"].nunique()),
