@@ -106,6 +106,8 @@ def _fault(error: ErrorDetails, schema: Mapping[str, Any]) -> ParameterError:
 
 
 def _describe(node: Mapping[str, Any]) -> str:
+    if "$ref" in node:
+        return "a mapping"
     if "anyOf" in node:
         return " or ".join(map(_describe, node["anyOf"]))
     if choices := node.get("enum", [node["const"]] if "const" in node else []):

@@ -158,7 +158,7 @@ def test_a_pair_without_an_image_is_allowed_by_the_parameter(tmp_path, cohort):
     write_table(cohort / "cases.csv", [Case(**{**vars(cases[0]), "dbt": ""}), *cases[1:]])
     with pytest.raises(TableError, match="E-TABLE"):
         run_ingest(tmp_path)
-    assert run_ingest(tmp_path, pairs=MissingModality.ALLOW)["modalities"] == {"dm": 1, "dm and dbt": 3}
+    assert run_ingest(tmp_path, missing_modality=MissingModality.ALLOW)["modalities"] == {"dm": 1, "dm and dbt": 3}
 
 
 @pytest.mark.parametrize("missing", ["dm", "dbt"])
@@ -166,7 +166,7 @@ def test_a_cohort_of_one_modality_alone_is_described(tmp_path, cohort, missing):
     write_table(
         cohort / "cases.csv", [Case(**{**vars(case), missing: ""}) for case in read_table(cohort / "cases.csv")]
     )
-    found = run_ingest(tmp_path, pairs=MissingModality.ALLOW)
+    found = run_ingest(tmp_path, missing_modality=MissingModality.ALLOW)
     assert found["modalities"] == {{"dm": "dbt", "dbt": "dm"}[missing]: 4}
     assert found["flags"] == {}
 

@@ -42,11 +42,11 @@ def write_cohort(folder, n_patients=4):
     return cases
 
 
-def run_ingest(folder, *, allow=0, pairs=MissingModality.FORBID, reading=READING):
+def run_ingest(folder, *, allow=0, missing_modality=MissingModality.FORBID, reading=READING):
     """Run the stage on ``<folder>/cohort``; return metrics/cohort.json."""
     ingest.main(
         cohort=folder / "cohort",
-        pairs=pairs,
+        missing_modality=missing_modality,
         cases=folder / "cases.csv",
         examined=folder / "examined",
         metrics=folder / "cohort.json",
