@@ -1,5 +1,10 @@
 """An edit in one room runs again what it decides, and nothing else: asked of `deps` and of the code of the keys."""
 
+import json
+import shutil
+import subprocess
+import sys
+
 import pytest
 
 from dmdbt.running import reach
@@ -74,3 +79,53 @@ def test_a_key_holds_no_code_that_runs_work_or_reads_parameters():
         modules = {place.partition(":")[0] for place in reach(function).definitions}
         assert not [module for module in modules if module in ("dmdbt.running.items", "dmdbt.running.workers")]
         assert not [module for module in modules if module.startswith("dmdbt.params.")]
+
+
+PRINT_KEYS = """
+import json
+from dmdbt.running import code_fingerprint
+from tests.system.test_rooms import FUNCTIONS
+print(json.dumps({stage: code_fingerprint(function, {}) for stage, function in FUNCTIONS.items()}))
+"""
+LOUD = "import numpy as np\n\nprint(end='')\n"  # a statement that runs when the module is imported
+EDITS = {  # a file, what an edit of it changes, and the stages whose items then have other keys
+    "dmdbt/results/exports.py": ("def latex_tables(", "def _added() -> None: ...\n\n\ndef latex_tables(", set()),
+    "dmdbt/backbones/shapes.py": ("import torch\n", "import torch\n\nprint(end='')\n", {"weights"}),
+    "dmdbt/readers/avi/volume.py": (
+        "import numpy as np\n",
+        "import numpy as np\n\nprint(end='')\n",
+        {"ingest", "decode"},
+    ),
+    "dmdbt/features/store.py": ("import numpy as np\n", LOUD, {"features", "train", "baseline_maps"}),
+}
+
+
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory):
+    """The tracked files of this repository, and the keys of each stage in them."""
+    folder = tmp_path_factory.mktemp("clone")
+    names = subprocess.run(
+        ["git", "ls-files"], cwd=ROOT, check=True, capture_output=True, text=True
+    ).stdout.splitlines()
+    for name in (name for name in names if name.endswith((".py", ".yaml", ".toml")) and (ROOT / name).is_file()):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(ROOT / name, folder / name)
+    return folder, keys_in(folder)
+
+
+def keys_in(folder):
+    run = subprocess.run([sys.executable, "-c", PRINT_KEYS], cwd=folder, check=True, capture_output=True, text=True)
+    return json.loads(run.stdout.splitlines()[-1])
+
+
+@pytest.mark.system
+@pytest.mark.parametrize("path", EDITS)
+def test_an_edit_in_a_clone_changes_the_keys_of_the_stages_that_reach_it_and_no_others(clone, path):
+    folder, before = clone
+    old, new, expected = EDITS[path]
+    text = (folder / path).read_text()
+    assert old in text
+    (folder / path).write_text(text.replace(old, new, 1))
+    after = keys_in(folder)
+    (folder / path).write_text(text)
+    assert {stage for stage in before if after[stage] != before[stage]} == expected
