@@ -54,7 +54,7 @@ FLOORS = {
 STEPS = {path.relative_to(ROOT).as_posix(): 9 for path in (ROOT / "dmdbt/steps").glob("[!_]*.py")}
 FLOORS = STEPS | FLOORS  # a step is a room by itself
 # Options that are no paths.
-NAMES = ("backbone", "baseline", "fold", "fraction", "modality", "pairs", "variant")
+NAMES = ("backbone", "baseline", "fold", "fraction", "missing_modality", "modality")
 # Run by their own name, or by the root dvc.yaml where a stage of it reads what they write.
 APART = tuple(f"data/{folder}/dvc.yaml" for folder in ("phantom", "weights", "baselines", "ablation"))
 # Modules of floor 1 and the reader of params.yaml are no `deps`: a new error message would run everything again.
