@@ -4,13 +4,18 @@ import re
 from dataclasses import dataclass
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from dmdbt.params.kinds import Pooler, Rho, Seed, expect
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_MAPPING = expect(
+    lambda variants: not isinstance(variants, list),
+    "a mapping of names to poolings",
+    "Write each as name: {pooler, rho}, such as mean: {pooler: mean, rho: 1.0}.",
+)
 _ONCE = expect(
-    lambda variants: variants and len(set(variants.values())) == len(variants),
+    lambda variants: variants and len({variant.pooling for variant in variants.values()}) == len(variants),
     "at least one, and each pooling once",
     "Correct the mapping.",
 )
@@ -28,12 +33,17 @@ class Variant:
     pooler: Pooler
     rho: Rho
 
+    @property
+    def pooling(self) -> tuple[str, float | None]:
+        """What tells two variants apart."""
+        return self.pooler, self.rho if self.pooler == "ranksvm" else None
+
 
 @dataclass(frozen=True)
 class Ablation:
     """What is tried beside the pipeline: poolings of the slices by name, and fewer training patients."""
 
     backbone: str
-    variants: Annotated[dict[str, Variant], _ONCE, _NAMED]
+    variants: Annotated[dict[str, Variant], BeforeValidator(_MAPPING.func), _ONCE, _NAMED]
     fractions: list[Annotated[float, Field(gt=0.0, le=0.99)]]
     seed: Seed

@@ -210,10 +210,14 @@ def section(variants):
         ),
         ({"a": {"pooler": "mean"}}, r"ablation.variants.a.rho: expected a number above 0"),
         ({"../a": {"pooler": "mean", "rho": 1}}, r"ablation.variants: expected names of letters, digits, dots"),
-        (["ranksvm-1", "mean"], r"ablation.variants: expected a mapping"),
+        (["ranksvm-1", "mean"], r"a mapping of names to poolings, got .* such as mean: {pooler: mean, rho: 1.0}"),
         ({}, r"ablation.variants: expected at least one, and each pooling once"),
         (
             {"a": {"pooler": "mean", "rho": 1}, "b": {"pooler": "mean", "rho": 1.0}},
+            r"ablation.variants: expected at least one, and each pooling once",
+        ),
+        (
+            {"a": {"pooler": "mean", "rho": 1}, "b": {"pooler": "mean", "rho": 0.5}},
             r"ablation.variants: expected at least one, and each pooling once",
         ),
     ],
