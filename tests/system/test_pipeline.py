@@ -276,7 +276,7 @@ def test_a_cohort_of_every_container_stops_at_a_damaged_case_goes_on_without_it_
     assert f"E-AVI-TRUNCATED case={damaged.case_id} file={damaged.dbt} cause=expected" in refused
     listed = rows(clone / "metrics/quarantine.csv")
     assert [(row["case"], row["role"], row["code"]) for row in listed] == [(damaged.case_id, "dbt", "AVI-TRUNCATED")]
-    change(clone, "quarantine", allow=1)
+    change(clone, "quarantine", max_cases=1)
     output = refused + call(clone, "dvc", "repro")
     assert [row["case_id"] for row in rows(clone / "data/cases.csv")] == [
         case.case_id for case in cases if case != damaged
