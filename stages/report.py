@@ -1,17 +1,7 @@
 """Lay out what ran and what came out as one page."""
 
-from pathlib import Path
-
 from dmdbt.entry import run
-from dmdbt.report import ReportInputs, ReportSettings
-from dmdbt.steps.report import write_report
-
-
-def main(inputs: ReportInputs, report: Path, settings: ReportSettings) -> None:
-    """Write one HTML file that needs no other, and say where it is."""
-    write_report(report, inputs, settings)
-    print(f"Report: {report}, a page that needs no other file")
-
+from dmdbt.steps.report import write_report as main
 
 if __name__ == "__main__":
     run(main)

@@ -2,21 +2,14 @@
 
 from pathlib import Path
 
-from dmdbt import params
 from dmdbt.cohort import read_table
 from dmdbt.entry import run
-from dmdbt.steps.train import train_folds, write_probabilities, write_rows_of
+from dmdbt.steps.train import TrainInputs, train_folds, write_probabilities, write_rows_of
 
 
 def main(
-    backbone: str,
-    cases: Path,
-    split: Path,
-    features: Path,
+    inputs: TrainInputs,
     probabilities: Path,
-    folds: params.Split,
-    heads: params.Heads,
-    settings: params.Train,
     models: Path | None = None,
     copies: Path | None = None,
     losses: Path | None = None,
@@ -25,7 +18,7 @@ def main(
 
     `probabilities` are those of the original images; `copies` has those of every augmented copy too, one row each.
     """
-    tested, curves = train_folds(backbone, read_table(cases), split, features, models, folds, heads, settings)
+    tested, curves = train_folds(inputs, read_table(inputs.cases), models)
     write_probabilities(probabilities, tested)
     if copies:
         write_rows_of(copies, tested)

@@ -13,6 +13,8 @@ class Baseline:
     ----------
     name
         In ``baselines.names``, in commands and in files.
+    section
+        Its field in the section ``baselines`` of ``params.yaml``: ``dvc exp run -S`` takes no key with a digit first.
     title
         The name in print.
     modalities
@@ -24,6 +26,7 @@ class Baseline:
     """
 
     name: str
+    section: str
     title: str
     modalities: tuple[Modality, ...]
     weights: str
@@ -33,9 +36,9 @@ class Baseline:
 BASELINES = {
     baseline.name: baseline
     for baseline in (
-        Baseline("2d_t3_alex", "2D-T3-Alex", (Modality.DM,), "alexnet", published_auc=0.87),
-        Baseline("3d_t2_alex", "3D-T2-Alex", (Modality.DBT,), "alexnet", published_auc=0.72),
-        Baseline("svm_gap", "SVM on averaged features", tuple(Modality), "vgg19"),
-        Baseline("resnet3d", "3-D ResNet", (Modality.DBT,), "resnet3d"),
+        Baseline("2d_t3_alex", "alexnet_2d", "2D-T3-Alex", (Modality.DM,), "alexnet", published_auc=0.87),
+        Baseline("3d_t2_alex", "alexnet_3d", "3D-T2-Alex", (Modality.DBT,), "alexnet", published_auc=0.72),
+        Baseline("svm_gap", "svm_gap", "SVM on averaged features", tuple(Modality), "vgg19"),
+        Baseline("resnet3d", "resnet3d", "3-D ResNet", (Modality.DBT,), "resnet3d"),
     )
 }

@@ -1,7 +1,7 @@
 """The section of the baselines."""
 
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -142,6 +142,10 @@ class Baselines:
     alexnet_3d: Alexnet3d
     svm_gap: SvmGap
     resnet3d: Resnet3d
+
+    def of(self, baseline: str) -> Any:
+        """Return the settings of a baseline: its `maps` and its `train`."""
+        return getattr(self, BASELINES[baseline].section)
 
     @property
     def backbones(self) -> list[str]:

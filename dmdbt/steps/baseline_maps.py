@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from torch import nn
@@ -25,6 +24,8 @@ from dmdbt.running import Item, Step, compute_device
 from dmdbt.terms import Modality
 
 _ALEXNET_CHANNELS = 256
+# Where the parameters say nothing else: the mammogram or the slice in the middle, and means over the whole map.
+_ONE_IMAGE = {"slices": 1, "choice": "even", "grid": None, "augmentations": ["original"]}
 _CPU_PIXELS = 2**20  # of the input of one forward pass: a third faster than one slice at a time, where slices are small
 
 
@@ -73,6 +74,7 @@ def baseline_maps_step(
     settings
         Section of ``params.yaml``.
     """
+    seen = _ONE_IMAGE | vars(settings.of(baseline).maps)
     job = _Job(
         backbone=BASELINES[baseline].weights,
         weights=weights,
@@ -80,7 +82,8 @@ def baseline_maps_step(
         modality=modality,
         crop=features.crop == "breast",
         device=compute_device(),
-        **_seen(baseline, settings),
+        copies=tuple(seen.pop("augmentations")),
+        **seen,
     )
     having = [case for case in cases if job.modality in case.modalities]
     return Step(
@@ -91,20 +94,6 @@ def baseline_maps_step(
         preload=["dmdbt.baselines.extractors"],
         size=lambda _: _size(job),
     )
-
-
-def _seen(baseline: str, settings: params.Baselines) -> dict[str, Any]:
-    """What of a pair the network sees, and how small its output is."""
-    one = {"slices": 1, "choice": "even"}  # the mammogram, or the slice in the middle
-    if baseline == "2d_t3_alex":
-        maps = settings.alexnet_2d.maps
-        return {"size": maps.size, "grid": maps.grid, "copies": tuple(maps.augmentations), **one}
-    if baseline == "svm_gap":
-        return {"size": settings.svm_gap.maps.size, "grid": None, "copies": ("original",), **one}
-    seen = vars(settings.alexnet_3d.maps)
-    return {name: value for name, value in seen.items() if name != "augmentations"} | {
-        "copies": tuple(seen["augmentations"])
-    }
 
 
 def _input(case: Case, images: Path, job: _Job) -> Path:

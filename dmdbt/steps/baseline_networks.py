@@ -36,7 +36,7 @@ def train_alexnet(
 
     The record has the provenance of AlexNet's weights, from the JSON file `weights`.
     """
-    chosen = settings.alexnet_2d if baseline == "2d_t3_alex" else settings.alexnet_3d
+    chosen = settings.of(baseline)
     about = {"settings": asdict(chosen), "weights": json.loads(weights.read_text(encoding="utf-8"))}
     build = partial(_alexnet, settings=chosen.train)
     _train(baseline, cases, split, maps, outputs, folds, build=build, train=chosen.train, about=about)

@@ -9,32 +9,41 @@ import pandas as pd
 from dmdbt import params
 from dmdbt.ablation.subsets import nested_training
 from dmdbt.ablation.tables import Row, markdown, trial_rows
-from dmdbt.cohort import Case, read_folds, read_table
-from dmdbt.evaluation import Bootstrap, read_probabilities
-from dmdbt.terms import Head
+from dmdbt.cohort import Case, read_folds, read_stated, read_table
+from dmdbt.evaluation import Bootstrap, read_probabilities, write_metrics, write_points
+from dmdbt.files import write_text
+from dmdbt.terms import Head, kind_of_cohort
 
-POINT = ("head", "fraction", "train_patients", "train_pairs", "auc", "auc_low", "auc_high", "acc", "n", "n_patients")
+_POINT = ("head", "fraction", "train_patients", "train_pairs", "auc", "auc_low", "auc_high", "acc", "n", "n_patients")
 
 
-def learning_curve(
+def write_learning_curve(
+    counts: Path,
     cases: Path,
     split: Path,
     probabilities: Path,
     parts: Path,
+    metrics: Path,
+    points: Path,
+    table: Path,
     settings: params.Ablation,
     folds: params.Split,
     evaluation: params.Evaluation,
-) -> list[Row]:
-    """Return the metrics of every head at every fraction, and the comparison with all training patients.
+) -> None:
+    """Write the metrics of every head at every fraction, compared with all training patients; a plot's points; a table.
 
     Parameters
     ----------
+    counts
+        What the stage ingest wrote: the table says whether the cohort is simulated.
     cases, split
         Tables of the pairs and of their folds.
     probabilities
         Of the pipeline, whose heads have seen every training patient.
     parts
         Folder with a folder per fraction, and in it a CSV file per tested fold.
+    metrics, points, table
+        Files to write.
     settings, folds, evaluation
         Which fractions, the tested folds, the bootstrap of the intervals.
     """
@@ -46,16 +55,21 @@ def learning_curve(
         name: _mean_size(all_cases, fold_of, folds.test_folds, fraction=float(name), seed=settings.seed)
         for name in trials
     }
-    return [
+    rows = [
         {"head": head.value, "fraction": float(row["trial"])} | size_of[row["trial"]] | row
         for head in Head
         if trials["1.0"][f"p_{head}"].notna().any()
         for row in trial_rows(trials, head=head, reference="1.0", bootstrap=Bootstrap(**vars(evaluation)))
     ]
+    simulated = read_stated(counts).simulated
+    content = {"format": "dmdbt learning curve", "version": 1, "backbone": settings.backbone, "points": rows}
+    write_metrics(metrics, content | {"folds": sorted(folds.test_folds), "simulated": simulated})
+    write_points(points, pd.DataFrame([{name: row[name] for name in _POINT} for row in rows]))
+    write_text(table, text := _text(rows, backbone=settings.backbone, kind=kind_of_cohort(simulated)))
+    print(text)
 
 
-def learning_curve_text(rows: Sequence[Row], *, backbone: str, kind: str) -> str:
-    """Lay out a learning curve as a table in Markdown; `kind` is that of the cohort, for the title."""
+def _text(rows: Sequence[Row], *, backbone: str, kind: str) -> str:
     columns = {"head": "head", "train_patients": "training patients", "auc": "AUC", "acc": "accuracy"}
     columns |= {"difference": "difference to all", "p_value": "p", "p_holm": "p (Holm)"}
     columns |= {"n": "test pairs", "n_patients": "test patients"}

@@ -10,8 +10,8 @@ from dmdbt.report import Images, ReportInputs, ReportSettings, read_results, ren
 from dmdbt.terms import Modality
 
 
-def write_report(report: Path, inputs: ReportInputs, settings: ReportSettings) -> None:
-    """Write one HTML file that needs no other; no result of another backbone than the configured ones is read."""
+def write_report(inputs: ReportInputs, report: Path, settings: ReportSettings) -> None:
+    """Write one HTML file that needs no other, and say where it is; only results of configured backbones are read."""
     statement = read_stated(inputs.counts)
     images = Images(
         inputs.mammograms,
@@ -23,6 +23,7 @@ def write_report(report: Path, inputs: ReportInputs, settings: ReportSettings) -
     )
     results = read_results(settings.backbones.names, inputs)
     write_text(report, render_page(results, images, settings, statement))
+    print(f"Report: {report}, a page that needs no other file")
 
 
 def _file_shape(case: Case, *, examined: Path) -> tuple[int, int]:

@@ -2,12 +2,12 @@
 
 import json
 from pathlib import Path
-from typing import Any
 
 from dmdbt import params
 from dmdbt.cohort import read_quarantined, read_stated
-from dmdbt.evaluation import Bootstrap, read_all_predictions, read_scores
-from dmdbt.results import Scores, tables_content
+from dmdbt.evaluation import Bootstrap, read_all_predictions, read_scores, write_tables
+from dmdbt.files import write_text
+from dmdbt.results import Scores, latex_tables, markdown_tables, tables_content
 
 
 def compare_with_paper(
@@ -15,11 +15,14 @@ def compare_with_paper(
     predictions: Path,
     baselines: Path,
     quarantine: Path,
+    output: Path,
+    markdown: Path,
+    latex: Path,
     backbones: params.Backbones,
     compared: params.Baselines,
     evaluation: params.Evaluation,
-) -> dict[str, Any]:
-    """Return the content of ``metrics/tables.json``.
+) -> None:
+    """Write the tables as JSON, for machines and for the report, and as texts to paste.
 
     Parameters
     ----------
@@ -30,6 +33,8 @@ def compare_with_paper(
         without one is undefined in the tables.
     quarantine
         The table of cases that were left out.
+    output, markdown, latex
+        Files to write.
     backbones, compared
         Which backbones and baselines.
     evaluation
@@ -39,7 +44,10 @@ def compare_with_paper(
     weights = {name: json.loads((predictions / f"{name}.json").read_text("utf-8")) for name in backbones.names}
     tested = read_all_predictions(predictions, backbones.names)
     content = tables_content(tested, scores, weights, Bootstrap(**vars(evaluation)))
-    return content | {"simulated": read_stated(counts).simulated, "quarantined": read_quarantined(quarantine)}
+    content |= {"simulated": read_stated(counts).simulated, "quarantined": read_quarantined(quarantine)}
+    write_tables(output, content)
+    write_text(markdown, markdown_tables(content))
+    write_text(latex, latex_tables(content))
 
 
 def _scores(path: Path) -> Scores:

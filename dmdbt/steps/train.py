@@ -61,57 +61,70 @@ class _Job:
     threads: int
 
 
+@dataclass(frozen=True)
+class TrainInputs:
+    """What a training starts from.
+
+    Attributes
+    ----------
+    backbone
+        Name of the backbone.
+    cases, split
+        Tables of the pairs and of their folds.
+    features
+        What the stage features wrote.
+    folds, heads, settings
+        Sections of ``params.yaml``.
+    """
+
+    backbone: str
+    cases: Path
+    split: Path
+    features: Path
+    folds: params.Split
+    heads: params.Heads
+    settings: params.Train
+
+
 def head_settings(heads: params.Heads) -> HeadSettings:
     """Return the section ``heads`` as networks take it."""
     filters = None if heads.filters == "backbone" else heads.filters
     return HeadSettings(filters, tuple(heads.hidden), heads.dropout, heads.activation)
 
 
-def train_folds(
-    backbone: str,
-    cases: Sequence[Case],
-    split: Path,
-    features: Path,
-    models: Path | None,
-    folds: params.Split,
-    heads: params.Heads,
-    settings: params.Train,
-) -> tuple[list[Row], list[Row]]:
+def train_folds(inputs: TrainInputs, cases: Sequence[Case], models: Path | None) -> tuple[list[Row], list[Row]]:
     """Train the heads of every tested fold.
 
     Parameters
     ----------
-    backbone
-        Name of the backbone.
-    cases, split
-        The pairs, and the table of their folds.
-    features
-        What the stage features wrote.
+    inputs
+        See there.
+    cases
+        The pairs to train on and to test: all of the table, or some.
     models
         Folder to write: ``fold<k>/<head>.safetensors`` and its JSON. A head that no pair of a fold's training can
         teach both classes is no file there, no curve, and an empty cell. Without a folder no head is kept.
-    folds, heads, settings
-        Sections of ``params.yaml``.
 
     Returns
     -------
     tuple of two lists of rows
         Probabilities of every augmented copy of the tested pairs, sorted by case; and the loss by fold, head and epoch.
     """
-    _, shape = read_provenance(features / cases[0].modalities[0] / f"{cases[0].case_id}.h5")
+    backbone, folds, heads = inputs.backbone, inputs.folds, inputs.heads
+    _, shape = read_provenance(inputs.features / cases[0].modalities[0] / f"{cases[0].case_id}.h5")
     device = compute_device()
     at_once, threads = training_width(len(folds.test_folds), training_bytes(shape, head_settings(heads)), device)
-    inputs = [sha256(split), sha256(features / "manifest.json"), digest([asdict(case) for case in cases])]
-    parameters = {"heads": asdict(heads), "train": asdict(settings), "device": device, "inputs": inputs}
+    read = [sha256(inputs.split), sha256(inputs.features / "manifest.json"), digest([asdict(case) for case in cases])]
+    parameters = {"heads": asdict(heads), "train": asdict(inputs.settings), "device": device, "inputs": read}
     with whole_folder(models) if models else TemporaryDirectory() as folder:
         job = _Job(
             backbone=backbone,
             cases=cases,
-            fold_of=np.array(read_folds(split, cases)),
-            features=features,
+            fold_of=np.array(read_folds(inputs.split, cases)),
+            features=inputs.features,
             models=Path(folder),
             heads=head_settings(heads),
-            settings=settings,
+            settings=inputs.settings,
             key=code_fingerprint(_train_fold, parameters),
             checkpoints=checkpoint_folder(),
             checkpoint_minutes=checkpoint_minutes(),

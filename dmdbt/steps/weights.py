@@ -32,7 +32,8 @@ def make_weights(
 ) -> None:
     """Write the state dict of a backbone, and as JSON its source, architecture, SHA-256 and what decided it.
 
-    What the same code wrote with the same parameters is kept.
+    DVC starts the stage when the source of any backbone changes; what the same code wrote with the same parameters is
+    kept.
 
     Parameters
     ----------

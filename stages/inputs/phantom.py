@@ -1,16 +1,7 @@
 """Simulate the cohort of the demo: patients, imaged by physics and written as a clinic's files."""
 
-from pathlib import Path
-
-from dmdbt import params
 from dmdbt.entry import run
-from dmdbt.steps.phantom import simulate_cohort
-
-
-def main(output: Path, settings: params.Phantom) -> None:
-    """Write the files of every pair, ``cases.csv``, ``cohort.json``, and ``truth.csv``, which no other stage reads."""
-    simulate_cohort(output, settings)
-
+from dmdbt.steps.phantom import simulate_cohort as main
 
 if __name__ == "__main__":
     run(main)

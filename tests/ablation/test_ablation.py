@@ -22,6 +22,7 @@ from dmdbt.errors import IntegrityError, ParameterError
 from dmdbt.evaluation import Bootstrap, classifier_metrics, read_probabilities
 from dmdbt.evaluation import write_table as write_csv
 from dmdbt.features import Provenance, write_features
+from dmdbt.steps.train import TrainInputs
 from dmdbt.terms import Head, Label, Laterality, Modality, View
 from stages import features, rankpool, train
 from stages.ablation import cases as cases_stage
@@ -92,17 +93,9 @@ class Clinic:
         )
 
     def train(self, output, **more):
-        train.main(
-            backbone="squeezenet",
-            cases=self.folder / "table.csv",
-            split=self.folder / "split.csv",
-            features=output / "features",
-            probabilities=output / "probabilities.csv",
-            folds=SPLIT,
-            heads=HEADS,
-            settings=TRAIN,
-            **more,
-        )
+        table, split = self.folder / "table.csv", self.folder / "split.csv"
+        inputs = TrainInputs("squeezenet", table, split, output / "features", SPLIT, HEADS, TRAIN)
+        train.main(inputs, output / "probabilities.csv", **more)
 
 
 @pytest.fixture(scope="module")
@@ -284,17 +277,15 @@ def trained(tmp_path_factory):
             noise = rng.normal(size=(2, 4, 3, 3)).astype(np.float16)
             write_features(folder / "features" / modality / f"{case.case_id}.h5", noise, origin)
     (folder / "features/manifest.json").write_text("{}")
-    given = {"cases": folder / "cases.csv", "split": folder / "split.csv", "features": folder / "features"}
-    given |= {"folds": LAST_FOLD, "heads": HEADS, "settings": TRAIN}
+    tables = folder / "cases.csv", folder / "split.csv"
+    inputs = TrainInputs("alexnet", *tables, folder / "features", LAST_FOLD, HEADS, TRAIN)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DMDBT_DEVICE", "cpu")
         patch.setenv("DMDBT_CHECKPOINTS", str(folder / "states"))
         for fraction in (0.5, 1.0):
             target = folder / f"parts/{fraction}/fold2.csv"
-            learning_curve_train.main(fraction, 2, "alexnet", **given, probabilities=target, ablation=TRIALS)
-        train.main(
-            "alexnet", **given, **{name: folder / name for name in ("models", "probabilities", "copies", "losses")}
-        )
+            learning_curve_train.main(fraction, 2, inputs, target, TRIALS)
+        train.main(inputs, **{name: folder / name for name in ("models", "probabilities", "copies", "losses")})
     return folder
 
 

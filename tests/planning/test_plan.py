@@ -15,6 +15,7 @@ from dmdbt.params import read
 from dmdbt.planning import Line, Plan, check_room, make_plan, plan_text, read_settings
 from dmdbt.planning.costs import MOST_PARAMETERS, rows_to_time
 from dmdbt.planning.sizes import backbone_sizes, head_parameters, training_steps
+from dmdbt.steps.train import TrainInputs
 from dmdbt.terms import Head, Label, Laterality, MissingModality, View
 from stages import decode, features, ingest, mammogram, rankpool, split, train
 from stages.inputs import weights
@@ -91,18 +92,21 @@ def run_stages(folder):
         backbones=settings.backbones,
         settings=settings.features,
     )
-    train.main(
+    inputs = TrainInputs(
         **of_backbone,
         cases=cases,
         split=data / "split.csv",
         features=data / "features@alexnet",
+        folds=settings.split,
+        heads=settings.heads,
+        settings=settings.train,
+    )
+    train.main(
+        inputs,
         models=data / "train@alexnet/models",
         probabilities=data / "train@alexnet/probabilities.csv",
         copies=data / "train@alexnet/copies.csv",
         losses=folder / "history.csv",
-        folds=settings.split,
-        heads=settings.heads,
-        settings=settings.train,
     )
 
 

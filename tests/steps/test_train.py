@@ -7,6 +7,7 @@ from dmdbt import params
 from dmdbt.errors import DmdbtError, InputDataError
 from dmdbt.evaluation import read_probabilities
 from dmdbt.features import Provenance, write_features
+from dmdbt.steps.train import TrainInputs
 from dmdbt.terms import Modality
 from stages.train import main
 
@@ -39,18 +40,21 @@ def cohort(tmp_path):
 
 
 def train(cohort, output, *, settings=TRAIN):
-    main(
+    inputs = TrainInputs(
         "alexnet",
         cases=cohort / "cases.csv",
         split=cohort / "split.csv",
         features=cohort / "features",
+        folds=params.Split(folds=3, test_folds=[0, 2], seed=0),
+        heads=HEADS,
+        settings=settings,
+    )
+    main(
+        inputs,
         models=output / "models",
         probabilities=output / "probabilities.csv",
         copies=output / "copies.csv",
         losses=output / "history.csv",
-        folds=params.Split(folds=3, test_folds=[0, 2], seed=0),
-        heads=HEADS,
-        settings=settings,
     )
     return {path.relative_to(output): path.read_bytes() for path in output.rglob("*") if path.is_file()}
 

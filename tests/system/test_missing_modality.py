@@ -9,6 +9,7 @@ from safetensors.torch import save_file
 from dmdbt import params
 from dmdbt.backbones.architectures import create_classifier, feature_extractor
 from dmdbt.cohort import read_table
+from dmdbt.steps.train import TrainInputs
 from stages import ensemble, features, split, summary, train
 from tests.support.cohorts import tiny_cohort
 from tests.support.stages import run_image_stages, section
@@ -37,20 +38,23 @@ def run_stages(folder):
         settings=params.Features(crop="none", augmentations=["original"], size={NAME: 64}),
     )
     split.main(table, folder / "split.csv", SPLIT)
-    train.main(
+    inputs = TrainInputs(
         NAME,
         cases=table,
         split=folder / "split.csv",
         features=folder / "features",
-        models=folder / "models",
-        probabilities=folder / "probabilities.csv",
-        copies=folder / "copies.csv",
-        losses=folder / "history.csv",
         folds=SPLIT,
         heads=params.Heads(filters=4, hidden=[8], dropout=0.5, activation="none"),
         settings=params.Train(
             epochs=1, batch_size=4, learning_rate=1e-3, schedule="cosine", precision="float32", seed=1
         ),
+    )
+    train.main(
+        inputs,
+        models=folder / "models",
+        probabilities=folder / "probabilities.csv",
+        copies=folder / "copies.csv",
+        losses=folder / "history.csv",
     )
     ensemble.main(
         folder / "probabilities.csv",
