@@ -31,6 +31,9 @@ def main(
     kept = [case for case in table if case.case_id not in left_out]
     check_copies(kept, {case.case_id: records[case.case_id] for case in kept})
     cohorts.write_table(cases, kept)
+    if len(ends := slice_ends(records[case.case_id] for case in kept)) > 1:
+        print(f"ingest: {ends['paddle']} volumes begin at the paddle and {ends['detector']} at the detector: ", end="")
+        print("set reading.slice_order in params.yaml to from_paddle or from_detector")
     write_json(metrics, summarize(kept, records, quarantined=len(left_out)) | cohorts.stated(statement))
 
 

@@ -8,6 +8,8 @@ from dmdbt.terms import Laterality
 
 _CELLS = 16
 _LOPSIDED = 0.05  # of the image's content: by so much one half must exceed the other to tell the side
+_SAMPLED_ROWS = 256
+_OUTLIERS, _SPAN, _SATURATED, _GRAYS = 0.001, 0.5, 0.05, 0.01  # shares, see `gray_flags`
 _BLANK = 1 / 64  # of white: a slice whose gray levels differ by less shows nothing
 
 
@@ -65,3 +67,36 @@ def texture_hash(image: np.ndarray, side: str) -> str:
 def is_blank(image: np.ndarray) -> bool:
     """Whether a slice, uint8 of shape (H, W), shows nothing."""
     return int(image.max()) - int(image.min()) < _BLANK * np.iinfo(image.dtype).max
+
+
+def gray_counts(image: np.ndarray) -> np.ndarray:
+    """Count the gray levels of about 256 rows of an image, uint8 or uint16 of shape (H, W), from black to white."""
+    rows = image[:: max(1, len(image) // _SAMPLED_ROWS)]
+    return np.bincount(rows.ravel(), minlength=np.iinfo(image.dtype).max + 1)
+
+
+def gray_flags(counts: np.ndarray) -> list[str]:
+    """Tell whether an image, or a volume, uses the range from black to white.
+
+    Black is left out, for padding and the air around a breast are black.
+
+    Parameters
+    ----------
+    counts
+        Pixels of each gray level, from `gray_counts`, of which at least one is not black.
+
+    Returns
+    -------
+    list of str
+        ``low-range``: but for one pixel in a thousand at either end they span less than half of it, as of 12 bits in
+        16; ``saturated``: over 5 % are white; ``few-grays``: less than 1 % of all pixels, with the black ones, are
+        neither black nor white, as under a window that the pixels do not meet.
+    """
+    shown = np.cumsum(counts[1:])
+    low, high = np.searchsorted(shown, [_OUTLIERS * shown[-1], (1 - _OUTLIERS) * shown[-1]])
+    found = {
+        "low-range": high - low < _SPAN * (len(counts) - 1),
+        "saturated": counts[-1] > _SATURATED * shown[-1],
+        "few-grays": counts[1:-1].sum() < _GRAYS * counts.sum(),
+    }
+    return [flag for flag, holds in found.items() if holds]

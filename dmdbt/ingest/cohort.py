@@ -85,6 +85,13 @@ def summarize(cases: Sequence[Case], records: Records, *, quarantined: int) -> d
     }
 
 
+def slice_ends(images: Iterable[Mapping[Modality, Mapping[str, Any]]]) -> dict[str, int]:
+    """Count the volumes whose first slice lies at the ``paddle`` or at the ``detector``; others do not tell."""
+    return _count(
+        facts[Modality.DBT]["first_slice"] for facts in images if facts.get(Modality.DBT, {}).get("first_slice")
+    )
+
+
 def _flags(cases: Sequence[Case], records: Records) -> dict[str, list[str]]:
     """What is unusual but no fault, and of which cases."""
     flagged: dict[str, set[str]] = defaultdict(set)
@@ -99,6 +106,8 @@ def _flags(cases: Sequence[Case], records: Records) -> dict[str, list[str]]:
             flagged[f"{modality}-near-duplicate"].update(pair)
     if len({facts[Modality.DBT]["slice_order"] for facts in kept.values() if Modality.DBT in facts}) > 1:
         flagged["mixed-slice-order"].update(case_id for case_id, facts in kept.items() if Modality.DBT in facts)
+    if len(slice_ends(kept.values())) > 1:
+        flagged["mixed-slice-direction"].update(case_id for case_id, facts in kept.items() if slice_ends([facts]))
     return {flag: sorted(found) for flag, found in sorted(flagged.items())}
 
 

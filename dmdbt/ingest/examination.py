@@ -18,11 +18,12 @@ import numpy as np
 from dmdbt.cohort import Case, Problem
 from dmdbt.errors import InputDataError, IntegrityError, error_context
 from dmdbt.files import other_format, write_json
-from dmdbt.ingest.appearance import chest_wall_side, is_blank, texture_hash
+from dmdbt.ingest.appearance import chest_wall_side, gray_counts, gray_flags, is_blank, texture_hash
 from dmdbt.readers import Limits, open_volume, read_mammogram, volume_files
 from dmdbt.terms import Modality
 
 _FORMAT = {"format": "dmdbt examination", "version": 1}
+_LEAST_LEVELS = 32  # of 256: what is left of 12 bits under a window of 15 or more
 
 Facts = dict[str, Any]
 
@@ -88,7 +89,7 @@ def _examine_mammogram(path: Path, limits: Limits) -> Facts:
             str(provenance[key]) for key in ("kind", "transfer_syntax", "bits_stored") if key in provenance
         ),
         "voi": str(provenance.get("voi", "none")),
-        "flags": sorted(mammogram.flags),
+        "flags": sorted([*mammogram.flags, *gray_flags(gray_counts(mammogram.pixels))]),
         "stated_laterality": str(provenance.get("stated_laterality", "")),
         "stated_view": str(provenance.get("stated_view", "")),
         "pixels_sha256": hashlib.sha256(mammogram.pixels.tobytes()).hexdigest(),
@@ -99,21 +100,27 @@ def _examine_mammogram(path: Path, limits: Limits) -> Facts:
 
 def _examine_volume(path: Path, limits: Limits) -> Facts:
     """One slice in memory, and the middle one."""
-    digest, blank = hashlib.sha256(), []
+    digest, blank, counts = hashlib.sha256(), [], np.zeros(256, np.int64)
     with open_volume(path, limits) as volume:
         middle = np.zeros((volume.rows, volume.columns), np.uint8)
         for number, image in enumerate(volume):
             digest.update(image.tobytes())
             blank.append(is_blank(image))
+            counts += gray_counts(image)
             if number == volume.n_slices // 2:
                 middle = image.copy()
         facts = {
             "shape": [volume.n_slices, volume.rows, volume.columns],
             "kind": f"{volume.provenance['container']} {volume.provenance['codec']}",
             "slice_order": str(volume.provenance["slice_order"]),
+            "first_slice": str(volume.provenance.get("first_slice", "")),
             "stated_laterality": str(volume.provenance.get("stated_laterality", "")),
-            "flags": sorted(volume.flags),
+            "flags": sorted([*volume.flags, *gray_flags(counts)]),
         }
+    if (levels := np.count_nonzero(counts)) < _LEAST_LEVELS:
+        cause = f"expected at least {_LEAST_LEVELS} gray levels in a volume, found {levels}"
+        remedy = "Export the volume with the window that it is shown with, or with all its gray levels."
+        raise InputDataError("DBT-LEVELS", file=path.name, cause=cause, remedy=remedy)
     side = chest_wall_side(middle)
     return facts | {
         "blank_first": _leading(blank),

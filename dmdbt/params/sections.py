@@ -64,6 +64,7 @@ class Reading:
     """What is read and what is refused; see `dmdbt.readers.Limits`, which has the same fields."""
 
     empty_frames: Literal["error", "repeat", "skip"]
+    slice_order: Literal["as_stored", "from_paddle", "from_detector"]
     dm_megapixels: Annotated[float, Field(ge=0.01, le=1e4)]
     slice_megapixels: Annotated[float, Field(ge=0.01, le=1e4)]
     slices: Annotated[int, Field(ge=2, le=100_000)]

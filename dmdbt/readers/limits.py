@@ -6,6 +6,7 @@ from typing import Literal
 from dmdbt.errors import InputDataError
 
 EmptyFrames = Literal["error", "repeat", "skip"]
+SliceOrder = Literal["as_stored", "from_paddle", "from_detector"]
 
 
 @dataclass(frozen=True)
@@ -16,6 +17,8 @@ class Limits:
     ----------
     empty_frames
         What an AVI's empty frame is: damage, a repetition of the one before it, or nothing.
+    slice_order
+        Of a DICOM volume whose positions tell where the compression paddle is: as its numbers say, or from one end.
     dm_megapixels, slice_megapixels
         Most pixels of a mammogram and of a slice, in millions.
     slices
@@ -31,6 +34,7 @@ class Limits:
     """
 
     empty_frames: EmptyFrames = "error"
+    slice_order: SliceOrder = "as_stored"
     dm_megapixels: float = 64
     slice_megapixels: float = 33.5
     slices: int = 1000

@@ -31,9 +31,8 @@ class Mammogram:
         ``photometric_interpretation``, ``voi``; what the header of a DICOM file says of the view:
         ``stated_laterality``, ``stated_view``. No identifier.
     flags
-        What is unusual but no fault: ``burned-in-annotation-unknown``, ``codestream-bits``, ``low-range`` (a picture
-        that leaves the upper fourth of 16 bits unused), ``no-voi``, ``presentation-shape-contradicts``,
-        ``several-windows``, ``synthesized-2d``.
+        What is unusual but no fault: those of `dmdbt.readers.dicom.sop_classes.check_mammogram`,
+        `dmdbt.readers.dicom.file.DicomFile` and `dmdbt.readers.dicom.presentation.Chain`.
     """
 
     pixels: np.ndarray
@@ -87,4 +86,4 @@ def _read(dicom: DicomFile, limits: Limits) -> Mammogram:
         "voi": chain.voi,
         **stated_view(dicom.tags),
     }
-    return Mammogram(look_up(table, stored, layout), provenance, tuple(sorted(flags | chain.flags | frames.flags)))
+    return Mammogram(look_up(table, stored, layout), provenance, tuple(sorted(flags | chain.flags | dicom.flags)))

@@ -34,7 +34,7 @@ def decode_step(
             if Modality.DBT in case.modalities
         ],
         partial(_decode, cohort=cohort, quality=settings.quality, limits=limits),
-        parameters=asdict(settings) | {"empty_frames": limits.empty_frames},
+        parameters=asdict(settings) | {"empty_frames": limits.empty_frames, "slice_order": limits.slice_order},
         # About a quarter of a byte per pixel of a breast and the air beside it.
         size=lambda case: math.prod(shape(case)) // 4,
     )

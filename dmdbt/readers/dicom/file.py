@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 from pydicom.filereader import read_dataset
+from pydicom.uid import DeflatedExplicitVRLittleEndian
 
 from dmdbt.errors import InputDataError
 from dmdbt.readers.closing import Opened
@@ -40,6 +41,9 @@ class DicomFile(Opened):
         Its transfer syntax.
     tags
         The technical elements of its header.
+    flags
+        What is unusual and yet has one meaning: ``meta-length`` (a File Meta Information Group Length that is wrong),
+        ``number-of-frames`` (0 for one frame), and those of `Frames`.
 
     Raises
     ------
@@ -50,6 +54,7 @@ class DicomFile(Opened):
     def __init__(self, path: Path, limits: Limits) -> None:
         self.file = path.name
         self._limits = limits
+        self.flags: set[str] = set()
         check_limit("file_gib", path.stat().st_size / _GIB, limits, what="GiB", file=self.file)
         self._stream: BinaryIO = path.open("rb")
         try:
@@ -73,6 +78,8 @@ class DicomFile(Opened):
     def layout(self) -> Layout:
         """Describe the pixels; InputDataError if the header contradicts itself."""
         self._check_end()
+        if self.tags.integer("NumberOfFrames", 1) == 0:
+            self.flags.add("number-of-frames")
         return read_pixel_description(self.tags, self.file)
 
     def frames(self, layout: Layout) -> Frames:
@@ -87,7 +94,7 @@ class DicomFile(Opened):
             cause = f"expected a decoder of {self.syntax.name} ({self.syntax.uid}), found none"
             remedy = f"Run: pip install {' '.join(self.syntax.packages)}"
             raise InputDataError("DICOM-PLUGIN", file=self.file, cause=cause, remedy=remedy)
-        return Frames(self._stream, layout, self.syntax, self.file)
+        return Frames(self._stream, layout, self.syntax, self.file, self.flags)
 
     def _check_end(self) -> None:
         """Tell a file that was cut off in its header from one without pixels; reading a header may run past the end."""
@@ -114,8 +121,11 @@ class DicomFile(Opened):
             )
             uid = str(meta.get("TransferSyntaxUID", "none"))
             if "FileMetaInformationGroupLength" in meta:
-                # What follows may be compressed, and look like an element by chance.
-                self._stream.seek(_PREAMBLE + len(_PREFIX) + 12 + int(meta.FileMetaInformationGroupLength))
+                stated = _PREAMBLE + len(_PREFIX) + 12 + int(meta.FileMetaInformationGroupLength)
+                if uid == DeflatedExplicitVRLittleEndian:  # what follows may look like an element by chance
+                    self._stream.seek(stated)
+                elif stated != self._stream.tell():
+                    self.flags.add("meta-length")
         if uid not in SYNTAXES:
             names = ", ".join(syntax.name for syntax in SYNTAXES.values())
             remedy = f"Export the image again in one of: {names}."

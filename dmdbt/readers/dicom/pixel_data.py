@@ -20,6 +20,7 @@ _ITEM, _END = b"\xfe\xff\x00\xe0", b"\xfe\xff\xdd\xe0"
 _UNDEFINED = 0xFFFFFFFF
 _LONG_FORMS = (b"OB", b"OW", b"UN")
 _RLE = "RLE Lossless"
+_REST = 1024  # bytes behind the last fragment, at most, where the delimiter is missing
 _STARTS = (b"\xff\xd8\xff", b"\xff\x4f\xff\x51")
 
 Span = tuple[int, int]  # offset in the file and length, both in bytes
@@ -39,6 +40,8 @@ class Layout:
         Two's complement.
     photometric
         MONOCHROME1 or MONOCHROME2.
+    has_overlay
+        An overlay lies in the bits above those stored (PS3.5, 8.1.2).
     """
 
     frames: int
@@ -48,6 +51,7 @@ class Layout:
     stored: int
     signed: bool
     photometric: str
+    has_overlay: bool = False
 
     @property
     def lowest(self) -> int:
@@ -73,7 +77,7 @@ def read_pixel_description(tags: Tags, file: str) -> Layout:
         cause = f"expected gray pixels, found {samples} samples per pixel and {photometric or 'no'} photometric value"
         raise InputDataError("DICOM-GRAY", file=file, cause=cause, remedy=REMEDY)
     rows, columns = tags.integer("Rows"), tags.integer("Columns")
-    frames = tags.integer("NumberOfFrames", 1)
+    frames = stated_frames(tags)
     if min(rows, columns, frames) < 1:
         cause = f"expected rows, columns and frames, found {rows} x {columns} x {frames}"
         raise InputDataError("DICOM-SIZE", file=file, cause=cause, remedy=REMEDY)
@@ -85,7 +89,13 @@ def read_pixel_description(tags: Tags, file: str) -> Layout:
             f"found {stored} in {allocated}, highest {high}, representation {representation}"
         )
         raise InputDataError("DICOM-BITS", file=file, cause=cause, remedy=REMEDY)
-    return Layout(frames, rows, columns, allocated, stored, bool(representation), photometric)
+    has_overlay = any(position >= stored for position in tags.overlay_bits())
+    return Layout(frames, rows, columns, allocated, stored, bool(representation), photometric, has_overlay)
+
+
+def stated_frames(tags: Tags) -> int:
+    """Return the number of frames: of an object without it, or with 0, it is 1."""
+    return tags.integer("NumberOfFrames", 1) or 1
 
 
 class Frames:
@@ -99,11 +109,11 @@ class Frames:
         What the header says.
     file
         Name of the file, for the messages.
-
-    Attributes
-    ----------
     flags
-        ``codestream-bits`` if a compressed frame reserves more bits than the header says are stored, as GDCM writes it.
+        Takes what is unusual and yet has one meaning: ``codestream-bits`` (a compressed frame has another number of
+        bits than the header says), ``delimiter-missing`` (after whole frames), ``offset-table`` (it contradicts whole
+        fragments), ``overlay-bits``, ``pixel-data-length`` (excess bytes after the frames, or no padding byte),
+        ``sign-extension`` (negative values without it).
 
     Raises
     ------
@@ -111,9 +121,8 @@ class Frames:
         There are no pixels, or fewer or more bytes or frames than the header says.
     """
 
-    def __init__(self, stream: BinaryIO, layout: Layout, syntax: Syntax, file: str) -> None:
-        self._stream, self._layout, self._syntax, self._file = stream, layout, syntax, file
-        self.flags: set[str] = set()
+    def __init__(self, stream: BinaryIO, layout: Layout, syntax: Syntax, file: str, flags: set[str]) -> None:
+        self._stream, self._layout, self._syntax, self._file, self._flags = stream, layout, syntax, file, flags
         self._start = stream.tell()
         self._size = stream.seek(0, 2)
         self._is_words, length = self._element()
@@ -139,9 +148,24 @@ class Frames:
         layout = self._layout
         low, high = int(frame.min()), int(frame.max())
         if low < layout.lowest or high >= layout.lowest + (1 << layout.stored):
-            expected = f"expected {layout.stored}-bit values"
-            raise self._error("DICOM-VALUES", expected, f"{low} to {high} in frame {index + 1}")
+            return self._stored_bits(frame, index)
         return frame
+
+    def _stored_bits(self, frame: np.ndarray, index: int) -> np.ndarray:
+        """Leave out the bits above those stored where they say nothing of a value (PS3.5, 8.1.1)."""
+        layout = self._layout
+        words = frame.view(f"u{frame.itemsize}").astype(np.int32)
+        sign, above = 1 << (layout.stored - 1), words >> layout.stored
+        extended = (above == (1 << (8 * frame.itemsize - layout.stored)) - 1) & (words & sign > 0)
+        if layout.has_overlay:
+            self._flags.add("overlay-bits")
+        elif layout.signed and ((above == 0) | extended).all():
+            self._flags.add("sign-extension")
+        else:
+            expected = f"expected {layout.stored}-bit values"
+            raise self._error("DICOM-VALUES", expected, f"{frame.min()} to {frame.max()} in frame {index + 1}")
+        values = words & (2 * sign - 1)
+        return ((values ^ sign) - sign if layout.signed else values).astype(frame.dtype)
 
     def _element(self) -> tuple[bool, int]:
         """Whether PixelData holds words, and its length; the stream is left at its value."""
@@ -161,9 +185,11 @@ class Frames:
         size, frames = self._layout.frame_bytes, self._layout.frames
         start = self._stream.tell()
         expected = size * frames + size * frames % 2
-        if length != expected:
+        if not size * frames <= length < expected + size:  # a frame more is another number of frames
             raise self._error("DICOM-LENGTH", f"expected {expected} bytes for {frames} frames", f"{length}")
-        if start + length > self._size:
+        if length != expected:
+            self._flags.add("pixel-data-length")
+        if start + size * frames > self._size:
             raise self._error("DICOM-TRUNCATED", f"expected {length} bytes of pixels", f"{self._size - start}")
         return [[(start + index * size, size)] for index in range(frames)]
 
@@ -180,6 +206,11 @@ class Frames:
         while True:
             head = self._stream.read(8)
             tag, position = head[:4], self._stream.tell()
+            # Some writers leave out the delimiter, or write zeros for it.
+            if items and self._size - position < _REST and not (head + self._stream.read(_REST)).strip(b"\0"):
+                self._flags.add("delimiter-missing")
+                return items
+            self._stream.seek(position)
             length = struct.unpack("<L", head[4:])[0] if len(head) == 8 else 0
             if len(head) < 8 or position + length > self._size:
                 raise self._error("DICOM-TRUNCATED", "expected a delimiter after the frames", "the end of the file")
@@ -192,22 +223,32 @@ class Frames:
 
     def _frame_starts(self, table: Span, fragments: list[Span]) -> list[int]:
         """Index of the first fragment of each frame."""
-        frames = self._layout.frames
         offsets = np.frombuffer(self._read(table), "<u4").tolist() if table[1] % 4 == 0 else [-1]
         places = {position - 8 - table[0] - table[1]: index for index, (position, _) in enumerate(fragments)}
+        stated = [places.get(offset, -1) for offset in offsets]
+        if self._are_starts(stated):
+            return stated
+        starts = self._whole_fragments(fragments)
+        # A table that is none may be overruled by fragments that are frames, not one that names other frames.
+        named = offsets and (self._are_starts(sorted(stated)) or len(fragments) > len(starts))
+        if not self._are_starts(starts) or not fragments or named:
+            found = f"{len(fragments)} fragments and an offset table of {offsets[:4]}"
+            raise self._error("DICOM-FRAMES", f"expected {self._layout.frames} frames as the header says", found)
         if offsets:
-            starts = [places.get(offset, -1) for offset in offsets]
-        elif frames == 1:
-            starts = [0]
-        elif len(fragments) == frames or self._syntax.name == _RLE:
-            starts = list(range(len(fragments)))
-        else:
-            heads = [self._read((position, 4)) for position, _ in fragments]
-            starts = [index for index, head in enumerate(heads) if head.startswith(_STARTS)]
-        if len(starts) != frames or starts[0] != 0 or sorted(set(starts)) != starts or not fragments:
-            found = f"{len(fragments)} fragments and offsets of {len(offsets)}"
-            raise self._error("DICOM-FRAMES", f"expected {frames} frames as the header says", found)
+            self._flags.add("offset-table")
         return starts
+
+    def _are_starts(self, starts: list[int]) -> bool:
+        return len(starts) == self._layout.frames and starts[0] == 0 and sorted(set(starts)) == starts
+
+    def _whole_fragments(self, fragments: list[Span]) -> list[int]:
+        """First fragments of the frames where no offset says them."""
+        if self._layout.frames == 1:
+            return [0]
+        if len(fragments) == self._layout.frames or self._syntax.name == _RLE:
+            return list(range(len(fragments)))
+        heads = [self._read((position, 4)) for position, _ in fragments]
+        return [index for index, head in enumerate(heads) if head.startswith(_STARTS)]
 
     def _read(self, span: Span) -> bytes:
         self._stream.seek(span[0])
@@ -294,14 +335,16 @@ class Frames:
         except CodestreamError as exc:
             expected = f"expected a whole codestream of {self._syntax.name}"
             raise self._error("DICOM-CODESTREAM", expected, f"{exc} in frame {index + 1}") from exc
-        fits = layout.stored <= own.bits <= layout.allocated and own.signed in (None, layout.signed)
+        # Of signed values whose sign the codestream does not know, all stored bits are needed.
+        least = layout.stored if layout.signed and own.signed is None else 1
+        fits = least <= own.bits <= layout.allocated and own.signed in (None, layout.signed)
         if (own.rows, own.columns) != (layout.rows, layout.columns) or not fits:
             sign = "" if own.signed is None else " signed" if own.signed else " unsigned"
             expected = f"expected {layout.rows} x {layout.columns} pixels of {layout.stored} bits as in the header"
             found = f"{own.rows} x {own.columns} of {own.bits}{sign} bits in the codestream of frame {index + 1}"
             raise self._error("DICOM-CODESTREAM", expected, found)
-        if own.bits > layout.stored:
-            self.flags.add("codestream-bits")
+        if own.bits != layout.stored:
+            self._flags.add("codestream-bits")
         return own.bits, own.signed is not None
 
     def _error(self, code: str, expected: str, found: str) -> InputDataError:

@@ -34,6 +34,7 @@ class Chain:
     voi
         ``table``, ``window`` and its function, or ``none``.
     flags
+        ``lut-bits`` (a VOI table's entries need fewer bits than its descriptor says, and white is what these can hold),
         ``no-voi``, ``several-windows``, ``presentation-shape-contradicts`` (the header's Presentation LUT Shape denies
         its Photometric Interpretation, which is followed).
     """
@@ -119,11 +120,18 @@ def _first(groups: Sequence[Tags], keyword: str) -> Tags | None:
     return next((group for group in groups if keyword in group), None)
 
 
+def _tables(groups: Sequence[Tags], keyword: str) -> list[Tags]:
+    """Items of the most specific sequence of tables; an item without any element is none."""
+    found = (
+        [item for item in group.items(keyword) if "LUTDescriptor" in item or "LUTData" in item] for group in groups
+    )
+    return next(filter(None, found), [])
+
+
 def _modality(groups: Sequence[Tags], stored: np.ndarray, layout: Layout, file: str) -> np.ndarray:
     """Modality LUT, else rescale (C.11.1)."""
-    holder = _first(groups, "ModalityLUTSequence")
-    if holder is not None:
-        return _entries(holder.items("ModalityLUTSequence")[0], stored, layout, file)[0]
+    if tables := _tables(groups, "ModalityLUTSequence"):
+        return _entries(tables[0], stored, layout, file)[0]
     holder = _first(groups, "RescaleSlope") or _first(groups, "RescaleIntercept")
     slope, intercept = 1.0, 0.0
     if holder is not None:
@@ -138,12 +146,10 @@ def _voi(
     groups: Sequence[Tags], values: np.ndarray, layout: Layout, file: str
 ) -> tuple[np.ndarray | None, str, set[str]]:
     """VOI LUT, else window (C.11.2): gray from 0 to 1, its name, and flags."""
-    holder = _first(groups, "VOILUTSequence")
-    if holder is not None:
-        tables = holder.items("VOILUTSequence")
-        output, bits = _entries(tables[0], np.rint(values), layout, file)
+    if tables := _tables(groups, "VOILUTSequence"):
+        output, bits, held = _entries(tables[0], np.rint(values), layout, file)
         flags = {"several-windows"} if len(tables) > 1 else set()
-        return output / ((1 << bits) - 1), "table", flags
+        return output / ((1 << held) - 1), "table", flags | ({"lut-bits"} if held < bits else set())
     holder = _first(groups, "WindowWidth") or _first(groups, "WindowCenter")
     if holder is None:
         return None, "none", {"no-voi"}
@@ -173,8 +179,11 @@ def _window(values: np.ndarray, center: float, width: float, function: str, file
     return np.clip(gray, 0, 1)
 
 
-def _entries(item: Tags, inputs: np.ndarray, layout: Layout, file: str) -> tuple[np.ndarray, int]:
-    """Look inputs up in a LUT (C.11.1.1 and C.11.2.1.1), whose ends hold beyond them; also its bits."""
+def _entries(item: Tags, inputs: np.ndarray, layout: Layout, file: str) -> tuple[np.ndarray, int, int]:
+    """Look inputs up in a LUT (C.11.1.1 and C.11.2.1.1), whose ends hold beyond them; also its bits as stated and held.
+
+    Some writers state the bits in which the entries are stored, 16, and not those that they take.
+    """
     descriptor = item.integers("LUTDescriptor")
     data = item.raw("LUTData") if len(descriptor) == 3 and "LUTData" in item else []
     count, first, bits = descriptor if len(descriptor) == 3 else (0, 0, 0)
@@ -183,10 +192,11 @@ def _entries(item: Tags, inputs: np.ndarray, layout: Layout, file: str) -> tuple
         first -= 65536
     table = _lut_data(data, count, bits)
     if not 8 <= bits <= 16 or len(table) != count or table.max() >= 1 << bits:
-        cause = f"expected {count} entries of {bits} bits in a lookup table, found {len(table)}"
+        largest = f" up to {table.max()}" if table.size else ""
+        cause = f"expected {count} entries of {bits} bits in a lookup table, found {len(table)}{largest}"
         raise InputDataError("DICOM-LUT", file=file, cause=cause, remedy=REMEDY)
     index = np.clip(inputs - first, 0, count - 1).astype(np.intp)
-    return table[index].astype(np.float64), bits
+    return table[index].astype(np.float64), bits, max(1, int(table.max()).bit_length())
 
 
 def _lut_data(data: bytes | list[int], count: int, bits: int) -> np.ndarray:
@@ -199,12 +209,9 @@ def _lut_data(data: bytes | list[int], count: int, bits: int) -> np.ndarray:
 
 
 def _padding(top: Tags, stored: np.ndarray, layout: Layout) -> np.ndarray:
-    """Pixel Padding Value, or the range up to its limit (C.7.5.1.1.2)."""
+    """Pixel Padding Value, or the range up to its limit (C.7.5.1.1.2), with the sign of the pixels."""
     if "PixelPaddingValue" not in top:
         return np.zeros(stored.shape, bool)
-    value = top.integer("PixelPaddingValue")
-    limit = top.integer("PixelPaddingRangeLimit", value)
-    if layout.signed:  # some writers give the value's type as unsigned
-        value, limit = ((number + 32768) % 65536 - 32768 for number in (value, limit))
-    low, high = sorted((value, limit))
+    ends = [name for name in ("PixelPaddingValue", "PixelPaddingRangeLimit") if name in top]
+    low, *_, high = sorted([top.word(name, signed=layout.signed) for name in ends] * 2)
     return (stored >= low) & (stored <= high)

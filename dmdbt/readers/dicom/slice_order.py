@@ -1,19 +1,104 @@
-"""The order of a volume's frames, by what their functional groups say of position."""
+"""The order of a volume's slices: what numbers them is compared with where they lie (PS3.3 C.7.6.2 and C.7.6.16).
+
+Positions decide where both say something else: they are geometry, while numbers are often given anew, by archives and
+by whoever removes names. Along a line they have no direction; that is taken from the numbers, as far as they go.
+"""
 
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from typing import Literal, NamedTuple, TypeVar
 
 import numpy as np
 
 from dmdbt.errors import InputDataError
 from dmdbt.readers.dicom.header import REMEDY, Tags
+from dmdbt.readers.limits import SliceOrder
 
+End = Literal["paddle", "detector", ""]
 _Positions = list[float] | None
 _T = TypeVar("_T")
+_UNEVEN = 1.5  # times the smallest distance of two slices: beyond, a slice may be missing between them
+_UPRIGHT = 0.3  # least share of the head's direction in that of the stack, for the upper end to be the paddle's
 
 
-def stack_order(per_frame: Sequence[Tags], shared: Sequence[Tags], count: int, file: str) -> tuple[list[int], str]:
-    """Order frames by In-Stack Position Number, else Dimension Index Values, else plane position (PS3.3 C.7.6.16).
+class Order(NamedTuple):
+    """The order of T slices.
+
+    Attributes
+    ----------
+    indices
+        Of the slices as they are stored, the first in order first.
+    source
+        What decided: ``in-stack position``, ``dimension index``, ``instance number``, ``plane position`` or
+        ``frame order``.
+    first
+        Where the first slice lies, if the positions tell: at the compression ``paddle`` or at the ``detector``.
+    flags
+        ``slice-numbers-gap`` (numbers leave out some, but distances are even), ``slice-order-contradicts`` (numbers
+        and positions), ``slice-order-unstated``, ``slice-positions-equal`` (of some slices, whose numbers decide),
+        ``slice-spacing-uneven``, ``slice-end-unknown`` (a direction is asked for, and the positions do not tell it).
+    """
+
+    indices: list[int]
+    source: str
+    first: End = ""
+    flags: frozenset[str] = frozenset()
+
+
+def order_slices(
+    numbers: Sequence[float] | None, corners: np.ndarray | None, normal: np.ndarray | None, *, source: str
+) -> Order | None:
+    """Order slices by number, and by position where the numbers repeat, are missing, or contradict the positions.
+
+    Parameters
+    ----------
+    numbers
+        T ordinals; None if some slice has none.
+    corners
+        Image Position (Patient) of each slice in mm, float of shape (T, 3); None if some slice has none.
+    normal
+        Of the slices, shape (3,); None for the axis on which the corners differ most.
+    source
+        Name of the numbers.
+
+    Returns
+    -------
+    Order or None
+        None if neither tells the slices apart.
+    """
+    flags = set()
+    places = None if corners is None else np.round(corners @ _axis(corners, normal), 6)
+    by_number = None if numbers is None or len(set(numbers)) < len(numbers) else np.argsort(numbers)
+    if places is not None and len(np.unique(places)) < len(places):
+        flags.add("slice-positions-equal")
+        places = None
+    if corners is None or places is None:
+        return None if by_number is None else Order(by_number.tolist(), source, flags=frozenset(flags))
+    if _are_uneven(places):
+        flags.add("slice-spacing-uneven")
+    steps = np.empty(0) if by_number is None else np.diff(places[by_number])
+    if by_number is None:
+        indices, source = np.argsort(places), "plane position"
+    elif (steps > 0).all() or (steps < 0).all():
+        indices = by_number
+    else:
+        flags.add("slice-order-contradicts")
+        falls = np.corrcoef(places[by_number], np.arange(len(places)))[0, 1] < 0
+        indices, source = np.argsort(-places if falls else places), "plane position"
+    return Order(indices.tolist(), source, _first_end(corners[indices]), frozenset(flags))
+
+
+def turned(order: Order, wanted: SliceOrder) -> Order:
+    """Turn the order around if the first slice lies at the other end than is wanted."""
+    if wanted == "as_stored":
+        return order
+    if not order.first:
+        return order._replace(flags=order.flags | {"slice-end-unknown"})
+    first: End = "paddle" if wanted == "from_paddle" else "detector"
+    return order if first == order.first else order._replace(indices=order.indices[::-1], first=first)
+
+
+def stack_order(per_frame: Sequence[Tags], shared: Sequence[Tags], count: int, file: str) -> Order:
+    """Order the frames of a multi-frame object by In-Stack Position Number, else Dimension Index Values, and position.
 
     Parameters
     ----------
@@ -26,32 +111,47 @@ def stack_order(per_frame: Sequence[Tags], shared: Sequence[Tags], count: int, f
     file
         Name of the file, for the messages.
 
-    Returns
-    -------
-    order
-        Indices of the frames, the first slice first.
-    how
-        ``in-stack position``, ``dimension index``, ``plane position`` or ``frame order``.
-
     Raises
     ------
     InputDataError
-        Some frames have a position and others none, or two have the same, or there are several stacks.
+        Some frames have a position and others none, or neither numbers nor positions tell the frames apart, or there
+        are several stacks.
     """
     if len({group.text("StackID") for group in _content(per_frame)}) > 1:
         raise _error("expected one stack of slices", "several", file)
     ways: dict[str, Callable[[], _Positions]] = {
         "in-stack position": lambda: _in_stack(per_frame, file),
         "dimension index": lambda: _dimension(per_frame, file),
-        "plane position": lambda: _plane(per_frame, shared, file),
     }
-    for how, find in ways.items():
-        positions = find()
-        if positions is not None:
-            if len(set(positions)) != count:
-                raise _error(f"expected {count} slices at different places ({how})", f"{len(set(positions))}", file)
-            return sorted(range(count), key=positions.__getitem__), how
-    return list(range(count)), "frame order"
+    named = ((how, positions) for how, find in ways.items() if (positions := find()) is not None)
+    source, numbers = next(named, ("plane position", None))
+    corners, normal = _plane(per_frame, shared, file)
+    if numbers is None and corners is None:
+        return Order(list(range(count)), "frame order", flags=frozenset({"slice-order-unstated"}))
+    order = order_slices(numbers, corners, normal, source=source)
+    if order is None:
+        raise _error(f"expected {count} slices at different places ({source})", "some at the same", file)
+    return order
+
+
+def _axis(corners: np.ndarray, normal: np.ndarray | None) -> np.ndarray:
+    return np.eye(3)[int(np.ptp(corners, axis=0).argmax())] if normal is None else normal
+
+
+def _are_uneven(places: np.ndarray) -> bool:
+    steps = np.diff(np.sort(places))
+    return bool(steps.max() > _UNEVEN * steps.min())
+
+
+def _first_end(corners: np.ndarray) -> End:
+    """Tell the end of the first slice: a breast is pressed from above or from the middle, so the paddle is higher.
+
+    The third axis of the patient points to the head (C.7.6.2.1.1). A stack that lies level tells nothing.
+    """
+    rise = corners[-1] - corners[0]
+    if abs(rise[2]) < _UPRIGHT * np.linalg.norm(rise):
+        return ""
+    return "detector" if rise[2] > 0 else "paddle"
 
 
 def _content(per_frame: Sequence[Tags]) -> list[Tags]:
@@ -75,25 +175,25 @@ def _dimension(per_frame: Sequence[Tags], file: str) -> _Positions:
     return [float(value) for value in varying[0]] if len(varying) == 1 else None
 
 
-def _plane(per_frame: Sequence[Tags], shared: Sequence[Tags], file: str) -> _Positions:
-    """Distance along the normal of the slices, or along the axis on which their corners differ most."""
+def _plane(per_frame: Sequence[Tags], shared: Sequence[Tags], file: str) -> tuple[np.ndarray | None, np.ndarray | None]:
+    """Corners of the frames, float of shape (T, 3), and the normal of the first; each None if not stated."""
     keyword = "ImagePositionPatient"
     holders = [item for group in per_frame for item in group.items("PlanePositionSequence")[:1] if keyword in item]
     corners = _all_or_none([item.numbers(keyword) for item in holders], per_frame, keyword, file)
     if corners is None:
-        return None
+        return None, None
     if any(len(corner) != 3 for corner in corners):
         raise _error(f"expected three coordinates in {keyword}", "another number of them", file)
-    points = np.array(corners)
     groups = [*shared, *per_frame[:1]]
-    axes = [
-        item.numbers("ImageOrientationPatient") for group in groups for item in group.items("PlaneOrientationSequence")
-    ]
-    if axes and len(axes[0]) == 6:
-        normal = np.cross(axes[0][:3], axes[0][3:])
-    else:
-        normal = np.eye(3)[int(np.ptp(points, axis=0).argmax())]
-    return [float(distance) for distance in np.round(points @ normal, 6)]
+    return np.array(corners), slice_normal(
+        [item for group in groups for item in group.items("PlaneOrientationSequence")]
+    )
+
+
+def slice_normal(holders: Sequence[Tags]) -> np.ndarray | None:
+    """Return the normal of the slices, shape (3,), by the first Image Orientation (Patient) that is complete."""
+    axes = [found for item in holders if len(found := item.numbers("ImageOrientationPatient")) == 6]
+    return np.cross(axes[0][:3], axes[0][3:]) if axes else None
 
 
 def _all_or_none(found: list[_T], per_frame: Sequence[Tags], keyword: str, file: str) -> list[_T] | None:

@@ -11,14 +11,15 @@ from dmdbt.readers.dicom.file import DicomFile
 from dmdbt.readers.dicom.header import REMEDY, Tags
 from dmdbt.readers.dicom.pixel_data import Layout
 from dmdbt.readers.dicom.presentation import Chain, look_up, mark_seen, read_chain
-from dmdbt.readers.dicom.slice_order import stack_order
+from dmdbt.readers.dicom.slice_order import Order, order_slices, slice_normal, stack_order, turned
 from dmdbt.readers.dicom.sop_classes import check_slice, check_tomosynthesis_object, stated_view
-from dmdbt.readers.limits import Limits, check_limit
+from dmdbt.readers.limits import Limits, check_limit, check_volume_size
 
 _WHITE = 255
-_MEGA, _GIGA, _GIB = 1_000_000, 1_000_000_000, 1 << 30
+_GIB = 1 << 30
 _GROUPS = ("FrameVOILUTSequence", "PixelValueTransformationSequence")
 _SHOWN = ("RescaleSlope", "RescaleIntercept", "WindowCenter", "WindowWidth", "VOILUTFunction")
+_NUMBERS_REMEDY = "Keep one volume per folder; if this is one, convert its slices in order to 001.png, 002.png, ..."
 _TABLES = ("ModalityLUTSequence", "VOILUTSequence")
 
 # A slice as stored, and where the attributes of its presentation may stand.
@@ -32,8 +33,8 @@ class _DicomVolume(Opened):
     ----------
     flags
         ``burned-in-annotation-unknown``, ``codestream-bits``, ``no-voi``, ``presentation-shape-contradicts``,
-        ``several-windows``, ``slice-order-unstated`` (multi-frame without any position), ``voi-varies`` (slices are
-        shown differently).
+        ``several-windows``, ``voi-varies`` (slices are shown differently), and those of
+        `dmdbt.readers.dicom.file.DicomFile` and `dmdbt.readers.dicom.slice_order.Order`.
     """
 
     n_slices: int
@@ -91,13 +92,6 @@ class _DicomVolume(Opened):
     def _flag(self, *flags: str) -> None:
         self.flags[:] = sorted({*self.flags, *flags})
 
-    def _check_limits(self, limits: Limits) -> None:
-        size = self.rows * self.columns
-        check_limit("slices", self.n_slices, limits, what="slices", file=self._file)
-        check_limit("slice_megapixels", size / _MEGA, limits, what="megapixels per slice", file=self._file)
-        total = size * self.n_slices / _GIGA
-        check_limit("volume_gigapixels", total, limits, what="gigapixels", file=self._file)
-
     def _constant(self) -> InputDataError:
         cause = "expected a volume, found one gray level in all of its pixels"
         return InputDataError("DICOM-CONSTANT", file=self._file, cause=cause, remedy=REMEDY)
@@ -127,33 +121,35 @@ class BtoVolume(_DicomVolume):
         flags = check_tomosynthesis_object(tags, dicom.file)
         self._layout = layout = dicom.layout()
         self.n_slices, self.rows, self.columns = layout.frames, layout.rows, layout.columns
-        self._check_limits(limits)
+        check_volume_size(self.n_slices, self.rows, self.columns, limits, file=self._file)
         self._shared = tags.items("SharedFunctionalGroupsSequence")[:1]
         self._per_frame = tags.items("PerFrameFunctionalGroupsSequence")
         if len(self._per_frame) not in (0, layout.frames):
             cause = f"expected functional groups for {layout.frames} frames, found them for {len(self._per_frame)}"
             raise InputDataError("DBT-GROUPS", file=dicom.file, cause=cause, remedy=REMEDY)
-        self._order, slice_order = stack_order(self._per_frame, self._shared, layout.frames, dicom.file)
+        stored = stack_order(self._per_frame, self._shared, layout.frames, dicom.file)
+        self._order = order = turned(stored, limits.slice_order)
         self._frames = dicom.frames(layout)
         self.provenance = {
             "container": "dicom multi-frame",
             "codec": dicom.syntax.name,
-            "slice_order": slice_order,
+            "slice_order": order.source,
+            "first_slice": order.first,
             "bits_stored": layout.stored,
             "photometric_interpretation": layout.photometric,
-            "voi": read_chain(self._groups(self._order[0]), layout, dicom.file).voi,
+            "voi": read_chain(self._groups(order.indices[0]), layout, dicom.file).voi,
             **stated_view(tags),
         }
-        self.flags = sorted(flags | ({"slice-order-unstated"} if slice_order == "frame order" else set()))
+        self.flags = sorted(flags | order.flags)
 
     def close(self) -> None:
         """Close the file."""
         self._dicom.close()
 
     def _slices(self) -> Iterator[_Stored]:
-        for index in self._order:
+        for index in self._order.indices:
             yield self._frames[index], self._groups(index)
-        self._flag(*self._frames.flags)
+        self._flag(*self._dicom.flags)
 
     def _groups(self, index: int) -> list[Tags]:
         """Where a frame's presentation may stand: its own functional groups, the shared ones, the top level."""
@@ -162,7 +158,7 @@ class BtoVolume(_DicomVolume):
 
 
 class DicomFolderVolume(_DicomVolume):
-    """Single-frame slices in a folder, ordered by Instance Number.
+    """Single-frame slices in a folder, ordered by Instance Number and Image Position (Patient), see `order_slices`.
 
     Parameters
     ----------
@@ -172,8 +168,8 @@ class DicomFolderVolume(_DicomVolume):
     Raises
     ------
     InputDataError
-        A file is no slice or damaged; the slices differ in series, size, bits or transfer syntax, or their numbers
-        have a gap or a duplicate.
+        A file is no slice or damaged; the slices differ in series, size, bits or transfer syntax; or their numbers
+        have a gap or a duplicate, and their positions do not make up for it.
     """
 
     def __init__(self, files: Sequence[Path], limits: Limits) -> None:
@@ -186,7 +182,8 @@ class DicomFolderVolume(_DicomVolume):
         size = sum(file.stat().st_size for file in files) / _GIB
         check_limit("file_gib", size, limits, what="GiB in the folder", file=self._file)
         self.flags = []
-        self._numbered: dict[int, Path] = {}
+        self._numbers: list[int | None] = []
+        self._corners: list[list[float]] = []
         alike: tuple[object, ...] | None = None
         for file in files:
             found = self._examine(file)
@@ -194,10 +191,12 @@ class DicomFolderVolume(_DicomVolume):
             if found != alike:
                 cause = "expected slices of one series, size, depth and transfer syntax, found another"
                 raise InputDataError("DBT-SERIES", file=file.name, cause=cause, remedy="Keep one volume per folder.")
-        self._check_numbers()
+        order = turned(self._ordered(files), limits.slice_order)
+        self._files = [files[index] for index in order.indices]
+        self._flag(*order.flags)
         self.n_slices = len(files)
-        self._check_limits(limits)
-        self.provenance["voi"] = self._first_voi()
+        check_volume_size(self.n_slices, self.rows, self.columns, limits, file=self._file)
+        self.provenance |= {"slice_order": order.source, "first_slice": order.first, "voi": self._first_voi()}
 
     def _examine(self, file: Path) -> tuple[object, ...]:
         """Check a slice's header; return what all slices have in common."""
@@ -205,42 +204,52 @@ class DicomFolderVolume(_DicomVolume):
             self._flag(*check_slice(dicom.tags, dicom.file))
             self._layout = layout = dicom.layout()
             self.rows, self.columns = layout.rows, layout.columns
-            number = dicom.tags.integer("InstanceNumber")
-            if number in self._numbered:
-                cause = f"expected every Instance Number once, found {number} again"
-                raise InputDataError("DBT-NUMBERS", file=file.name, cause=cause, remedy="Keep one volume per folder.")
-            self._numbered[number] = file
+            self._numbers.append(dicom.tags.integer("InstanceNumber") if "InstanceNumber" in dicom.tags else None)
+            self._corners.append(dicom.tags.numbers("ImagePositionPatient"))
+            self._normal = slice_normal([dicom.tags])
             view = stated_view(dicom.tags)
             self.provenance = {
                 "container": "dicom slices",
                 "codec": dicom.syntax.name,
-                "slice_order": "instance number",
                 "bits_stored": layout.stored,
                 "photometric_interpretation": layout.photometric,
                 **view,
             }
             return dicom.tags.text("SeriesInstanceUID"), dicom.tags.text("SOPClassUID"), layout, dicom.syntax, str(view)
 
-    def _check_numbers(self) -> None:
-        low, high, count = min(self._numbered), max(self._numbered), len(self._numbered)
-        if high - low + 1 != count:
-            cause = f"expected Instance Numbers {low} to {high} without a gap, found {count} slices"
+    def _ordered(self, files: Sequence[Path]) -> Order:
+        """Order the slices; a gap in their numbers is a lost slice unless their distances are even."""
+        numbers = [number for number in self._numbers if number is not None]
+        corners = np.array(self._corners) if all(len(corner) == 3 for corner in self._corners) else None
+        complete = numbers if len(numbers) == len(self._numbers) else None
+        order = order_slices(complete, corners, self._normal, source="instance number")
+        if order is None:
+            places = range(len(files))
+            again = next(place for place in places if self._numbers[place] in (None, *self._numbers[:place]))
+            found = "none" if self._numbers[again] is None else f"number {self._numbers[again]} again"
+            cause = f"expected an Instance Number or a position of its own in every slice, found {found}"
+            raise InputDataError("DBT-NUMBERS", file=files[again].name, cause=cause, remedy=_NUMBERS_REMEDY)
+        low, high = min(numbers, default=0), max(numbers, default=0)
+        if order.source == "plane position" or high - low + 1 == len(numbers):
+            return order
+        if corners is None or order.flags & {"slice-spacing-uneven", "slice-positions-equal"}:
+            cause = f"expected Instance Numbers {low} to {high} without a gap, found {len(numbers)} slices"
             raise InputDataError("DBT-NUMBERS", file=self._file, cause=cause, remedy="Export the whole volume.")
+        return order._replace(flags=order.flags | {"slice-numbers-gap"})
 
     def _first_voi(self) -> str:
-        with DicomFile(self._numbered[min(self._numbered)], self._limits) as dicom:
+        with DicomFile(self._files[0], self._limits) as dicom:
             return read_chain([dicom.tags], self._layout, dicom.file).voi
 
     def _slices(self) -> Iterator[_Stored]:
-        for _, path in sorted(self._numbered.items()):
+        for path in self._files:
             with DicomFile(path, self._limits) as dicom:
                 self._file = path.name
                 if dicom.layout() != self._layout:
                     cause = "expected the slice that was there at first, found another"
                     raise InputDataError("DBT-SERIES", file=path.name, cause=cause, remedy="Read the volume again.")
-                frames = dicom.frames(self._layout)
-                yield frames[0], [dicom.tags]
-                self._flag(*frames.flags)
+                yield dicom.frames(self._layout)[0], [dicom.tags]
+                self._flag(*dicom.flags)
 
 
 def _chain_key(groups: Sequence[Tags]) -> list[tuple[object, ...]]:

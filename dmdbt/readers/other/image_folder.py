@@ -11,6 +11,7 @@ from PIL import Image
 from dmdbt.errors import InputDataError
 from dmdbt.readers.closing import Opened
 from dmdbt.readers.limits import Limits, check_limit, check_volume_size
+from dmdbt.readers.other.png_tiff import COLOR_MODES, equal_channels
 
 _FORMATS = ("JPEG", "PNG", "TIFF")
 _REMEDY = "Export the slices again, one 8-bit gray JPEG, PNG or TIFF each."
@@ -143,9 +144,7 @@ def _gray(path: Path, image: Image.Image) -> np.ndarray:
     """Gray levels as they are; of a color image too, where red, green and blue are equal everywhere."""
     if image.mode == "L":
         return np.array(image)
-    if image.mode in ("RGB", "P") and "transparency" not in image.info:
-        color = np.array(image.convert("RGB"))
-        if (color == color[..., :1]).all():
-            return np.ascontiguousarray(color[..., 0])
+    if image.mode in COLOR_MODES and (gray := equal_channels(image)) is not None:
+        return gray
     cause = f"expected gray pixels, found mode {image.mode} with colors or transparency"
     raise InputDataError("SLICE-COLOR", file=path.name, cause=cause, remedy=_REMEDY)

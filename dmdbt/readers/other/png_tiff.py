@@ -11,8 +11,8 @@ from dmdbt.readers.limits import Limits, check_limit
 
 _KINDS = {b"\x89PNG": "png", b"II*\0": "tiff", b"MM\0*": "tiff"}
 _REMEDY = "Export the mammogram again as DICOM, or as a gray PNG file of 8 or 16 bits."
+COLOR_MODES = ("RGB", "P", "RGBA", "LA")  # that may hold nothing but gray
 _MEGA = 1_000_000
-_LOW = 3 << 14  # a picture of 16 bits that stays below holds 14 bits or less, or was exported too dark
 _BITS_PER_SAMPLE, _PHOTOMETRIC, _WHITE_IS_ZERO = 258, 262, 0  # TIFF 6.0
 
 
@@ -22,14 +22,14 @@ def is_picture(path: Path) -> bool:
         return stream.read(4) in _KINDS
 
 
-def read_picture(path: Path, limits: Limits) -> tuple[np.ndarray, dict[str, str | int], tuple[str, ...]]:
+def read_picture(path: Path, limits: Limits) -> tuple[np.ndarray, dict[str, str | int]]:
     """Read a gray picture of 8 or 16 bits.
 
     Returns
     -------
     pixels
         uint16, shape (H, W), 8 bits stretched to 16.
-    provenance, flags
+    provenance
         As in `dmdbt.readers.Mammogram`.
 
     Raises
@@ -64,8 +64,14 @@ def read_picture(path: Path, limits: Limits) -> tuple[np.ndarray, dict[str, str 
         "photometric_interpretation": "MONOCHROME2",
         "voi": "none",
     }
-    flags = ("low-range",) if bits == 16 and pixels.max() < _LOW else ()
-    return (pixels if bits == 16 else pixels.astype(np.uint16) * 257), provenance, flags
+    return (pixels if bits == 16 else pixels.astype(np.uint16) * 257), provenance
+
+
+def equal_channels(image: Image.Image) -> np.ndarray | None:
+    """Return the gray levels, uint8 of shape (H, W), of a color image that is gray and opaque everywhere, else None."""
+    color = np.asarray(image.convert("RGBA"))
+    is_gray = (color[..., :3] == color[..., :1]).all() and (color[..., 3] == 255).all()
+    return np.ascontiguousarray(color[..., 0]) if is_gray else None
 
 
 def _pixels(image: Image.Image, limits: Limits, file: str) -> np.ndarray:
@@ -74,6 +80,8 @@ def _pixels(image: Image.Image, limits: Limits, file: str) -> np.ndarray:
     check_limit("dm_megapixels", size, limits, what="megapixels", file=file)
     tags = dict(getattr(image, "tag_v2", {}))  # of TIFF alone
     bits = tags.get(_BITS_PER_SAMPLE, (16 if image.mode.startswith("I;16") else 8,))
+    if image.mode in COLOR_MODES and (gray := equal_channels(image)) is not None:
+        return gray
     if image.mode not in ("L", "I;16", "I;16B") or bits not in ((8,), (16,)):
         cause = f"expected a gray picture of 8 or 16 bits, found mode {image.mode} of {bits[0]} bits"
         raise InputDataError("DM-NOT-GRAY", file=file, cause=cause, remedy=_REMEDY)
