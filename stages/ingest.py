@@ -7,7 +7,7 @@ from dmdbt import params
 from dmdbt.entry import run
 from dmdbt.files import write_json
 from dmdbt.ingest import check_copies, summarize
-from dmdbt.steps.ingest import check_quarantine, examine_cohort
+from dmdbt.steps.ingest import check_quarantine, examine_cohort, report_slice_ends
 from dmdbt.terms import MissingModality
 
 
@@ -31,9 +31,7 @@ def main(
     kept = [case for case in table if case.case_id not in left_out]
     check_copies(kept, {case.case_id: records[case.case_id] for case in kept})
     cohorts.write_table(cases, kept)
-    if len(ends := slice_ends(records[case.case_id] for case in kept)) > 1:
-        print(f"ingest: {ends['paddle']} volumes begin at the paddle and {ends['detector']} at the detector: ", end="")
-        print("set reading.slice_order in params.yaml to from_paddle or from_detector")
+    report_slice_ends(records[case.case_id] for case in kept)
     write_json(metrics, summarize(kept, records, quarantined=len(left_out)) | cohorts.stated(statement))
 
 

@@ -87,9 +87,7 @@ def summarize(cases: Sequence[Case], records: Records, *, quarantined: int) -> d
 
 def slice_ends(images: Iterable[Mapping[Modality, Mapping[str, Any]]]) -> dict[str, int]:
     """Count the volumes whose first slice lies at the ``paddle`` or at the ``detector``; others do not tell."""
-    return _count(
-        facts[Modality.DBT]["first_slice"] for facts in images if facts.get(Modality.DBT, {}).get("first_slice")
-    )
+    return _count(end for facts in images if (end := facts.get(Modality.DBT, {}).get("first_slice")))
 
 
 def _flags(cases: Sequence[Case], records: Records) -> dict[str, list[str]]:

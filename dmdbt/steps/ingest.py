@@ -1,6 +1,6 @@
 """One pair: every pixel of its files is decoded and examined; then the verdict on the cohort."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -8,7 +8,7 @@ from pathlib import Path
 from dmdbt import params
 from dmdbt.cohort import Case, Problem
 from dmdbt.errors import InputDataError
-from dmdbt.ingest import Facts, case_files, examine, read_examination
+from dmdbt.ingest import Facts, case_files, examine, read_examination, slice_ends
 from dmdbt.readers import Limits
 from dmdbt.running import Item, Step, make_items
 from dmdbt.terms import Modality
@@ -42,6 +42,13 @@ def examine_cohort(
     found = {case_id: read_examination(examined / f"{case_id}.json") for case_id in without_end}
     problems = [*ended, *(problem for _, of_case in found.values() for problem in of_case)]
     return {case_id: facts for case_id, (facts, _) in found.items()}, sorted(problems, key=lambda p: p.case)
+
+
+def report_slice_ends(images: Iterable[Mapping[Modality, Facts]]) -> None:
+    """Print that volumes begin at different ends, and what to do: rank pooling depends on the direction."""
+    if len(ends := slice_ends(images)) > 1:
+        where = f"{ends['paddle']} volumes begin at the compression paddle, {ends['detector']} at the detector"
+        print(f"ingest: {where}. Set reading.slice_order in params.yaml to from_paddle or from_detector.")
 
 
 def check_quarantine(cases: Sequence[Case], problems: Sequence[Problem], *, allowed: int, listing: Path) -> None:

@@ -1,9 +1,10 @@
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from dmdbt.imaging import resize
-from dmdbt.ingest.appearance import chest_wall_side, is_blank, texture_hash
+from dmdbt.ingest.appearance import chest_wall_side, gray_counts, gray_flags, is_blank, texture_hash
 from dmdbt.terms import Laterality
 from tests.support.breasts import breast, volume
 
@@ -38,3 +39,34 @@ def test_a_texture_hash_outlives_size_window_and_noise_and_tells_patients_apart(
 def test_a_slice_without_contrast_is_blank():
     assert is_blank(np.full((4, 4), 9, np.uint8))
     assert not is_blank(volume(0)[0])
+
+
+WIDE = np.linspace(0, 65535, 200 * 100).astype(np.uint16).reshape(200, 100)
+
+
+@pytest.mark.parametrize(
+    ("image", "flags"),
+    [
+        (WIDE, []),
+        (WIDE // 2 + 32767, ["low-range"]),
+        (np.where(WIDE < 30000, 0, WIDE // 2), ["low-range"]),  # the black of padding does not widen the range
+        (WIDE >> 4, ["low-range"]),  # 12 bits in 16
+        ((WIDE >> 8).astype(np.uint8), []),
+        (np.where(WIDE < 60000, WIDE, 65535), ["saturated"]),
+        (np.where(WIDE < 60000, 0, WIDE | 65535), ["low-range", "saturated", "few-grays"]),
+        (np.where(WIDE < 65000, 0, WIDE), ["low-range", "few-grays"]),
+    ],
+)
+def test_an_image_that_does_not_use_black_to_white_is_flagged(image, flags):
+    assert gray_flags(gray_counts(image)) == flags
+
+
+def test_a_white_marker_does_not_hide_a_low_range():
+    image = WIDE >> 4
+    image[90:92, :4] = 65535
+    assert gray_flags(gray_counts(image)) == ["low-range"]
+
+
+def test_the_counts_of_a_large_image_are_of_some_of_its_rows():
+    rows = np.repeat(np.arange(1024)[:, None] % 4, 10, axis=1).astype(np.uint8)
+    assert gray_counts(rows).sum() == 256 * 10

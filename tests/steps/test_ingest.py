@@ -2,6 +2,7 @@
 
 import csv
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from dmdbt.cohort import Case, read_quarantined, read_table, write_table
 from dmdbt.errors import InputDataError, IntegrityError, TableError
 from dmdbt.ingest import read_examination
 from dmdbt.terms import Label, Laterality, MissingModality, Modality, View
+from tests.support import dicom_corpus
 from tests.support.breasts import READING, SHOWN, breast, run_ingest, volume, write_cohort
 from tests.support.clinic import write_avi, write_dicom
 
@@ -151,6 +153,38 @@ def test_a_cohort_of_mixed_slice_order_is_reported(tmp_path, cohort):
     found = run_ingest(tmp_path)
     assert found["flags"] == {"mixed-slice-order": ["c0", "c1", "c2", "c3"]}
     assert len(found["slice_orders"]) == 2
+
+
+def test_a_volume_of_few_gray_levels_is_a_damaged_case(tmp_path, cohort):
+    write_avi(cohort / "dbt/0.avi", volume(0) // 15)  # 12 bits shown in a window of 16
+    run_ingest(tmp_path, allow=1)
+    assert [(row["case"], row["code"]) for row in quarantine(tmp_path)] == [("c0", "DBT-LEVELS")]
+
+
+def test_what_does_not_use_black_to_white_is_reported(tmp_path, cohort):
+    write_dicom(cohort / "dm/1.dcm", breast(1, side=Laterality.RIGHT), WindowCenter=32768, WindowWidth=65536)
+    write_avi(cohort / "dbt/0.avi", volume(0) // 3)
+    assert {name: cases for name, cases in run_ingest(tmp_path)["flags"].items() if "range" in name} == {
+        "dbt-low-range": ["c0"],
+        "dm-low-range": ["c1"],
+    }
+
+
+def test_volumes_that_start_at_different_ends_are_reported_once(tmp_path, cohort, capsys):
+    cases = read_table(cohort / "cases.csv")
+    for number, rise in enumerate((1, -1, 1)):
+        for height, image in enumerate(volume(number, side=cases[number].laterality)):
+            options = {"sop_class": dicom_corpus.CT, "SeriesInstanceUID": "1.2.3", "InstanceNumber": height}
+            options |= {"bits": 8, "WindowCenter": 128, "WindowWidth": 256}
+            file = cohort / f"dbt/{number}/{height}.dcm"
+            dicom_corpus.write(file, image, ImagePositionPatient=[0, 0, rise * height], **options)
+        cases[number] = replace(cases[number], dbt=f"dbt/{number}")
+    write_table(cohort / "cases.csv", cases)
+    assert run_ingest(tmp_path)["flags"]["mixed-slice-direction"] == ["c0", "c1", "c2"]
+    line = "ingest: 1 volumes begin at the compression paddle, 2 at the detector. Set reading.slice_order"
+    assert capsys.readouterr().out.count(line) == 1
+    found = run_ingest(tmp_path, reading=params.Reading(**{**vars(READING), "slice_order": "from_paddle"}))
+    assert "mixed-slice-direction" not in found["flags"]
 
 
 def test_a_pair_without_an_image_is_allowed_by_the_parameter(tmp_path, cohort):

@@ -31,6 +31,9 @@ NAMES = {JPEG: "JPEG", LOSSLESS: "lossless", LOSSLESS_SV1: "lossless-sv1", LS: "
 MAMMOGRAM = "1.2.840.10008.5.1.4.1.1.1.2"
 TOMOSYNTHESIS = "1.2.840.10008.5.1.4.1.1.13.1.3"
 CT = "1.2.840.10008.5.1.4.1.1.2"
+SECONDARY = "1.2.840.10008.5.1.4.1.1.7"
+CR = "1.2.840.10008.5.1.4.1.1.1"
+DX = "1.2.840.10008.5.1.4.1.1.1.1"
 
 
 def noise(bits, shape=(24, 20), *, signed=False, seed=0):

@@ -1,10 +1,12 @@
 """Tomosynthesis volumes stored as MetaImage: a text header (.mhd) beside a raw file, or before the pixels (.mha)."""
 
 import re
+import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from os.path import realpath  # Path.resolve fails on a link that leads to itself
 from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import BinaryIO
 
 import numpy as np
 
@@ -13,6 +15,7 @@ from dmdbt.readers.closing import Opened
 from dmdbt.readers.limits import Limits, check_limit, check_volume_size
 
 QUARTER_TURNS = "QuarterTurns"  # a key of this project: written by its importers, ignored by other readers
+_CHUNK = 1 << 20  # bytes that are inflated at a time
 _HEADER_SIZE = 65536  # bytes, more than any header has
 _LAST_KEY = "ElementDataFile"  # ends the header, by the specification
 _TYPES = {
@@ -25,7 +28,7 @@ _TYPES = {
     "MET_FLOAT": "f4",
     "MET_DOUBLE": "f8",
 }
-_REMEDY = "Export the volume again as MetaImage: 3 dimensions, one channel, uncompressed, in one raw file."
+_REMEDY = "Export the volume again as MetaImage: 3 dimensions, one channel, in one raw file."
 _CONTROL = re.compile(rb"[\0-\x08\x0b\x0c\x0e-\x1f]")  # what no text has
 _ORDER_KEYS = ("ElementByteOrderMSB", "BinaryDataByteOrderMSB")
 
@@ -39,6 +42,7 @@ class _Layout:
     data: Path
     offset: int
     quarter_turns: int
+    compressed: bool
 
 
 class MetaImageVolume(Opened):
@@ -48,13 +52,15 @@ class MetaImageVolume(Opened):
     minimum to maximum of the whole volume, rounded; they are read twice for that. The key ``QuarterTurns`` (see
     `QUARTER_TURNS`) turns each slice counter-clockwise.
 
-    Without a key for the byte order it is little-endian. ``provenance["range"]`` appears with the first slice.
+    Without a key for the byte order it is little-endian. Pixels may be compressed by zlib, as Slicer and ITK write
+    them. ``provenance["range"]`` appears with the first slice.
 
     Raises
     ------
     InputDataError
         At opening: a key is missing, contradictory or not supported, the raw file is missing, lies elsewhere or is
-        not exactly as long as the header says. While iterating: a value is not finite, or all are equal.
+        not exactly as long as the header says. While iterating: a value is not finite, all are equal, or compressed
+        pixels are damaged, fewer or more than the header says.
     """
 
     def __init__(self, path: Path, limits: Limits) -> None:
@@ -87,13 +93,17 @@ class MetaImageVolume(Opened):
     def _stored(self) -> Iterator[np.ndarray]:
         """Yield the values of each slice as stored."""
         _, rows, columns = self._layout.shape
+        size = rows * columns * self._layout.dtype.itemsize
         with self._layout.data.open("rb") as file:
             file.seek(self._layout.offset)
+            source = _Inflated(file, self._file) if self._layout.compressed else file
             for number in range(1, self.n_slices + 1):
-                values = np.fromfile(file, self._layout.dtype, rows * columns)
-                if values.size < rows * columns:
+                content = source.read(size)
+                if len(content) < size:
                     raise _error(self._file, "MHD-LENGTH", f"expected {self.n_slices} slices, found {number - 1}")
-                yield values.reshape(rows, columns)
+                yield np.frombuffer(content, self._layout.dtype).reshape(rows, columns)
+            if source.read(1):
+                raise _error(self._file, "MHD-LENGTH", f"expected {self.n_slices} slices, found more")
 
     def _range(self) -> tuple[float, float]:
         """Lowest and highest value of the volume."""
@@ -105,6 +115,27 @@ class MetaImageVolume(Opened):
         if low == high:
             raise _error(self._file, "MHD-CONSTANT", f"expected an image, found {low:g} everywhere")
         return low, high
+
+
+class _Inflated:
+    """Bytes of a zlib or gzip stream, whose checksum is verified where it ends."""
+
+    def __init__(self, file: BinaryIO, name: str) -> None:
+        self._file, self._name, self._engine = file, name, zlib.decompressobj(zlib.MAX_WBITS | 32)
+
+    def read(self, size: int) -> bytes:
+        """Inflate up to so many bytes; fewer at the end."""
+        parts: list[bytes] = []
+        try:
+            while size and not self._engine.eof:
+                chunk = self._engine.unconsumed_tail or self._file.read(_CHUNK)
+                if not chunk:
+                    raise _error(self._name, "MHD-COMPRESSED", "expected a whole zlib stream, found its beginning")
+                parts.append(self._engine.decompress(chunk, size))
+                size -= len(parts[-1])
+        except zlib.error as exc:
+            raise _error(self._name, "MHD-COMPRESSED", "expected a whole zlib stream, found a damaged one") from exc
+        return b"".join(parts)
 
 
 def metaimage_fields(path: Path) -> dict[str, str]:
@@ -166,17 +197,20 @@ def _read_layout(path: Path) -> _Layout:
         raise _error(path.name, "MHD-DATA-FILE", f"expected {data.name} beside the header, found no such file")
     needed, found = n_slices * rows * columns * dtype.itemsize, data.stat().st_size
     skipped = _number(fields, "HeaderSize", 0, file=path.name)
+    compressed = fields.get("CompressedData", "False").lower() == "true"
+    if compressed:  # whose length is known when it is read
+        skipped, needed = 0, _number(fields, "CompressedDataSize", found - start, file=path.name)
     offset = found - needed if skipped == -1 else start + skipped
     if offset < start or offset + needed != found:
         cause = f"expected {start + max(skipped, 0) + needed} bytes as the header says, found {found}"
         raise _error(path.name, "MHD-LENGTH", cause)
     turns = _number(fields, QUARTER_TURNS, 0, file=path.name)
-    return _Layout((n_slices, rows, columns), dtype, data, offset, turns % 4)
+    return _Layout((n_slices, rows, columns), dtype, data, offset, turns % 4, compressed)
 
 
 def _check_kind(fields: Mapping[str, str], *, file: str) -> None:
-    """Refuse what would be read wrongly: several channels, text, or compressed bytes."""
-    expected = {"ObjectType": "Image", "BinaryData": "True", "CompressedData": "False", "ElementNumberOfChannels": "1"}
+    """Refuse what would be read wrongly: several channels, or text."""
+    expected = {"ObjectType": "Image", "BinaryData": "True", "ElementNumberOfChannels": "1"}
     for key, value in expected.items():
         if fields.get(key, value).lower() != value.lower():
             raise _error(file, "MHD-KIND", f"expected {key} = {value}, found {fields[key]}")

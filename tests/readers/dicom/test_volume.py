@@ -56,6 +56,7 @@ def test_every_lossless_syntax_gives_all_slices(tmp_path, syntax, bits):
         "container": "dicom multi-frame",
         "codec": SYNTAXES[syntax].name,
         "slice_order": "in-stack position",
+        "first_slice": "",
         "bits_stored": bits,
         "photometric_interpretation": "MONOCHROME2",
         "voi": "window LINEAR",
@@ -175,21 +176,12 @@ def test_frames_are_found_with_and_without_an_offset_table(tmp_path, syntax, has
     np.testing.assert_array_equal(slices, levels(shown(PIXELS, window=WINDOW)))
 
 
-@pytest.mark.parametrize("offsets", [[0, 0, 0, 0, 0], [8, 0, 16, 24, 32], [0, 4, 8, 12, 16], [0, 1 << 30, 8, 8, 8]])
-def test_an_offset_table_that_contradicts_the_fragments_is_refused(tmp_path, offsets):
-    content = bytearray(corpus.pixel_data(PIXELS, corpus.LS, 12))
-    assert content[4:8] == struct.pack("<L", 20)
-    content[8:28] = struct.pack("<5L", *offsets)
-    path = write_tomosynthesis(tmp_path / "a.dcm", PIXELS, syntax=corpus.LS, content=bytes(content))
-    refused(path, "E-DICOM-FRAMES .*expected 5 frames as the header says, found 5 fragments and offsets of 5")
-
-
 def test_frames_out_of_order_in_the_offset_table_are_refused(tmp_path):
     content = bytearray(corpus.pixel_data(PIXELS, corpus.LS, 12))
     offsets = struct.unpack("<5L", content[8:28])
     content[8:28] = struct.pack("<5L", offsets[0], offsets[2], offsets[1], *offsets[3:])
     path = write_tomosynthesis(tmp_path / "a.dcm", PIXELS, syntax=corpus.LS, content=bytes(content))
-    refused(path, "E-DICOM-FRAMES")
+    refused(path, r"E-DICOM-FRAMES .*expected 5 frames .*found 5 fragments and an offset table of \[0, ")
 
 
 def test_bytes_in_big_endian_words_are_swapped_back(tmp_path):
@@ -208,7 +200,10 @@ def test_bytes_in_big_endian_words_are_swapped_back(tmp_path):
         ({"sop_class": "1.2.840.10008.5.1.4.1.1.13.1.5"}, "E-DBT-PROJECTIONS .*found the projections"),
         ({"sop_class": "1.2.840.10008.5.1.4.1.1.7.3"}, "E-DICOM-SECONDARY .*thumbnail"),
         ({"sop_class": corpus.MAMMOGRAM}, "E-DBT-MAMMOGRAM .*found a mammogram .*column dm"),
-        ({"sop_class": corpus.CT, "Modality": "CT"}, "E-DBT-SOP-CLASS .*expected SOP Class"),
+        (
+            {"sop_class": corpus.CT, "Modality": "CT"},
+            "E-DBT-SOP-CLASS .*expected Breast Tomosynthesis .*found CT",
+        ),
         ({"sop_class": corpus.CT}, "E-DBT-SLICE .*found a single slice .*folder"),
         (
             {"ImageType": ["DERIVED", "PRIMARY", "TOMOSYNTHESIS", "GENERATED_2D"], "NumberOfFrames": 1},
@@ -230,7 +225,10 @@ def test_bytes_in_big_endian_words_are_swapped_back(tmp_path):
         ({"window": (9, 0)}, "E-DICOM-WINDOW"),
         ({"rescale": (0, 0)}, "E-DICOM-RESCALE"),
         ({"content": b"", "PixelData": None}, "E-DICOM-NO-PIXELS"),
-        ({"groups": [item(FrameContentSequence=[in_stack(n)]) for n in (1, 2, 2, 4, 5)]}, "E-DBT-ORDER .*found 4"),
+        (
+            {"groups": [item(FrameContentSequence=[in_stack(n)]) for n in (1, 2, 2, 4, 5)]},
+            "E-DBT-ORDER .*found some at the same",
+        ),
         (
             {"groups": [item(FrameContentSequence=[in_stack(1)])] + [item()] * 4},
             "E-DBT-ORDER .*in 5 frames, found it in 1",
@@ -332,8 +330,8 @@ def test_a_folder_without_a_voi_has_one_range(tmp_path):
     ("numbers", "message"),
     [
         ([1, 2, 3, 4, 6], "E-DBT-NUMBERS .*1 to 6 without a gap, found 5 slices"),
-        ([1, 2, 3, 4, 4], "E-DBT-NUMBERS .*file=004.dcm .*found 4 again"),
-        ([1, 2, 3, 4, None], "E-DICOM-ATTRIBUTES .*file=004.dcm .*found no InstanceNumber"),
+        ([1, 2, 3, 4, 4], "E-DBT-NUMBERS .*file=004.dcm .*found number 4 again"),
+        ([1, 2, 3, 4, None], "E-DBT-NUMBERS .*file=004.dcm .*found none"),
     ],
 )
 def test_a_folder_with_missing_or_repeated_slices_is_refused(tmp_path, numbers, message):
@@ -351,7 +349,7 @@ def test_a_folder_with_missing_or_repeated_slices_is_refused(tmp_path, numbers, 
         ({"Modality": "CT"}, "E-DBT-SOP-CLASS .*expected slices of Modality MG, found CT"),
         ({"sop_class": corpus.MAMMOGRAM}, "E-DBT-MAMMOGRAM .*file=004.dcm"),
         ({"sop_class": "1.2.840.10008.5.1.4.1.1.13.1.4"}, "E-DBT-PROJECTIONS"),
-        ({"sop_class": "1.2.840.10008.5.1.4.1.1.7"}, "E-DICOM-SECONDARY"),
+        ({"sop_class": corpus.SECONDARY}, "E-DICOM-SECONDARY"),
         ({"NumberOfFrames": 2}, "E-DBT-FRAMES .*expected one slice per file of a folder, found 2"),
         ({"Rows": 23}, "E-DBT-SERIES .*file=004.dcm"),
         ({"PixelData": bytes(10)}, "E-DICOM-LENGTH .*file=004.dcm .*found 10"),

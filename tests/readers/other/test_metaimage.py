@@ -1,4 +1,6 @@
+import gzip
 import json
+import zlib
 
 import numpy as np
 import pytest
@@ -10,6 +12,7 @@ from dmdbt.readers.other import metaimage_fields
 from tests.support.clinic import write_mhd
 
 VALUES = np.random.default_rng(0).normal(5, 2, (6, 12, 16))
+CODE = zlib.compress(VALUES.tobytes())
 
 
 def read(path):
@@ -84,6 +87,45 @@ def test_header_and_pixels_may_share_a_file(tmp_path):
     assert volume_files(path) == [path]
 
 
+def write_compressed(path, values, content, **changes):
+    """Write a volume as ITK does: in one file for the suffix mha, beside the header else."""
+    beside = path.with_suffix(".zraw")
+    data = "LOCAL" if path.suffix == ".mha" else beside.name
+    write_mhd(path, values, CompressedData="True", **changes, ElementDataFile=data)
+    if data == "LOCAL":
+        path.write_bytes(path.read_bytes() + b"\n" + content)
+    else:
+        beside.write_bytes(content)
+    return path
+
+
+@pytest.mark.parametrize("compress", [zlib.compress, gzip.compress])
+@pytest.mark.parametrize("name", ["a.mha", "a.mhd"])
+def test_compressed_pixels_are_those_of_the_other_file(tmp_path, name, compress):
+    expected, _ = read(write_mhd(tmp_path / "b.mhd", VALUES))
+    content = compress(VALUES.tobytes())
+    path = write_compressed(tmp_path / name, VALUES, content, CompressedDataSize=str(len(content)))
+    np.testing.assert_array_equal(read(path)[0], expected)
+    np.testing.assert_array_equal(read(write_compressed(tmp_path / name, VALUES, content))[0], expected)
+    assert volume_files(path) == ([path] if name == "a.mha" else [path, tmp_path / "a.zraw"])
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (CODE[:-5], "E-MHD-COMPRESSED .*found its beginning"),
+        (CODE[:-1] + bytes([CODE[-1] ^ 1]), "E-MHD-COMPRESSED .*found a damaged one"),
+        (CODE[:100] + bytes([CODE[100] ^ 1]) + CODE[101:], "E-MHD-COMPRESSED .*found a damaged one"),
+        (zlib.compress(VALUES[:5].tobytes()), "E-MHD-LENGTH .*expected 6 slices, found 5"),
+        (zlib.compress(VALUES.tobytes() + b"0"), "E-MHD-LENGTH .*expected 6 slices, found more"),
+    ],
+)
+def test_compressed_pixels_that_are_damaged_are_refused(tmp_path, content, message):
+    path = write_compressed(tmp_path / "a.mhd", VALUES, content)
+    with pytest.raises(InputDataError, match=message):
+        read(path)
+
+
 def test_slices_are_turned_counter_clockwise_as_the_header_asks(tmp_path):
     expected, _ = read(write_mhd(tmp_path / "a.mhd", VALUES))
     pixels, volume = read(write_mhd(tmp_path / "b.mhd", VALUES, QuarterTurns="1", ElementDataFile="b.raw"))
@@ -104,7 +146,7 @@ def test_slices_are_turned_counter_clockwise_as_the_header_asks(tmp_path):
         ({"ElementType": None}, "E-MHD-TYPE .*found none"),
         ({"ElementByteOrderMSB": "True"}, "E-MHD-BYTE-ORDER"),
         ({"BinaryDataByteOrderMSB": "maybe"}, "E-MHD-BYTE-ORDER"),
-        ({"CompressedData": "True"}, "E-MHD-KIND .*expected CompressedData = False, found True .*uncompressed"),
+        ({"CompressedData": "True", "CompressedDataSize": "9"}, "E-MHD-LENGTH .*expected 9 bytes .*found 9216"),
         ({"BinaryData": "False"}, "E-MHD-KIND .*BinaryData"),
         ({"ElementNumberOfChannels": "3"}, "E-MHD-KIND .*ElementNumberOfChannels = 1, found 3"),
         ({"HeaderSize": "many"}, "E-MHD-HEADER .*HeaderSize, found many"),
