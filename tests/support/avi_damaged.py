@@ -81,6 +81,8 @@ def streams():
     yield "all-frames-empty", avi([b""] * 8, MJPG), "E-AVI-EMPTY .*found 8 of them empty"
     for length in (0, 7, 9, 0xFFFFFFFF):
         yield f"length-{length}", avi(JPEGS, MJPG, length=length), "E-AVI-COUNT .*as the header says, found 8"
+    for name, fourcc, found in (("raw", b"RAW ", "the FourCC RAW,"), ("bit-masks", b"\3\0\0\0", "colors by bit masks")):
+        yield f"codec-{name}", avi(FRAMES, bitmap_header(ROWS, COLUMNS, 32, fourcc)), f"E-AVI-CODEC .*{found} .*Y800"
     yield "unknown-codec", avi(JPEGS, bitmap_header(ROWS, COLUMNS, 24, b"ABCD")), "E-AVI-CODEC .*found ABCD"
     yield "another-codec", avi(JPEGS, bitmap_header(ROWS, COLUMNS, 24, b"H264")), "E-AVI-DAMAGED"
     yield "frame-of-another-stream", replaced(WHOLE, FIRST, b"01dc"), "E-AVI-COUNT .*found 7"

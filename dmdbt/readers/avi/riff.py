@@ -15,6 +15,8 @@ from typing import BinaryIO, NamedTuple
 
 from dmdbt.errors import InputDataError
 
+# Uncompressed frames by their FourCC, or by the number of their compression in a bitmap's header.
+_NOT_GRAY = {b"RAW ": "the FourCC RAW, which states no layout", b"\3\0\0\0": "colors by bit masks (BI_BITFIELDS)"}
 REMEDY = "Export the volume again as an uncompressed, MJPEG or FFV1 AVI."
 _MOST_PADDING = 1 << 20  # bytes; some writers fill the last block of a file with zeros
 _MOST_HEADER = 1 << 16  # bytes of a chunk that is read
@@ -226,6 +228,10 @@ class _Walk:
         if self.main_size not in ((0, 0), (columns, abs(rows))):
             cause = f"expected {self.main_size[1]} x {self.main_size[0]} pixels as the file's header says"
             raise self._error("AVI-HEADER", f"{cause}, found {abs(rows)} x {columns} in the stream's")
+        if fourcc in _NOT_GRAY:
+            cause = f"expected frames that have one meaning as gray, found {_NOT_GRAY[fourcc]}"
+            remedy = "Export the volume as uncompressed 8-bit gray (Y800), or as a folder of PNG slices."
+            raise InputDataError("AVI-CODEC", file=self.name, cause=cause, remedy=remedy)
         present = max(len(self.format) - max(size, _BITMAP_HEADER.size), 0) // 4
         entries = min(present, used or 256)
         return RiffLayout(_text(fourcc), abs(rows), columns, bits, entries, tuple(self.chunks))

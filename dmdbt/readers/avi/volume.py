@@ -16,7 +16,7 @@ from dmdbt.errors import InputDataError
 from dmdbt.readers.avi.luma import GrayFrames, same_pixels
 from dmdbt.readers.avi.riff import REMEDY, Chunk, read_riff
 from dmdbt.readers.closing import Opened
-from dmdbt.readers.limits import Limits, check_limit
+from dmdbt.readers.limits import Limits, check_limit, check_volume_size
 
 CODECS = (
     *("rawvideo", "mjpeg", "png", "msrle", "mpeg4", "msmpeg4", "msmpeg4v1", "msmpeg4v2", "h264", "huffyuv", "ffvhuff"),
@@ -61,7 +61,7 @@ class AviVolume(Opened):
         self.n_slices = self._filled if limits.empty_frames == "skip" else len(layout.chunks)
         self.flags: list[str] = []
         self._decoded = 0
-        self._check_size()
+        check_volume_size(len(layout.chunks), self.rows, self.columns, limits, file=self._file)
         self._check_empty_frames()
         self._containers = [self._open(path)]
         try:
@@ -114,15 +114,6 @@ class AviVolume(Opened):
     def _damage(self, what: str) -> InputDataError:
         cause = f"expected {self.n_slices} slices, found damage after {self._decoded}: {what.strip()}"
         return self._error("AVI-DAMAGED", cause)
-
-    def _check_size(self) -> None:
-        slice_pixels, n_slices = self.rows * self.columns, len(self._layout.chunks)
-        for name, value, what in (
-            ("slice_megapixels", slice_pixels / 1e6, "millions of pixels per slice"),
-            ("slices", n_slices, "slices"),
-            ("volume_gigapixels", slice_pixels * n_slices / 1e9, "thousands of millions of pixels"),
-        ):
-            check_limit(name, value, self._limits, what=what, file=self._file)
 
     def _check_empty_frames(self) -> None:
         empty = len(self._layout.chunks) - self._filled
