@@ -134,7 +134,8 @@ def _train(backbone: nn.Module, name: str, steps: int, batch_size: int, image_si
     losses = []
     for step in trange(steps, desc=f"pre-train {name}", unit="step", disable=None):
         batch = shape_images(batch_size, image_size, generator)
-        logits = classifier(backbone(_channels_last(normalize(batch.images))).mean(dim=(2, 3)))
+        images = normalize(batch.images).contiguous(memory_format=torch.channels_last)
+        logits = classifier(backbone(images).mean(dim=(2, 3)))
         loss = F.cross_entropy(logits, batch.shapes)
         optimizer.param_groups[0]["lr"] = _learning_rate((step + 0.5) / steps)
         optimizer.zero_grad()
@@ -142,10 +143,6 @@ def _train(backbone: nn.Module, name: str, steps: int, batch_size: int, image_si
         optimizer.step()
         losses.append(loss.item())
     return sum(losses[-_REPORTED:]) / len(losses[-_REPORTED:])
-
-
-def _channels_last(images: Tensor) -> Tensor:
-    return images.contiguous(memory_format=torch.channels_last)
 
 
 def _learning_rate(progress: float) -> float:
