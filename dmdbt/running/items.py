@@ -39,24 +39,12 @@ Payload = TypeVar("Payload")
 
 @dataclass(frozen=True)
 class Item(Generic[Payload]):
-    """A unit of work of a stage.
+    """A unit of work of a stage."""
 
-    Attributes
-    ----------
-    name
-        Unique in the stage; what it is called in errors.
-    payload
-        What the stage's function is called with.
-    inputs
-        The files that it reads.
-    outputs
-        The files or folders that it writes, relative to the output folder.
-    """
-
-    name: str
-    payload: Payload
-    inputs: tuple[Path, ...]
-    outputs: tuple[str, ...]
+    name: str  # unique in the stage; what it is called in errors
+    payload: Payload  # what the stage's function is called with
+    inputs: tuple[Path, ...]  # files that it reads
+    outputs: tuple[str, ...]  # files or folders that it writes, relative to the output folder
 
 
 @dataclass(frozen=True)
