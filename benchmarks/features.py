@@ -23,9 +23,10 @@ import torch
 from torch import Tensor
 
 from dmdbt import params
-from dmdbt.backbones import build_backbone, normalize
+from dmdbt.backbones import build_backbone
+from dmdbt.backbones.architectures import normalize
 from dmdbt.cohort import Case, read_table
-from dmdbt.features import augmented
+from dmdbt.features.augment import augmented
 from dmdbt.imaging import framed, read_gray
 from dmdbt.running import worker_count
 from dmdbt.terms import Modality

@@ -14,22 +14,8 @@ def nested_training(
 
     The training patients of each class are shuffled and the first ones are taken, rounded up: a smaller fraction gives
     a subset of a larger one, both classes keep their shares, and each has a patient. A patient with one malignant
-    pair is malignant, as in the split.
-
-    Parameters
-    ----------
-    patient_ids
-        N pseudonyms. Their order does not matter.
-    targets
-        Shape (N,), 1 malignant and 0 benign.
-    folds
-        int, shape (N,), of each pair.
-    test_fold
-        Whose pairs are never chosen.
-    fraction
-        Above 0, up to 1.
-    seed
-        Of the shuffle.
+    pair is malignant, as in the split. `targets` (1 malignant, 0 benign) and `folds` are int of shape (N,), `fraction`
+    is above 0 and at most 1. The order of the N pairs does not matter, and those of `test_fold` are never chosen.
 
     Returns
     -------

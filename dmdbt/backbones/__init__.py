@@ -7,7 +7,6 @@ from dmdbt.backbones.architectures import (
     feature_extractor,
     feature_shape,
     last_layer,
-    normalize,
 )
 from dmdbt.backbones.checkpoints import checkpoint_of, published
 from dmdbt.backbones.procedural import pretrain
@@ -35,7 +34,6 @@ __all__ = [
     "last_layer",
     "local_file",
     "local_weights",
-    "normalize",
     "pretrain",
     "published",
     "write_weights",

@@ -1,6 +1,7 @@
 """Frozen backbones: a torchvision classifier up to its last convolutional block."""
 
 from collections import OrderedDict
+from itertools import takewhile
 from pathlib import Path
 
 import torch
@@ -66,11 +67,7 @@ def feature_extractor(classifier: nn.Module) -> nn.Module:
     the last block and the first fully connected layer is left out: average pooling, and the last max-pool of AlexNet
     and VGG. DenseNet applies its final ReLU outside its layers, so it is added.
     """
-    children: OrderedDict[str, nn.Module] = OrderedDict()
-    for name, child in classifier.named_children():
-        if name in _AFTER_FEATURES:
-            break
-        children[name] = child
+    children = OrderedDict(takewhile(lambda child: child[0] not in _AFTER_FEATURES, classifier.named_children()))
     features = children.get("features")
     if isinstance(features, nn.Sequential) and isinstance(features[-1], nn.MaxPool2d):
         children["features"] = features[:-1]
@@ -82,14 +79,8 @@ def feature_extractor(classifier: nn.Module) -> nn.Module:
 def build_backbone(name: str, weights: Path, *, resnet_depth: int = 50) -> nn.Module:
     """Return a frozen backbone in eval mode, on the CPU.
 
-    Its weights are ``channels_last``, in which torch convolves faster on every device.
-
-    Parameters
-    ----------
-    name, resnet_depth
-        See `architecture`.
-    weights
-        A file that the stage ``weights`` wrote: the state dict of `feature_extractor`, under torchvision's names.
+    Its weights are ``channels_last``, in which torch convolves faster on every device. They come from a file of the
+    stage ``weights``: the state dict of `feature_extractor`, under torchvision's names.
 
     Returns
     -------

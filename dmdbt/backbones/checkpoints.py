@@ -51,26 +51,12 @@ CARRIERS = {
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A file of torchvision.
+    """A file of torchvision."""
 
-    Attributes
-    ----------
-    backbone
-        Name in the parameters.
-    architecture
-        Name of the network in torchvision.
-    weights
-        Name of the weights in torchvision, such as ``AlexNet_Weights.IMAGENET1K_V1``.
-    url
-        Address of the file; its name ends with the first digits of its SHA-256.
-    mebibytes
-        Size.
-    """
-
-    backbone: str
-    architecture: str
-    weights: str
-    url: str
+    backbone: str  # name in the parameters
+    architecture: str  # name of the network in torchvision
+    weights: str  # name in torchvision, such as ``AlexNet_Weights.IMAGENET1K_V1``
+    url: str  # its file name ends with the first digits of the SHA-256
     mebibytes: float
 
     @property
@@ -141,9 +127,8 @@ def find(checkpoint: Checkpoint) -> Found | None:
         try:
             digest = sha256(file)
         except OSError as exc:
-            raise SystemResourceError(
-                f"{file}: expected a file that can be read, got: {exc}. Make it readable."
-            ) from exc
+            expected = f"{file}: expected a file that can be read"
+            raise SystemResourceError(f"{expected}, got: {exc}. Make it readable.") from exc
         if not digest.startswith(checkpoint.digest):
             raise _wrong(checkpoint, digest, where, f"Delete {file} and run {fetch_command(checkpoint)}.")
         return Found(file, digest, where, {"licence": LICENCE, **licences})

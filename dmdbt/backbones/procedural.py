@@ -21,17 +21,8 @@ _WARM_UP = 0.2  # share of the steps
 _REPORTED = 20  # the reported loss is the mean over so many last steps
 
 
-class _NormalizedConv(nn.Module):
+class _NormalizedConv(nn.Sequential):
     """A convolution and a temporary batch norm."""
-
-    def __init__(self, conv: nn.Conv2d) -> None:
-        super().__init__()
-        self.conv = conv
-        self.norm = nn.BatchNorm2d(conv.out_channels)
-
-    def forward(self, images: Tensor) -> Tensor:
-        normalized: Tensor = self.norm(self.conv(images))
-        return normalized
 
 
 def pretrain(
@@ -46,16 +37,8 @@ def pretrain(
     ones, which are folded into its convolutions afterwards. Weights depend on the arguments alone, and on the machine's
     kind of processor.
 
-    Parameters
-    ----------
-    name, resnet_depth
-        See `dmdbt.backbones.architectures.architecture`.
-    steps, batch_size
-        Every step sees new images.
-    image_size
-        In pixels. The shapes are of one size in pixels, so that smaller images are cheaper and emptier.
-    seed
-        Of the initialization and of the images.
+    Every step sees new images. The shapes have one size in pixels, whatever `image_size` is, so that smaller images are
+    cheaper and emptier. For `name` and `resnet_depth` see `dmdbt.backbones.architectures.architecture`.
 
     Returns
     -------
@@ -107,7 +90,7 @@ def add_batch_norms(module: nn.Module) -> None:
     """Put a batch norm behind every convolution inside `module`."""
     for name, child in list(module.named_children()):
         if isinstance(child, nn.Conv2d):
-            setattr(module, name, _NormalizedConv(child))
+            setattr(module, name, _NormalizedConv(child, nn.BatchNorm2d(child.out_channels)))
         else:
             add_batch_norms(child)
 
@@ -116,7 +99,7 @@ def fold_batch_norms(module: nn.Module) -> None:
     """Undo `add_batch_norms`: the convolutions alone then compute what both computed in eval mode."""
     for name, child in list(module.named_children()):
         if isinstance(child, _NormalizedConv):
-            setattr(module, name, fuse_conv_bn_eval(child.conv, child.norm))
+            setattr(module, name, fuse_conv_bn_eval(*child))
         else:
             fold_batch_norms(child)
 
@@ -134,7 +117,8 @@ def _train(backbone: nn.Module, name: str, steps: int, batch_size: int, image_si
     losses = []
     for step in trange(steps, desc=f"pre-train {name}", unit="step", disable=None):
         batch = shape_images(batch_size, image_size, generator)
-        logits = classifier(backbone(_channels_last(normalize(batch.images))).mean(dim=(2, 3)))
+        images = normalize(batch.images).contiguous(memory_format=torch.channels_last)
+        logits = classifier(backbone(images).mean(dim=(2, 3)))
         loss = F.cross_entropy(logits, batch.shapes)
         optimizer.param_groups[0]["lr"] = _learning_rate((step + 0.5) / steps)
         optimizer.zero_grad()
@@ -142,10 +126,6 @@ def _train(backbone: nn.Module, name: str, steps: int, batch_size: int, image_si
         optimizer.step()
         losses.append(loss.item())
     return sum(losses[-_REPORTED:]) / len(losses[-_REPORTED:])
-
-
-def _channels_last(images: Tensor) -> Tensor:
-    return images.contiguous(memory_format=torch.channels_last)
 
 
 def _learning_rate(progress: float) -> float:

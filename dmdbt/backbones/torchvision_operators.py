@@ -9,9 +9,6 @@ import sys
 
 import torch
 
-_OPERATORS = ("torchvision::nms", "torchvision::qnms")
-_SIGNATURE = "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
-
 try:
     from torchvision import models
 except RuntimeError as exc:
@@ -19,8 +16,8 @@ except RuntimeError as exc:
         raise
     for module in [name for name in sys.modules if name.partition(".")[0] == "torchvision"]:
         del sys.modules[module]
-    for operator in _OPERATORS:
-        torch.library.define(operator, _SIGNATURE)
+    for operator in ("torchvision::nms", "torchvision::qnms"):
+        torch.library.define(operator, "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
     from torchvision import models
 
 __all__ = ["models"]

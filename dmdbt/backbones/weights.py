@@ -19,7 +19,6 @@ from dmdbt.errors import IntegrityError, ParameterError
 from dmdbt.files import sha256, whole_file, write_json
 
 _SETTING = "backbones.weights"
-_OTHER_SOURCES = f"set {_SETTING} to a local file or to procedural"
 # torchvision's checkpoints of DenseNet are older than its code: "denselayer1.norm.1.weight" is now "norm1.weight".
 _OLD_DENSENET = re.compile(r"(denselayer\d+\.(?:norm|relu|conv))\.(?=[12]\.)")
 # What is no pickle makes the unpickler raise almost anything.
@@ -34,7 +33,6 @@ _UNREADABLE = (
     pickle.UnpicklingError,
     SafetensorError,
 )
-_LISTED = 3  # so many keys of each kind are named in an error
 
 
 class Weights(NamedTuple):
@@ -69,13 +67,8 @@ def kinetics_weights() -> Weights:
 def local_weights(source: str, name: str, resnet_depth: int = 50) -> Weights:
     """Return the weights in a file: a whole classifier of any number of classes, or a backbone alone.
 
-    Parameters
-    ----------
-    source
-        Path of a state dict under torchvision's names: ``.safetensors``, or else a file of `torch.save`, of which
-        nothing but tensors is read. ``{backbone}`` in it stands for `name`.
-    name, resnet_depth
-        See `dmdbt.backbones.architectures.architecture`.
+    The file holds a state dict under torchvision's names: ``.safetensors``, or else a file of `torch.save`, of which
+    nothing but tensors is read. ``{backbone}`` in its path stands for `name`.
 
     Raises
     ------
@@ -148,7 +141,7 @@ def _checked(
         "of another shape": [key for key in expected if key in stored and stored[key].shape != expected[key].shape],
         "not finite": [key for key in needed if key in stored and not torch.isfinite(stored[key]).all()],
     }
-    found = [f"{len(keys)} {fault} ({', '.join(keys[:_LISTED])})" for fault, keys in faults.items() if keys]
+    found = [f"{len(keys)} {fault} ({', '.join(keys[:3])})" for fault, keys in faults.items() if keys]
     if found:
         raise _unusable(file, f"the tensors of {architecture}", "; ".join(found))
     return {key: stored[key] for key in expected if key in stored}
@@ -156,10 +149,8 @@ def _checked(
 
 def _read(file: Path) -> Mapping[str, Tensor]:
     try:
-        if file.suffix == ".safetensors":
-            content: object = load_file(file)
-        else:
-            content = torch.load(file, map_location="cpu", weights_only=True)
+        stored_safely = file.suffix == ".safetensors"
+        content: object = load_file(file) if stored_safely else torch.load(file, map_location="cpu", weights_only=True)
     except _UNREADABLE as exc:
         # torch goes on to recommend loading without `weights_only`, which would run code of the file.
         found = f"{type(exc).__name__}: {str(exc).partition('. ')[0][:200]}"
@@ -176,7 +167,8 @@ def _is_named_tensor(key: object, value: object) -> bool:
 
 
 def _unusable(file: Path, expected: str, found: str) -> IntegrityError:
-    remedy = f"Save model.state_dict() of the torchvision model anew, or {_OTHER_SOURCES}."
-    return IntegrityError(
-        "WEIGHTS", file=file.name, cause=f"expected {expected}, got {' '.join(found.split())}", remedy=remedy
+    cause = f"expected {expected}, got {' '.join(found.split())}"
+    remedy = (
+        f"Save model.state_dict() of the torchvision model anew, or set {_SETTING} to a local file or to procedural."
     )
+    return IntegrityError("WEIGHTS", file=file.name, cause=cause, remedy=remedy)

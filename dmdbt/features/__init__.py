@@ -1,13 +1,12 @@
 """Feature maps of images and of their augmented copies, and the files that hold them."""
 
-from dmdbt.features.augment import COPIES, augmented
+from dmdbt.features.augment import COPIES
 from dmdbt.features.extraction import batch_images, extract
 from dmdbt.features.store import Provenance, read_copy, read_features, read_provenance, write_features
 
 __all__ = [
     "COPIES",
     "Provenance",
-    "augmented",
     "batch_images",
     "extract",
     "read_copy",

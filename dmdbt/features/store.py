@@ -16,9 +16,9 @@ temporary name and renamed; it is never changed afterwards.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -47,22 +47,9 @@ _VALUES = {  # what a text must match as a whole
 
 @dataclass(frozen=True)
 class Provenance:
-    """What feature maps were made from.
+    """What feature maps were made from: the attributes of a file, by their names.
 
-    Attributes
-    ----------
-    backbone
-        torchvision's name of the architecture.
-    layer
-        Name of the last module; see `dmdbt.backbones.architectures.last_layer`.
-    weights_sha256, input_sha256
-        Of the weights file and of the image file.
-    size
-        Rows and columns of the input.
-    crop
-        ``breast``: the input is the box around the breast; ``none``: the whole image.
-    copies
-        Names of the augmented copies.
+    With the `crop` ``breast`` the input is the box around the breast, with ``none`` the whole image.
     """
 
     backbone: str
@@ -75,16 +62,7 @@ class Provenance:
 
 
 def write_features(path: Path, maps: np.ndarray, origin: Provenance) -> None:
-    """Write feature maps.
-
-    Parameters
-    ----------
-    path
-        Ends in ``.h5``.
-    maps
-        float16, shape (N, C, H, W): one map per name in ``origin.copies``.
-    origin
-        Recorded beside the maps.
+    """Write feature maps, float16 of shape (N, C, H, W): one map per name in ``origin.copies``.
 
     Raises
     ------
@@ -103,39 +81,17 @@ def write_features(path: Path, maps: np.ndarray, origin: Provenance) -> None:
         temporary.write_bytes(content)
 
 
-def read_features(path: Path, copies: Sequence[int] | None = None) -> tuple[np.ndarray, Provenance]:
-    """Read feature maps and what they were made from.
-
-    Parameters
-    ----------
-    path
-        A file of `write_features`.
-    copies
-        Indices of the augmented copies to read, in this order; all of them without it. `Provenance` names all.
-
-    Returns
-    -------
-    maps : ndarray of float16, shape (N, C, H, W)
-    origin : Origin
+def read_features(path: Path) -> tuple[np.ndarray, Provenance]:
+    """Read feature maps, float16 of shape (N, C, H, W), and what they were made from.
 
     Raises
     ------
     IntegrityError
         The file is missing, damaged, or not of this format and version.
-    ValueError
-        There is no such copy.
     """
     with _opened(path) as file:
         origin = _origin(path, file.attrs)
-        dataset = _dataset(path, file, len(origin.copies))
-        chosen = range(len(origin.copies)) if copies is None else copies
-        missing = [copy for copy in chosen if copy not in range(len(origin.copies))]
-        maps = np.empty((len(chosen), *dataset.shape[1:]), np.float16)
-        for index, copy in enumerate(chosen if not missing else []):
-            dataset.read_direct(maps, np.s_[copy], np.s_[index])
-    if missing:
-        raise ValueError(f"read_features: expected copies from 0 to {len(origin.copies) - 1}, got {missing[0]}")
-    return maps, origin
+        return _dataset(path, file, len(origin.copies))[()], origin
 
 
 def read_provenance(path: Path) -> tuple[Provenance, tuple[int, int, int]]:
@@ -200,17 +156,17 @@ def _origin(path: Path, attributes: h5py.AttributeManager) -> Provenance:
     found: dict[str, Any] = {name: _plain(attributes[name]) for name in attributes}
     if cause := other_format(found, _FORMAT):
         raise _error(path, cause)
-    for name in (field.name for field in fields(Provenance)):
+    for name in _VALUES:
         if not _is_sane(name, found.get(name)):
             raise _error(path, f"expected an attribute {name} that matches {_VALUES[name]}, found {found.get(name)!r}")
-    values = {field.name: found[field.name] for field in fields(Provenance)}
+    values = {name: found[name] for name in _VALUES}
     return Provenance(**values | {"copies": tuple(values["copies"].split())})
 
 
 def _plain(value: object) -> str | int | None:
     """A text or a number as Python knows it; None for anything else."""
     if isinstance(value, bytes) and value.isascii():
-        return value.decode("ascii")
+        value = value.decode("ascii")
     if isinstance(value, str):
         return value
     return int(value) if isinstance(value, np.integer) else None

@@ -1,29 +1,19 @@
 """The light classifiers over frozen feature maps."""
 
 from dmdbt.heads.checkpoint import Checkpoint
-from dmdbt.heads.dataset import FeatureSet, feature_bytes, open_features
+from dmdbt.heads.dataset import FeatureSet, open_features
 from dmdbt.heads.model_file import ModelInput, read_head, write_head
-from dmdbt.heads.networks import (
-    HeadSettings,
-    JointHead,
-    SingleModalityHead,
-    build_head,
-    malignant_probability,
-    training_bytes,
-)
+from dmdbt.heads.networks import HeadSettings, build_head, malignant_probability, training_bytes
 from dmdbt.heads.training import TrainSettings, balanced_batches, learning_rate, predict, train_heads
 
 __all__ = [
     "Checkpoint",
     "FeatureSet",
     "HeadSettings",
-    "JointHead",
     "ModelInput",
-    "SingleModalityHead",
     "TrainSettings",
     "balanced_batches",
     "build_head",
-    "feature_bytes",
     "learning_rate",
     "malignant_probability",
     "open_features",

@@ -6,7 +6,7 @@ of the feature maps that it was trained on ``backbone``, ``weights_sha256`` and 
 """
 
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from safetensors import SafetensorError
@@ -36,21 +36,9 @@ def write_head(folder: Path, head: Head, network: nn.Module, settings: HeadSetti
     """Write both files of a head that `read_head` reads."""
     with whole_file(folder / f"{head}.safetensors") as temporary:
         save_file(network.state_dict(), temporary)
-    record = {
-        "format": _FORMAT,
-        "version": _VERSION,
-        "head": str(head),
-        "classes": _CLASSES,
-        "feature_shape": trained_on.feature_shape,
-        "filters": settings.filters or trained_on.feature_shape[0],
-        "hidden": settings.hidden,
-        "dropout": settings.dropout,
-        "activation": settings.activation,
-        "backbone": trained_on.backbone,
-        "weights_sha256": trained_on.weights_sha256,
-        "input_size": trained_on.input_size,
-    }
-    write_json(folder / f"{head}.json", record)
+    made_by = {"format": _FORMAT, "version": _VERSION, "head": str(head), "classes": _CLASSES}
+    filters = {"filters": settings.filters or trained_on.feature_shape[0]}
+    write_json(folder / f"{head}.json", made_by | asdict(settings) | filters | asdict(trained_on))
 
 
 def read_head(folder: Path, head: Head) -> tuple[nn.Module, ModelInput]:

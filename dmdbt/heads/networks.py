@@ -5,7 +5,6 @@ References
 Liang et al., "Joint 2D-3D Breast Cancer Classification", BIBM 2019, section III.B and table I.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -16,16 +15,28 @@ from dmdbt.terms import Head
 
 N_CLASSES = 2  # benign, malignant
 ACTIVATIONS = ("none", "relu", "batch_norm_relu")
-_SLOPE = 0.01
 
 
 @dataclass(frozen=True)
 class HeadSettings:
-    """Table I: filters of the convolution (None: as many as channels), hidden widths, dropout rate, activation."""
+    """Table I.
 
-    filters: int | None
-    hidden: tuple[int, ...]
-    dropout: float
+    Attributes
+    ----------
+    filters
+        Of the convolution; None for as many as a feature map has channels.
+    hidden
+        Widths of the fully connected layers before the last.
+    dropout
+        Rate, before every fully connected layer but the first.
+    activation
+        Behind every fully connected layer but the last, of which the paper does not speak: ``none``, so that they are
+        one affine map in eval mode; ``relu``; or ``batch_norm_relu``, batch norm and ReLU.
+    """
+
+    filters: int | None = None
+    hidden: tuple[int, ...] = (256, 128)
+    dropout: float = 0.5
     activation: str = "none"
 
 
@@ -33,39 +44,27 @@ class SingleModalityHead(nn.Module):
     """Classifier of the feature maps of one modality (DM or DBT).
 
     A 1 x 1 convolution, batch norm, leaky ReLU and max-pool 2 x 2 with stride 1; then fully connected layers with
-    dropout. The paper does not say what stands between the fully connected layers; `activation` chooses.
-
-    Parameters
-    ----------
-    channels, rows, columns
-        Of a feature map.
-    filters
-        Of the convolution; as many as `channels` by default.
-    hidden
-        Widths of the fully connected layers before the last.
-    dropout
-        Rate, before every fully connected layer but the first.
-    activation
-        Behind every fully connected layer but the last: ``none``, so that they are one affine map in eval mode;
-        ``relu``; or ``batch_norm_relu``, batch norm and ReLU.
+    dropout. `channels`, `rows` and `columns` are those of a feature map.
     """
 
     n_modalities = 1
 
-    def __init__(
-        self,
-        channels: int,
-        rows: int,
-        columns: int,
-        *,
-        filters: int | None = None,
-        hidden: Sequence[int] = (256, 128),
-        dropout: float = 0.5,
-        activation: str = "none",
-    ) -> None:
+    def __init__(self, channels: int, rows: int, columns: int, settings: HeadSettings) -> None:
         super().__init__()
-        self.convolution = _convolution(self.n_modalities * channels, filters or channels)
-        self.classifier = _classifier((filters or channels) * (rows - 1) * (columns - 1), hidden, dropout, activation)
+        filters = settings.filters or channels
+        self.convolution = nn.Sequential(
+            nn.Conv2d(self.n_modalities * channels, filters, kernel_size=1),
+            nn.BatchNorm2d(filters),
+            nn.LeakyReLU(0.01, inplace=True),
+            nn.MaxPool2d(kernel_size=2, stride=1),
+            nn.Flatten(),
+        )
+        layers: list[nn.Module] = []
+        inputs = filters * (rows - 1) * (columns - 1)
+        for width in settings.hidden:
+            layers += [nn.Linear(inputs, width), *_activation(settings.activation, width), nn.Dropout(settings.dropout)]
+            inputs = width
+        self.classifier = nn.Sequential(*layers, nn.Linear(inputs, N_CLASSES))
 
     def forward(self, maps: Tensor) -> Tensor:
         """Return logits (N, K) of feature maps (N, C, H, W)."""
@@ -78,8 +77,7 @@ class JointHead(SingleModalityHead):
 
     The 1 x 1 x 2 convolution over rows, columns and modalities, without padding, leaves one value on the modality
     axis. It equals the sum of a 1 x 1 convolution of each modality, which is what is computed: on a CPU it takes half
-    the time, and the maps are not copied side by side. Parameters are those of `SingleModalityHead`, `channels` those
-    of one modality.
+    the time, and the maps are not copied side by side. `channels` are those of one modality.
     """
 
     n_modalities = 2
@@ -97,7 +95,7 @@ class JointHead(SingleModalityHead):
 def build_head(head: Head, shape: tuple[int, int, int], settings: HeadSettings) -> nn.Module:
     """Return the untrained network of a head, for feature maps of shape (C, H, W)."""
     kind = SingleModalityHead if len(head.modalities) == 1 else JointHead
-    return kind(*shape, **vars(settings))
+    return kind(*shape, settings)
 
 
 def training_bytes(shape: tuple[int, int, int], settings: HeadSettings) -> int:
@@ -114,24 +112,6 @@ def training_bytes(shape: tuple[int, int, int], settings: HeadSettings) -> int:
 def _channels_last(maps: Tensor) -> Tensor:
     """The same maps: on a CPU max-pooling takes a fifth of the time so, and the convolution half."""
     return maps.contiguous(memory_format=torch.channels_last)
-
-
-def _convolution(channels: int, filters: int) -> nn.Sequential:
-    return nn.Sequential(
-        nn.Conv2d(channels, filters, kernel_size=1),
-        nn.BatchNorm2d(filters),
-        nn.LeakyReLU(_SLOPE, inplace=True),
-        nn.MaxPool2d(kernel_size=2, stride=1),
-        nn.Flatten(),
-    )
-
-
-def _classifier(inputs: int, hidden: Sequence[int], dropout: float, activation: str) -> nn.Sequential:
-    layers: list[nn.Module] = []
-    for width in hidden:
-        layers += [nn.Linear(inputs, width), *_activation(activation, width), nn.Dropout(dropout)]
-        inputs = width
-    return nn.Sequential(*layers, nn.Linear(inputs, N_CLASSES))
 
 
 def _activation(name: str, width: int) -> list[nn.Module]:

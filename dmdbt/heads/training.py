@@ -22,30 +22,14 @@ _CPU = torch.device("cpu")
 
 @dataclass(frozen=True)
 class TrainSettings:
-    """How the heads are trained.
-
-    Attributes
-    ----------
-    epochs
-        Number of passes.
-    batch_size
-        Samples in a batch, even.
-    learning_rate
-        Learning rate of Adam in the first epoch.
-    schedule
-        ``constant``, or ``cosine`` for half a cosine from there toward 0.
-    mixed
-        Whether convolutions and products are made in bfloat16.
-    seed
-        Of everything random.
-    """
+    """How the heads are trained."""
 
     epochs: int
-    batch_size: int
-    learning_rate: float
-    mixed: bool
-    seed: int
-    schedule: str = "cosine"
+    batch_size: int  # even
+    learning_rate: float  # of Adam in the first epoch
+    mixed: bool  # whether convolutions and products are made in bfloat16
+    seed: int  # of everything random
+    schedule: str = "cosine"  # half a cosine from `learning_rate` toward 0; or "constant"
 
 
 def train_heads(
@@ -64,20 +48,9 @@ def train_heads(
     read once, and is given to all heads that have the same pairs: all three where no pair lacks an image. The last
     epoch's weights are returned: nothing is chosen.
 
-    Parameters
-    ----------
-    features
-        Of the whole cohort.
-    pairs
-        Indices of the pairs to train on.
-    head_settings, settings
-        See there.
-    device
-        Where to train.
-    checkpoint
-        Where to go on from, and to keep the state of every epoch; a CPU gives the same bits as without.
-    on_epochs
-        Called with the number of epochs that were done.
+    `pairs` are the indices of the pairs to train on. A `checkpoint` keeps the state between two epochs, and training
+    goes on from the last one; a CPU gives the same bits as without. `on_epochs` is called with the number of epochs
+    that were done.
 
     Returns
     -------
@@ -146,18 +119,7 @@ def balanced_batches(
     """One epoch of batches with as many benign as malignant samples.
 
     Every copy of every pair of the larger class is drawn once; the smaller class is shuffled anew until it is as
-    long. The last batch may be smaller.
-
-    Parameters
-    ----------
-    targets
-        int, shape (N,), of the training pairs.
-    n_copies
-        A.
-    batch_size
-        Even.
-    rng
-        Its state advances.
+    long. The last batch may be smaller. `targets` is int of shape (N,), `batch_size` is even.
 
     Yields
     ------
@@ -188,15 +150,13 @@ class _Group:
 
 def _grouped(features: FeatureSet, pairs: np.ndarray, heads: Iterable[Head]) -> list[_Group]:
     """Group heads by those of `pairs` that have their modalities; a head without any is in no group."""
-    groups: list[_Group] = []
+    groups: dict[bytes, _Group] = {}
     for head in heads:
         own = pairs[features.having(head.modalities)[pairs]]
-        same = [n for n, group in enumerate(groups) if np.array_equal(group.pairs, own)]
-        if same:
-            groups[same[0]] = replace(groups[same[0]], heads=(*groups[same[0]].heads, head))
-        elif len(own):
-            groups.append(_Group((head,), own))
-    return groups
+        if len(own):
+            group = groups.get(own.tobytes(), _Group((), own))
+            groups[own.tobytes()] = replace(group, heads=(*group.heads, head))
+    return list(groups.values())
 
 
 def _trainable(features: FeatureSet, pairs: np.ndarray) -> list[_Group]:
@@ -229,8 +189,8 @@ class _Training:
         self.history: list[dict[str, str | int | float]] = []
         self.rng = np.random.default_rng(settings.seed)
         torch.manual_seed(settings.seed)
-        trained = [head for head in Head if any(head in group.heads for group in groups)]
-        self.heads = {head: build_head(head, shape, head_settings).to(device) for head in trained}
+        trained = {head for group in groups for head in group.heads}
+        self.heads = {head: build_head(head, shape, head_settings).to(device) for head in Head if head in trained}
         self.optimizers = {
             head: torch.optim.Adam(network.parameters(), lr=settings.learning_rate, fused=True)
             for head, network in self.heads.items()
@@ -320,5 +280,4 @@ def _seen_by(head: Head, maps: Tensor, modalities: Sequence[Modality]) -> Tensor
 
 
 def _shuffled(samples: np.ndarray, length: int, rng: np.random.Generator) -> np.ndarray:
-    passes: Sequence[np.ndarray] = [rng.permutation(samples) for _ in range(-(-length // len(samples)))]
-    return np.concatenate(passes)[:length]
+    return np.concatenate([rng.permutation(samples) for _ in range(-(-length // len(samples)))])[:length]

@@ -24,16 +24,8 @@ def rank_pool_batch(volumes: Sequence[np.ndarray], rho: float = 1.0, device: str
     """Pool the slices of several volumes, which may differ in size; what `rank_pool` gives for each.
 
     The Gram matrices are as exact as those of `rank_pool`, so the closed forms give equal bits; below a rho of 1 the
-    weights agree as far as the gap allows. On a CPU a batch gains nothing.
-
-    Parameters
-    ----------
-    volumes
-        Each as `rank_pool` takes it.
-    rho
-        lambda / lambda_max, positive.
-    device
-        Of torch, with float64: ``cpu`` or ``cuda``.
+    weights agree as far as the gap allows. On a CPU a batch gains nothing. `device` is one of
+    torch's with float64: ``cpu`` or ``cuda``.
 
     Raises
     ------

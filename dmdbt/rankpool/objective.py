@@ -72,7 +72,7 @@ def minimize(grams: Sequence[np.ndarray], rho: float, solver: Solver = solve) ->
     InputDataError
         The relative duality gap of a volume is above 1e-6. Its index is the case of the error.
     """
-    closed = [_has_closed_form(gram, rho) for gram in grams]
+    closed = [rho >= 1 or len(gram) == 2 or _has_no_trend(gram) for gram in grams]
     solutions = iter(_solved([gram for gram, known in zip(grams, closed, strict=True) if not known], rho, solver))
     minimizers = []
     for index, (gram, known) in enumerate(zip(grams, closed, strict=True)):
@@ -100,10 +100,6 @@ def approximate_weights(n_slices: int) -> np.ndarray:
     if n_slices < 2:
         raise ValueError(f"approximate_weights: expected at least 2 slices, got {n_slices}")
     return _slice_weights(_trend(n_slices))
-
-
-def _has_closed_form(gram: np.ndarray, rho: float) -> bool:
-    return rho >= 1 or len(gram) == 2 or _has_no_trend(gram)
 
 
 def _closed_form(gram: np.ndarray, rho: float) -> Minimizer:

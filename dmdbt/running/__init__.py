@@ -10,12 +10,11 @@ from dmdbt.running.environment import (
     training_width,
     worker_count,
 )
-from dmdbt.running.fingerprint import code_fingerprint, digest, reach
-from dmdbt.running.items import Account, Item, Step, make_items
+from dmdbt.running.fingerprint import code_fingerprint, digest
+from dmdbt.running.items import Item, Step, make_items
 from dmdbt.running.workers import map_cases
 
 __all__ = [
-    "Account",
     "Item",
     "Step",
     "checkpoint_folder",
@@ -27,7 +26,6 @@ __all__ = [
     "free_memory",
     "make_items",
     "map_cases",
-    "reach",
     "redo",
     "training_width",
     "worker_count",

@@ -70,16 +70,9 @@ def free_memory() -> int:
 
 
 def training_width(n_folds: int, needed: int, device: str) -> tuple[int, int]:
-    """Return how many folds are trained at once, and on how many threads each.
+    """Return how many of the folds are trained at once, and on how many threads each. A GPU trains one at a time.
 
-    Parameters
-    ----------
-    n_folds
-        In all.
-    needed
-        Bytes that the training of a fold takes beside the features.
-    device
-        A GPU trains one at a time.
+    `needed` is the number of bytes that the training of a fold takes, not counting the features.
     """
     room = 1 if device == "cuda" else free_memory() // needed
     at_once = max(1, min(n_folds, worker_count(), room))
@@ -108,6 +101,5 @@ def _number(name: str, default: float) -> float:
     except ValueError:
         number = math.nan
     if not 0 <= number < math.inf:
-        remedy = f"Unset it for {default:.1f}."
-        raise ParameterError(name, expected="a number from 0", found=text, remedy=remedy)
+        raise ParameterError(name, expected="a number from 0", found=text, remedy=f"Unset it for {default:.1f}.")
     return number

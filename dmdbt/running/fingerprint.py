@@ -21,7 +21,7 @@ from typing import Any
 # They name, report and write things, and compute nothing: a new error message is no reason to compute features again.
 UNCOUNTED = ("dmdbt.errors", "dmdbt.files", "dmdbt.terms")
 _EVERYTHING = "*"
-_DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+_DEFINITIONS = (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 _IMPORTS = (ast.Import, ast.ImportFrom)
 
 
@@ -29,22 +29,17 @@ _IMPORTS = (ast.Import, ast.ImportFrom)
 class Reached:
     """What a function uses: dumps of definitions of its project, and names of libraries, both by ``module:name``."""
 
-    definitions: Mapping[str, str]
-    imported: Mapping[str, str]
+    definitions: dict[str, str]
+    imported: dict[str, str]
 
 
 def code_fingerprint(function: Callable[..., Any], parameters: Mapping[str, object]) -> str:
     """Return a digest of the code that a function reaches, of its libraries' versions, and of parameters.
 
-    Parameters
-    ----------
-    function
-        A function of a module, or a `functools.partial` of one, whose arguments do not count.
-    parameters
-        Of types that JSON knows.
+    The function is one of a module, or a `functools.partial` of one, whose arguments do not count.
     """
     reached = reach(function)
-    return digest([dict(reached.definitions), dict(reached.imported), _versions(reached), dict(parameters)])
+    return digest([reached.definitions, reached.imported, _versions(reached.imported), dict(parameters)])
 
 
 def digest(content: object) -> str:
@@ -79,8 +74,9 @@ class _Module:
         self.name = name
         self._bound: dict[str, list[ast.stmt]] = {}
         for statement in tree.body:
-            for bound in _bound_names(statement) if not _is_for_type_checkers(statement) else ():
-                self._bound.setdefault(bound, []).append(statement)
+            if not (isinstance(statement, ast.If) and ast.unparse(statement.test) == "TYPE_CHECKING"):
+                for bound in _bound_names(statement):
+                    self._bound.setdefault(bound, []).append(statement)
 
     def statements(self, name: str) -> list[ast.stmt]:
         if name == _EVERYTHING:
@@ -147,7 +143,7 @@ class _Project:
 
 def _bound_names(statement: ast.stmt) -> set[str]:
     """Names that a top-level statement binds, and "" if it does more than that."""
-    if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+    if isinstance(statement, _DEFINITIONS):
         return {statement.name}
     if isinstance(statement, _IMPORTS):
         return set(_imported(statement))
@@ -155,10 +151,6 @@ def _bound_names(statement: ast.stmt) -> set[str]:
     names.update(name for node in ast.walk(statement) if isinstance(node, _IMPORTS) for name in _imported(node))
     plain = isinstance(statement, (ast.Assign, ast.AnnAssign)) and names
     return names if plain else names | {""}
-
-
-def _is_for_type_checkers(statement: ast.stmt) -> bool:
-    return isinstance(statement, ast.If) and ast.unparse(statement.test) == "TYPE_CHECKING"
 
 
 def _imported(node: ast.Import | ast.ImportFrom) -> dict[str, str]:
@@ -190,13 +182,13 @@ def _references(statement: ast.stmt) -> set[tuple[str, str | None]]:
 
 def _without_docstrings(tree: ast.Module) -> ast.Module:
     for node in ast.walk(tree):
-        if isinstance(node, _DOCUMENTED) and ast.get_docstring(node, clean=False) is not None:
+        if isinstance(node, (ast.Module, *_DEFINITIONS)) and ast.get_docstring(node, clean=False) is not None:
             node.body = node.body[1:]
     return tree
 
 
-def _versions(reached: Reached) -> dict[str, str]:
+def _versions(imported: Mapping[str, str]) -> dict[str, str]:
     """Public versions of the distributions of imported packages."""
-    packages, known = {name.partition(".")[0] for name in reached.imported.values()}, packages_distributions()
+    packages, known = {name.partition(".")[0] for name in imported.values()}, packages_distributions()
     found = {distribution for package in packages - sys.stdlib_module_names for distribution in known.get(package, ())}
     return {distribution: version(distribution).partition("+")[0] for distribution in sorted(found)}

@@ -39,24 +39,12 @@ Payload = TypeVar("Payload")
 
 @dataclass(frozen=True)
 class Item(Generic[Payload]):
-    """A unit of work of a stage.
+    """A unit of work of a stage."""
 
-    Attributes
-    ----------
-    name
-        Unique in the stage; what it is called in errors.
-    payload
-        What the stage's function is called with.
-    inputs
-        The files that it reads.
-    outputs
-        The files or folders that it writes, relative to the output folder.
-    """
-
-    name: str
-    payload: Payload
-    inputs: tuple[Path, ...]
-    outputs: tuple[str, ...]
+    name: str  # unique in the stage; what it is called in errors
+    payload: Payload  # what the stage's function is called with
+    inputs: tuple[Path, ...]  # files that it reads
+    outputs: tuple[str, ...]  # files or folders that it writes, relative to the output folder
 
 
 @dataclass(frozen=True)
@@ -149,7 +137,7 @@ def make_items(
             records[name] = record
             journal.mark_done(name, record)
         n_restored = len(records) - n_kept
-        todo = [item for item in step.items if item.name not in records]
+        todo, at_once = [item for item in step.items if item.name not in records], step.at_once or 1
         _check_disk(folder, [step.size(item.payload) for item in todo], step.description)
 
         def enter(group: Sequence[Item[Payload]], outputs: Sequence[dict[str, Size]]) -> None:
@@ -159,7 +147,7 @@ def make_items(
 
         map_cases(
             partial(_compute, function=step.function, folder=folder, listed=step.at_once is not None),
-            _grouped(todo, step.at_once or 1),
+            [todo[start : start + at_once] for start in range(0, len(todo), at_once)],
             description=step.description,
             name=lambda group: ", ".join(item.name for item in group),
             preload=step.preload,
@@ -179,10 +167,6 @@ def _check(items: Sequence[Item[Payload]]) -> None:
     outputs = [output for item in items for output in item.outputs]
     if len({item.name for item in items}) < len(items) or len(set(outputs)) < len(outputs):
         raise ValueError(f"make_items: expected items with names and outputs of their own, got {len(items)} items")
-
-
-def _grouped(items: Sequence[Item[Payload]], at_once: int) -> list[Sequence[Item[Payload]]]:
-    return [items[start : start + at_once] for start in range(0, len(items), at_once)]
 
 
 def _check_disk(folder: Path, sizes: Sequence[int], description: str) -> None:

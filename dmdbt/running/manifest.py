@@ -13,7 +13,6 @@ import os
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 from dmdbt.files import sha256, write_json
@@ -51,9 +50,7 @@ class Journal:
         self._file.write("\n")  # the last line may be cut off
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._file.close()
 
     def mark_pending(self, names: Iterable[str]) -> None:

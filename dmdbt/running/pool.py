@@ -1,11 +1,8 @@
 """Worker processes that are handed one item at a time: whoever of them dies, it is known what it was working on.
 
 `concurrent.futures` hands out a batch and, where a worker dies, names the wrong item. Here the parent waits on each
-worker's pipe and on its process, replaces the worker that died or took too long, and the others go on.
-
-pebble 5.2.3 was tried in its place (2026-11-27). It has no second try in a new worker, no limit of memory, and leaves
-the workers of a parent that is killed; with these written beside it, this module had 254 lines in place of 340, and
-five of the tests of workers still failed: the address space, a parent that ends, and random kills.
+worker's pipe and on its process, replaces the worker that died or took too long, and the others go on. pebble 5.2.3 has
+no second try in a new worker, no limit of memory, and leaves the workers of a parent that is killed.
 """
 
 import errno
@@ -28,8 +25,7 @@ from multiprocessing.reduction import ForkingPickler
 from typing import Any, Self
 
 # Signals by which a process ends itself: what it was reading drove a native library into them, or its own memory did.
-CRASHES = frozenset({signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL})
-
+_CRASHES = frozenset({signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL})
 _PATIENCE = 5.0  # seconds that a worker gets to end
 
 
@@ -70,18 +66,8 @@ class WorkerPool:
 
     Yields pairs of an item's position and its outcome. The position is None where a worker could not even begin.
     An item that failed for want of memory or crashed its worker is tried a second time in a new worker if the first
-    had worked before: neither the leavings of another item nor its damage may decide.
-
-    Parameters
-    ----------
-    function, items
-        As in `dmdbt.running.map_cases`.
-    size
-        Number of workers.
-    seconds
-        That an item may take.
-    memory
-        Address space of a worker in bytes, if the platform can limit it.
+    had worked before: neither the leavings of another item nor its damage may decide. `size` is the number of workers;
+    the other parameters are those of `dmdbt.running.map_cases`.
 
     Raises
     ------
@@ -168,27 +154,14 @@ def _may_be_of_another(outcome: Outcome) -> bool:
 
 
 class _Worker:
-    """A process, and the item that it works on.
-
-    Attributes
-    ----------
-    position
-        Of its item.
-    reserved
-        Position of the item that it was started for.
-    ready
-        Whether it has imported the function.
-    used
-        Whether it finished an item before this one.
-    deadline
-        Of its item, on the monotonic clock.
-    """
+    """A process, and the item that it works on."""
 
     def __init__(self, function: bytes, memory: int | None, reserved: int | None = None) -> None:
-        self.position: int | None = None
-        self.reserved = reserved
-        self.ready = self.used = False
-        self.deadline = float("inf")
+        self.position: int | None = None  # of its item
+        self.reserved = reserved  # position of the item that it was started for
+        self.ready = False  # it has imported the function
+        self.used = False  # it finished an item before this one
+        self.deadline = float("inf")  # of its item, on the monotonic clock
         context = multiprocessing.get_context("forkserver")
         self._pipe, theirs = context.Pipe()
         # Nothing is ever sent here: that its other end closes tells the worker of its parent's end.
@@ -231,12 +204,10 @@ class _Worker:
     def _ending(self) -> Died:
         self._process.join(_PATIENCE)
         code = self._process.exitcode
-        if code is None:
-            return Died("a closed pipe", crashed=False)
-        if code >= 0:
-            return Died(f"exit code {code}", crashed=False)
+        if code is None or code >= 0:
+            return Died("a closed pipe" if code is None else f"exit code {code}", crashed=False)
         names = {int(number): number.name for number in signal.Signals}
-        return Died(names.get(-code, f"signal {-code}"), crashed=-code in CRASHES)
+        return Died(names.get(-code, f"signal {-code}"), crashed=-code in _CRASHES)
 
     def stop(self, *, gently: bool) -> None:
         """Let the process end by itself if it is idle and has time, else end it."""

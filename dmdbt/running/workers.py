@@ -16,8 +16,7 @@ from dmdbt.running.pool import Died, Done, Outcome, Raised, WorkerPool
 Argument = TypeVar("Argument")
 Result = TypeVar("Result")
 
-DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
-
+_LESS_WORK = "Free memory or set DMDBT_WORKERS=1, then run the command again."
 # A second thread in a busy worker costs up to nine times more CPU than it saves.
 _ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 # What one image freed serves the next. By default glibc gives the memory of large arrays back, and the kernel clears it
@@ -81,7 +80,7 @@ def map_cases(
     os.environ.update({key: os.environ.get(key, value) for key, value in (_ONE_THREAD | _KEEP_MEMORY).items()})
     multiprocessing.get_context("forkserver").set_forkserver_preload(list(preload))
     size = max(1, min(workers or worker_count(), len(items)))
-    found: _Found[Argument, Result] = _Found(name, _Limits(seconds, memory), on_result, on_failure)
+    found: _Found[Argument, Result] = _Found(name, seconds, memory, on_result, on_failure)
     with (
         WorkerPool(function, items, size=size, seconds=seconds, memory=memory) as pool,
         tqdm(desc=description, total=len(items), unit="case", disable=None) as bar,
@@ -97,24 +96,13 @@ def map_cases(
     return [found.results[number] for number in sorted(found.results)]
 
 
-@dataclass(frozen=True)
-class _Limits:
-    """See `map_cases`."""
-
-    seconds: float | None
-    memory: int | None
-
-    @property
-    def of_any_kind(self) -> bool:
-        return self.seconds is not None or self.memory is not None
-
-
 @dataclass
 class _Found(Generic[Argument, Result]):
     """What has come out so far, by the position of the item."""
 
     name: Callable[[Argument], str]
-    limits: _Limits
+    seconds: float | None
+    memory: int | None
     on_result: Callable[[Argument, Result], None] | None
     on_failure: Callable[[Argument, InputDataError], None] | None
     results: dict[int, Result] = field(default_factory=dict)
@@ -129,7 +117,7 @@ class _Found(Generic[Argument, Result]):
                 if self.on_result:
                     self.on_result(item, outcome.value)
                 return
-            error = _failure(self.name(item), outcome, self.limits)
+            error = _failure(self.name(item), outcome, self.seconds, self.memory)
             if not self.on_failure or not isinstance(error, InputDataError):
                 raise error
             self.on_failure(item, error)
@@ -138,9 +126,12 @@ class _Found(Generic[Argument, Result]):
         except DmdbtError as exc:
             self.failures[position] = exc
         except OSError as exc:
-            if exc.errno not in DISK_FULL:
+            if exc.errno not in (errno.ENOSPC, errno.EDQUOT):
                 raise
-            self.resource_errors[position] = _disk_full(self.name(item), exc)
+            self.resource_errors[position] = SystemResourceError(
+                f"{self.name(item)}: expected room for its output, got: {exc.strerror}. Free disk space, then run the "
+                "command again: what is finished is kept."
+            )
 
     def check(self, n_items: int) -> None:
         """Raise the first failure, with a note of the others; those of the machine come first."""
@@ -153,40 +144,26 @@ class _Found(Generic[Argument, Result]):
             raise errors[0]
 
 
-def _failure(name: str, outcome: Outcome, limits: _Limits) -> BaseException:
-    """What it is called that an item did not come out."""
+def _failure(name: str, outcome: Outcome, seconds: float | None, memory: int | None) -> BaseException:
+    """Return the error that says why an item did not come out."""
+    remedy = "Check the files; if they are right, raise reading.{} in params.yaml."
     if isinstance(outcome, Raised):
-        return _no_memory(name, limits) if outcome.no_memory else _noted(outcome, f"{name}, in a worker process")
-    if isinstance(outcome, Died):
-        return _crash(name, outcome) if outcome.crashed and limits.of_any_kind else _death(name, outcome)
-    cause = f"expected an examination within {limits.seconds:g} s, found none (reading.seconds)"
-    return InputDataError("CASE-TIME", case=name, cause=cause, remedy=_raise_limit("seconds"))
-
-
-def _no_memory(name: str, limits: _Limits) -> DmdbtError:
-    if limits.memory is None:
-        return SystemResourceError(
-            f"{name}: expected enough memory, got none. Free memory or set DMDBT_WORKERS=1, then run the command again."
-        )
-    gib = f"{limits.memory / 2**30:.4g} GiB"
-    cause = f"expected an examination within {gib} of memory, found that it takes more (reading.memory_gib)"
-    return InputDataError("CASE-MEMORY", case=name, cause=cause, remedy=_raise_limit("memory_gib"))
-
-
-def _raise_limit(key: str) -> str:
-    return f"Check the files; if they are right, raise reading.{key} in params.yaml."
-
-
-def _crash(name: str, outcome: Died) -> InputDataError:
-    cause = f"expected a file that can be decoded, found that it ended the decoder with signal {outcome.ending}"
-    return InputDataError("CASE-CRASH", case=name, cause=cause, remedy="Export the files of this case again.")
-
-
-def _death(name: str, outcome: Died) -> SystemResourceError:
-    return SystemResourceError(
-        f"{name}: expected its worker process to finish, but it ended with {outcome.ending}. "
-        "Free memory or set DMDBT_WORKERS=1, then run the command again."
-    )
+        if not outcome.no_memory:
+            return _noted(outcome, f"{name}, in a worker process")
+        if memory is None:
+            return SystemResourceError(f"{name}: expected enough memory, got none. {_LESS_WORK}")
+        code, remedy, limit = "CASE-MEMORY", remedy.format("memory_gib"), f"{memory / 2**30:.4g} GiB"
+        cause = f"expected an examination within {limit} of memory, found that it takes more (reading.memory_gib)"
+    elif isinstance(outcome, Died):
+        if not outcome.crashed or (seconds is None and memory is None):
+            expected = "expected its worker process to finish"
+            return SystemResourceError(f"{name}: {expected}, but it ended with {outcome.ending}. {_LESS_WORK}")
+        code, remedy = "CASE-CRASH", "Export the files of this case again."
+        cause = f"expected a file that can be decoded, found that it ended the decoder with signal {outcome.ending}"
+    else:
+        code, remedy = "CASE-TIME", remedy.format("seconds")
+        cause = f"expected an examination within {seconds:g} s, found none (reading.seconds)"
+    return InputDataError(code, case=name, cause=cause, remedy=remedy)
 
 
 def _no_start(description: str, outcome: Outcome) -> BaseException:
@@ -205,10 +182,3 @@ def _noted(outcome: Raised, where: str) -> BaseException:
     if not isinstance(outcome.error, DmdbtError):  # whose message says all that the user needs
         outcome.error.add_note(f"{where}:\n{outcome.trace}")
     return outcome.error
-
-
-def _disk_full(name: str, error: OSError) -> SystemResourceError:
-    return SystemResourceError(
-        f"{name}: expected room for its output, got: {error.strerror}. Free disk space, then run the command "
-        "again: what is finished is kept."
-    )

@@ -3,7 +3,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dmdbt.features import COPIES, augmented
+from dmdbt.features.augment import COPIES, augmented
 
 
 @given(st.integers(1, 9), st.randoms(use_true_random=False))

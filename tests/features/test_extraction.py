@@ -3,8 +3,7 @@ import pytest
 import torch
 from torch import nn
 
-from dmdbt.backbones import normalize
-from dmdbt.backbones.architectures import create_classifier, feature_extractor
+from dmdbt.backbones.architectures import create_classifier, feature_extractor, normalize
 from dmdbt.features import COPIES, batch_images, extract
 
 

@@ -6,12 +6,8 @@ import torch
 
 from dmdbt.errors import IntegrityError
 from dmdbt.features import write_features
-from dmdbt.heads import (
-    feature_bytes,
-    open_features,
-    predict,
-    train_heads,
-)
+from dmdbt.heads import open_features, predict, train_heads
+from dmdbt.heads.dataset import feature_bytes
 from dmdbt.terms import Head, Modality
 from tests.support.feature_sets import CPU, HEADS, ORIGIN, STORED, TRAIN, feature_set, without
 

@@ -11,7 +11,9 @@ import pytest
 
 from dmdbt.errors import InputDataError, SystemResourceError
 from dmdbt.files import whole_file, whole_folder
-from dmdbt.running import Account, Item, Step, code_fingerprint, make_items, reach
+from dmdbt.running import Item, Step, code_fingerprint, make_items
+from dmdbt.running.fingerprint import reach
+from dmdbt.running.items import Account
 
 
 def copy_loudly(source, folder):

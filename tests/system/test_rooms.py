@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from dmdbt.running import reach
+from dmdbt.running.fingerprint import reach
 from dmdbt.steps import baseline_maps, decode, features, ingest, mammogram, rankpool, train, weights
 from tests.support import ROOT
 from tests.system.test_layout import STAGES
