@@ -60,7 +60,7 @@ def _plan(chosen: argparse.Namespace) -> None:
     from dmdbt import planning, running
 
     setting = _setting_file(chosen)
-    cohort = chosen.cohort or params.cohort_folder(chosen.params)
+    cohort = chosen.cohort or params.value("cohort", chosen.params)
     plan = planning.make_plan(cohort, planning.read_settings(chosen.params, setting), Path.cwd())
     room = {"free": shutil.disk_usage(Path.cwd()).free, "memory": running.free_memory()}
     print(planning.plan_text(plan, **room))

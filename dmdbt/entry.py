@@ -14,15 +14,18 @@ from dmdbt import params
 from dmdbt.errors import DmdbtError
 
 _INTERRUPTED = 130
+_MOST_NOTES = 200  # of an error, on the screen
 
 
 def run(main: Callable[..., None]) -> None:
     """Call a stage's `main` with what the command line and ``params.yaml`` say, and exit.
 
     A parameter of `main` whose type is a section of `dmdbt.params` is read from ``params.yaml``; every other one
-    (paths and the backbone's name) becomes an option, which is required unless the type allows None. A parameter whose
-    type is another dataclass stands for the fields of that class. A key of one section alone may be given as an option
-    too, and then takes the place of that in ``params.yaml``. Exit codes are those of `dmdbt.errors`.
+    (paths and the backbone's name) becomes an option, which is required unless the type allows None, or it is a value
+    outside the sections of ``params.yaml``, which is read there: a path that the user chooses never goes through a
+    shell. A parameter whose type is another dataclass stands for the fields of that class. A key of one section alone
+    may be given as an option too, and then takes the place of that in ``params.yaml``. Every section that is there is
+    checked, so that a mistake is found before any work. Exit codes are those of `dmdbt.errors`.
     """
     kinds = leaves(main)
     sections = {name: kind for name, kind in kinds.items() if kind in params.SECTIONS.values()}
@@ -30,7 +33,8 @@ def run(main: Callable[..., None]) -> None:
     for name in kinds.keys() - sections.keys():
         kind = kinds[name]
         optional = NoneType in get_args(kind)
-        parser.add_argument(_option(name), type=get_args(kind)[0] if optional else kind, required=not optional)
+        required = not optional and name not in params.VALUES
+        parser.add_argument(_option(name), type=get_args(kind)[0] if optional else kind, required=required)
     parser.add_argument("--params", type=Path, default=params.DEFAULT_PATH)
     keys = Counter(field.name for kind in sections.values() for field in fields(kind))
     changeable = [key for key, count in keys.items() if count == 1 and key not in kinds]
@@ -40,10 +44,14 @@ def run(main: Callable[..., None]) -> None:
     path = values.pop("params")
     changes = {key: values[key] for key in changeable if values[key] is not None}
     try:
+        params.check(path)
+        values |= {name: params.value(name, path) for name in params.VALUES.keys() & kinds.keys() if not values[name]}
         values |= {name: params.read(kind, path, changes=changes) for name, kind in sections.items()}
         main(**{name: _value(name, kind, values) for name, kind in _parameters(main).items()})
     except DmdbtError as error:
-        print("\n".join([str(error), *getattr(error, "__notes__", [])]), file=sys.stderr)
+        notes = getattr(error, "__notes__", [])
+        more = [f"... and {len(notes) - _MOST_NOTES} more"] if len(notes) > _MOST_NOTES else []
+        print("\n".join([str(error), *notes[:_MOST_NOTES], *more]), file=sys.stderr)
         raise SystemExit(error.exit_code) from error
     except KeyboardInterrupt:
         raise SystemExit(_INTERRUPTED) from None

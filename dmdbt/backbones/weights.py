@@ -139,6 +139,7 @@ def _checked(
         "missing": [key for key in needed if key not in stored],
         "unknown": [key for key in stored if key not in allowed],
         "of another shape": [key for key in expected if key in stored and stored[key].shape != expected[key].shape],
+        "not of floats": [key for key in needed if key in stored and not stored[key].is_floating_point()],
         "not finite": [key for key in needed if key in stored and not torch.isfinite(stored[key]).all()],
     }
     found = [f"{len(keys)} {fault} ({', '.join(keys[:3])})" for fault, keys in faults.items() if keys]
@@ -163,7 +164,9 @@ def _read(file: Path) -> Mapping[str, Tensor]:
 def _is_named_tensor(key: object, value: object) -> bool:
     if not isinstance(key, str) or not isinstance(value, Tensor):
         return False
-    return value.layout is torch.strided and value.device.type == "cpu" and not value.is_complex()
+    return (
+        value.layout is torch.strided and value.device.type == "cpu" and not (value.is_complex() or value.is_quantized)
+    )
 
 
 def _unusable(file: Path, expected: str, found: str) -> IntegrityError:

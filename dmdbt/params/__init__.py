@@ -19,12 +19,14 @@ from dmdbt.params.baselines import (
 from dmdbt.params.file import (
     DEFAULT_PATH,
     SECTIONS,
-    cohort_folder,
+    VALUES,
+    check,
     for_backbone,
     json_schema,
     overrides,
     read,
     used_weights,
+    value,
 )
 from dmdbt.params.sections import (
     Backbones,
@@ -46,6 +48,7 @@ from dmdbt.params.sections import (
 __all__ = [
     "DEFAULT_PATH",
     "SECTIONS",
+    "VALUES",
     "Ablation",
     "Alexnet2d",
     "Alexnet3d",
@@ -75,10 +78,11 @@ __all__ = [
     "Variant",
     "VolumeMaps",
     "Weights",
-    "cohort_folder",
+    "check",
     "for_backbone",
     "json_schema",
     "overrides",
     "read",
     "used_weights",
+    "value",
 ]

@@ -1,6 +1,6 @@
 """The file params.yaml as a whole."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -47,6 +47,12 @@ SECTIONS = {
     "baselines": Baselines,
     "evaluation": Evaluation,
     "ablation": Ablation,
+}
+
+# What belongs to no section.
+VALUES: dict[str, tuple[Callable[[str], Any], str]] = {
+    "cohort": (Path, "the path of a folder"),
+    "missing_modality": (MissingModality, "forbid or allow"),
 }
 
 
@@ -107,12 +113,25 @@ def used_weights(path: Path = DEFAULT_PATH, setting: Path | None = None) -> list
     return list(dict.fromkeys(names))
 
 
-def cohort_folder(path: Path = DEFAULT_PATH) -> Path:
-    """Read where the cohort is; ParameterError if the file does not say."""
-    found = load(path).get("cohort")
-    if not isinstance(found, str):
-        raise ParameterError("cohort", expected="the path of a folder", found=found, remedy="Add the key.")
-    return Path(found)
+def check(path: Path = DEFAULT_PATH) -> None:
+    """Check every section that the file has; ParameterError as `read`."""
+    content = load(path)
+    for name, section in SECTIONS.items():
+        if name in content:
+            checked_section(section, content[name], name)
+
+
+def value(name: str, path: Path = DEFAULT_PATH) -> Any:
+    """Read a value that belongs to no section, one of `VALUES`; ParameterError if it is missing or another thing."""
+    kind, expected = VALUES[name]
+    found = load(path).get(name)
+    try:
+        if isinstance(found, str) and found:
+            return kind(found)
+    except ValueError:
+        pass
+    remedy = "Add the key." if found is None else "Correct the value."
+    raise ParameterError(name, expected=expected, found=found, remedy=remedy)
 
 
 def overrides(path: Path) -> list[str]:

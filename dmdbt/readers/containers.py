@@ -14,7 +14,9 @@ _METAIMAGE = re.compile(rb"\A\s*(?=[A-Za-z]\w*[ \t]*=)(?s:.*)\bNDims[ \t]*=")
 
 
 def container(path: Path) -> Container:
-    """Return the container of a file; ``unknown`` also for one that is empty or cannot be opened."""
+    """Return the container of a file; ``unknown`` also for one that is empty or cannot be opened, or is a pipe."""
+    if not path.is_file():
+        return "unknown"
     try:
         with path.open("rb") as file:
             head = file.read(_HEAD)

@@ -127,6 +127,7 @@ def test_a_training_checkpoint_is_refused(tmp_path: Path) -> None:
         ({"features.0.weight": torch.zeros(64, 1, 3, 3)}, r"1 of another shape \(features.0.weight\)"),
         ({"module.x": torch.zeros(1)}, r"1 unknown \(module.x\)"),
         ({"features.0.bias": torch.full((64,), torch.nan)}, r"1 not finite \(features.0.bias\)"),
+        ({"features.0.bias": torch.zeros(64, dtype=torch.int32)}, r"1 not of floats \(features.0.bias\)"),
     ],
 )
 def test_a_wrong_tensor_is_named(tmp_path: Path, changes: dict[str, Tensor], fault: str) -> None:

@@ -1,7 +1,9 @@
+import os
+
 import pytest
 
 from dmdbt.errors import InputDataError
-from dmdbt.readers import open_volume
+from dmdbt.readers import container, open_volume
 
 
 @pytest.mark.parametrize(
@@ -13,3 +15,10 @@ def test_what_is_no_volume_is_refused(tmp_path, name, content, message):
         path.write_bytes(content)
     with pytest.raises(InputDataError, match=message):
         open_volume(path)
+
+
+def test_a_pipe_is_no_volume_and_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "a.bin")
+    with pytest.raises(InputDataError, match="E-DBT-KIND .*found .bin and a file of no known kind"):
+        open_volume(tmp_path / "a.bin")
+    assert container(tmp_path / "a.bin") == "unknown"

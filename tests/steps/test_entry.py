@@ -1,12 +1,15 @@
+import re
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from ruamel.yaml import YAML
 
 from dmdbt import params
 from dmdbt.entry import run
 from dmdbt.errors import IntegrityError
+from dmdbt.terms import MissingModality
 
 
 def call(monkeypatch, main, *arguments):
@@ -101,3 +104,53 @@ def test_an_interrupt_exits_with_130(monkeypatch):
     with pytest.raises(SystemExit) as caught:
         call(monkeypatch, main)
     assert caught.value.code == 130
+
+
+@pytest.mark.parametrize("name", ["My Cohort", "a; touch pwned", "$(touch pwned)", "it's"])
+def test_the_folder_of_the_cohort_comes_from_the_file_and_from_no_shell(monkeypatch, tmp_path, name):
+    seen = []
+
+    def main(cohort: Path, missing_modality: MissingModality) -> None:
+        seen.extend([cohort, missing_modality])
+
+    path = tmp_path / "params.yaml"
+    YAML().dump({"cohort": name, "missing_modality": "allow"}, path)
+    call(monkeypatch, main, "--params", path)
+    call(monkeypatch, main, "--params", path, "--cohort", "other")
+    assert seen == [Path(name), MissingModality.ALLOW, Path("other"), MissingModality.ALLOW]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("cohort: 5", "cohort: expected the path of a folder, got 5"),
+        ("cohort: ''", "cohort: expected the path of a folder, got ''"),
+        ("{}", "cohort: expected the path of a folder, got nothing. Add the key"),
+        ("{cohort: a, missing_modality: nope}", "missing_modality: expected forbid or allow, got 'nope'"),
+        ("{cohort: a, missing_modality: allow, decode: {quality: 0}}", "decode.quality: expected a whole number"),
+        ("{backbones: {names: [alexnt], weights: imagenet, resnet_depth: 50}}", "backbones.names.*expected one of"),
+    ],
+)
+def test_every_value_of_the_file_is_checked_before_any_work(monkeypatch, tmp_path, capsys, content, message):
+    def main(cohort: Path, missing_modality: MissingModality) -> None:
+        raise AssertionError((cohort, missing_modality))
+
+    (tmp_path / "params.yaml").write_text(content)
+    with pytest.raises(SystemExit) as caught:
+        call(monkeypatch, main, "--params", tmp_path / "params.yaml")
+    assert caught.value.code == 2
+    assert re.search(message, capsys.readouterr().err)
+
+
+def test_of_very_many_notes_some_are_printed(monkeypatch, capsys):
+    def main() -> None:
+        error = IntegrityError("CODE", cause="x", remedy="y")
+        for number in range(1000):
+            error.add_note(f"note {number}")
+        raise error
+
+    with pytest.raises(SystemExit):
+        call(monkeypatch, main)
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 202
+    assert lines[-1] == "... and 800 more"

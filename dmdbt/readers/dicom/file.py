@@ -20,6 +20,7 @@ _PREAMBLE, _PREFIX = 128, b"DICM"
 _BARE = (b"\x02\x00\x00\x00UL", b"\x08\x00\x05\x00", b"\x08\x00\x08\x00", b"\x08\x00\x16\x00")
 _GIB = 1 << 30
 _CHUNK = 1 << 20
+_MOST_INFLATED = 100  # times what was read; images deflate to a tenth, and a bomb to a thousandth
 _IN_MEMORY = 64 << 20  # of an inflated data set; what is beyond goes to a temporary file
 
 
@@ -143,6 +144,9 @@ class DicomFile(Opened):
                     inflated.write(engine.decompress(chunk, _CHUNK))
                     size = inflated.tell() / _GIB
                     check_limit("file_gib", size, self._limits, what="GiB when inflated", file=self.file)
+                    if inflated.tell() > max(_IN_MEMORY, _MOST_INFLATED * compressed.tell()):
+                        expected = f"expected a data set of at most {_MOST_INFLATED} times its compressed size"
+                        raise self._error("TOO-LARGE", expected, "more")
             except zlib.error as exc:
                 raise self._error("DICOM-TRUNCATED", "expected a deflated data set", "damage") from exc
         if not engine.eof:

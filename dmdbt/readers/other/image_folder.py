@@ -51,7 +51,7 @@ class ImageFolderVolume(Opened):
         size = sum(path.stat().st_size for path in files) / 2**30
         check_limit("file_gib", size, limits, what="GiB", file=folder.name)
         self.n_slices = len(self._files)
-        with _opened(self._files[0]) as first:
+        with _opened(self._files[0], limits) as first:
             self.rows, self.columns = first.height, first.width
             codec = str(first.format).lower()
         check_volume_size(self.n_slices, self.rows, self.columns, limits, file=folder.name)
@@ -93,7 +93,7 @@ def _order_error(folder: Path, cause: str) -> InputDataError:
     return InputDataError("FOLDER-ORDER", file=folder.name, cause=cause, remedy=_NAMES_REMEDY)
 
 
-def _opened(path: Path) -> Image.Image:
+def _opened(path: Path, limits: Limits) -> Image.Image:
     """Open an image, of which nothing but the header is read."""
     try:
         with warnings.catch_warnings():
@@ -101,6 +101,9 @@ def _opened(path: Path) -> Image.Image:
             return Image.open(path, formats=_FORMATS)
     except MemoryError:
         raise
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as exc:
+        cause = f"expected megapixels per slice up to {limits.slice_megapixels:g} (slice_megapixels), found far more"
+        raise InputDataError("TOO-LARGE", file=path.name, cause=cause, remedy=_REMEDY) from exc
     except Exception as exc:  # a damaged file makes Pillow raise whatever it likes
         raise _unreadable(path, exc) from exc
 

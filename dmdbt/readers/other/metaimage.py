@@ -30,6 +30,8 @@ _TYPES = {
 }
 _REMEDY = "Export the volume again as MetaImage: 3 dimensions, one channel, in one raw file."
 _CONTROL = re.compile(rb"[\0-\x08\x0b\x0c\x0e-\x1f]")  # what no text has
+_NUMBER = re.compile(r"\d{1,15}", re.ASCII)
+_LONGEST_NAME = 255  # bytes, in the file systems of Linux
 _ORDER_KEYS = ("ElementByteOrderMSB", "BinaryDataByteOrderMSB")
 
 
@@ -155,7 +157,9 @@ def metaimage_data(path: Path) -> Path | None:
     if name.upper() == "LOCAL":
         return None
     if name.upper().startswith("LIST") or "%" in name:
-        raise _error(path.name, "MHD-DATA-FILE", f"expected one raw file, found {name.split()[0]}")
+        raise _error(path.name, "MHD-DATA-FILE", f"expected one raw file, found {_cut(name.split()[0])}")
+    if len(name) > _LONGEST_NAME or "\0" in name:
+        raise _error(path.name, "MHD-DATA-FILE", f"expected the name of a file, found {_cut(name)!r}")
     data = path.parent / name
     beside = name == PurePosixPath(name).name == PureWindowsPath(name).name
     if not beside or Path(realpath(data)).parent != Path(realpath(path)).parent:
@@ -208,18 +212,26 @@ def _read_layout(path: Path) -> _Layout:
     return _Layout((n_slices, rows, columns), dtype, data, offset, turns % 4, compressed)
 
 
+def _cut(text: str | None) -> str:
+    return str(text)[:50]
+
+
 def _check_kind(fields: Mapping[str, str], *, file: str) -> None:
     """Refuse what would be read wrongly: several channels, or text."""
     expected = {"ObjectType": "Image", "BinaryData": "True", "ElementNumberOfChannels": "1"}
     for key, value in expected.items():
         if fields.get(key, value).lower() != value.lower():
-            raise _error(file, "MHD-KIND", f"expected {key} = {value}, found {fields[key]}")
+            raise _error(file, "MHD-KIND", f"expected {key} = {value}, found {_cut(fields[key])}")
 
 
 def _dimensions(fields: Mapping[str, str], *, file: str) -> tuple[int, int, int]:
     sizes = fields.get("DimSize", "").split()
-    if fields.get("NDims") != "3" or len(sizes) != 3 or not all(size.isdecimal() and int(size) > 0 for size in sizes):
-        found = f"NDims = {fields.get('NDims')}, DimSize = {' '.join(sizes)[:50]}"
+    if (
+        fields.get("NDims") != "3"
+        or len(sizes) != 3
+        or not all(_NUMBER.fullmatch(size) and int(size) for size in sizes)
+    ):
+        found = f"NDims = {_cut(fields.get('NDims'))}, DimSize = {_cut(' '.join(sizes))}"
         raise _error(file, "MHD-DIMENSIONS", f"expected NDims = 3 and DimSize = columns rows slices, found {found}")
     columns, rows, n_slices = map(int, sizes)
     return columns, rows, n_slices
@@ -228,7 +240,7 @@ def _dimensions(fields: Mapping[str, str], *, file: str) -> tuple[int, int, int]
 def _dtype(fields: Mapping[str, str], *, file: str) -> np.dtype:
     kind = fields.get("ElementType", "none")
     if kind not in _TYPES:
-        raise _error(file, "MHD-TYPE", f"expected ElementType as one of {', '.join(_TYPES)}, found {kind}")
+        raise _error(file, "MHD-TYPE", f"expected ElementType as one of {', '.join(_TYPES)}, found {_cut(kind)}")
     orders = {fields[key].lower() for key in _ORDER_KEYS if key in fields}
     if not orders <= {"true"} and not orders <= {"false"}:
         raise _error(file, "MHD-BYTE-ORDER", f"expected True or False for {' and '.join(_ORDER_KEYS)}, found otherwise")
@@ -237,6 +249,6 @@ def _dtype(fields: Mapping[str, str], *, file: str) -> np.dtype:
 
 def _number(fields: Mapping[str, str], key: str, default: int, *, file: str) -> int:
     text = fields.get(key, str(default))
-    if not text.removeprefix("-").isdecimal() or int(text) < -1:
-        raise _error(file, "MHD-HEADER", f"expected a whole number from -1 for {key}, found {text}")
+    if not _NUMBER.fullmatch(text) and text != "-1":
+        raise _error(file, "MHD-HEADER", f"expected a whole number from -1 for {key}, found {_cut(text)}")
     return int(text)

@@ -414,10 +414,16 @@ def test_a_file_above_the_limit_is_refused(tmp_path):
 def test_a_deflate_bomb_is_refused_before_it_is_inflated(tmp_path):
     path = write(tmp_path / "a.dcm", PIXELS, syntax=corpus.DEFLATED)
     head = path.read_bytes()[: 144 + int(pydicom.dcmread(path).file_meta.FileMetaInformationGroupLength)]
-    engine = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
-    path.write_bytes(head + engine.compress(bytes(50_000_000)) + engine.flush())
+
+    def bomb(size):
+        engine = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
+        path.write_bytes(head + engine.compress(bytes(size)) + engine.flush())
+
+    bomb(50_000_000)
     with pytest.raises(InputDataError, match="E-TOO-LARGE .*GiB when inflated up to 0.01"):
         read_mammogram(path, Limits(file_gib=0.01))
+    bomb(200_000_000)
+    refused(path, "E-TOO-LARGE .*at most 100 times its compressed size, found more")
 
 
 # Privacy

@@ -1,3 +1,6 @@
+import struct
+import zlib
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -151,6 +154,16 @@ def test_sixteen_bits_are_refused_for_nobody_knows_the_window(tmp_path):
     folder = write_folder(tmp_path / "a", ["1.png", "2.png"])
     Image.fromarray(SLICES[0].astype(np.uint16) * 200).save(folder / "2.png")
     with pytest.raises(InputDataError, match="E-SLICE-BITS .*expected 8 bits per pixel, found mode I;16"):
+        read(folder)
+
+
+def test_a_picture_bomb_is_too_large_and_not_damaged(tmp_path):
+    folder = write_folder(tmp_path / "a", ["1.png", "2.png"])
+    content = bytearray((folder / "1.png").read_bytes())
+    content[16:24] = struct.pack(">2L", 30000, 30000)
+    content[29:33] = struct.pack(">L", zlib.crc32(content[12:29]))
+    (folder / "1.png").write_bytes(content)
+    with pytest.raises(InputDataError, match=r"E-TOO-LARGE .*\(slice_megapixels\), found far more"):
         read(folder)
 
 
