@@ -142,7 +142,7 @@ def _case(row: dict[str, str], number: int, missing_modality: MissingModality, p
         elif not row[column] and missing_modality is MissingModality.FORBID:
             problem(column, "a path (for pairs without one, set `missing_modality: allow` in params.yaml)")
     laterality, view, label = term(Laterality, "laterality"), term(View, "view"), term(Label, "label")
-    return Case(case_id, row["patient_id"], laterality, view, label, row["dm"], row["dbt"])
+    return Case(case_id, row["patient_id"], laterality, view, label, dm=row["dm"], dbt=row["dbt"])
 
 
 def _stays_inside(path: str) -> bool:

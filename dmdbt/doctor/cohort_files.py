@@ -16,7 +16,7 @@ from dmdbt.doctor.machine import codec_available
 from dmdbt.doctor.text import Section
 from dmdbt.errors import InputDataError
 from dmdbt.readers import container, volume_files
-from dmdbt.readers.avi.volume import CODECS
+from dmdbt.readers.avi.volume import CODECS as AVI_CODECS
 from dmdbt.readers.dicom import SYNTAXES, is_available
 from dmdbt.readers.other import metaimage_fields
 from dmdbt.terms import Modality
@@ -98,7 +98,7 @@ def _avi(path: Path) -> _Kind:
     if len(codecs) != 1:
         return _Kind("AVI", fault=f"expected one video of a known codec, found {len(codecs)}; export it again as MJPEG")
     name = f"AVI {codecs[0]}"
-    if codecs[0] not in CODECS:
+    if codecs[0] not in AVI_CODECS:
         return _Kind(name, fault="expected a codec that is read, found another; export it as uncompressed or MJPEG")
     return _Kind(name, missing="" if codec_available(codecs[0]) else f"{name}: pip install --force-reinstall av")
 

@@ -13,7 +13,7 @@ from av.codec.codec import UnknownCodecError
 from dmdbt import params
 from dmdbt.doctor.text import Section
 from dmdbt.errors import DmdbtError
-from dmdbt.readers.avi.volume import CODECS
+from dmdbt.readers.avi.volume import CODECS as AVI_CODECS
 from dmdbt.readers.dicom import SYNTAXES, is_available
 from dmdbt.running import free_memory, worker_count
 
@@ -48,8 +48,8 @@ def hardware(folder: Path) -> Section:
 
 def decoders() -> Section:
     """What can be read; what is needed and cannot be is missing, with the command that installs it."""
-    lost = [name for name in CODECS if not codec_available(name)]
-    lines = [f"FFmpeg {ffmpeg_version_info} decodes {len(CODECS) - len(lost)} of {len(CODECS)} AVI codecs"]
+    lost = [name for name in AVI_CODECS if not codec_available(name)]
+    lines = [f"FFmpeg {ffmpeg_version_info} decodes {len(AVI_CODECS) - len(lost)} of {len(AVI_CODECS)} AVI codecs"]
     missing = [f"AVI codec {name}: pip install av=={_version('av')}, the wheel of PyPI" for name in lost]
     for uid, syntax in SYNTAXES.items():
         command = f"pip install {' '.join(syntax.packages)}"

@@ -125,7 +125,7 @@ def _add_pair(findings: Findings, key: _Key, headers: dict[str, _Header], source
         return
     label = Label.MALIGNANT if lesion else Label.BENIGN
     dm, dbt = f"{case_id}/dm.png" if _DM in headers else "", f"{case_id}/dbt.mhd" if _DBT in headers else ""
-    case = Case(case_id, f"tsynth-{key.phantom}", Laterality.LEFT, View.CC, label, dm, dbt)
+    case = Case(case_id, f"tsynth-{key.phantom}", Laterality.LEFT, View.CC, label, dm=dm, dbt=dbt)
     columns = {name: str(value) for name, value in key._asdict().items()}
     findings.pairs.append(Pair(case, transfers, columns | {"label_rule": "lesion present or absent, no malignancy"}))
 

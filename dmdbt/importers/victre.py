@@ -142,7 +142,7 @@ def _add_pair(findings: Findings, patient: str, label: Label, files: list[_File]
     dm, dbt = f"{case_id}/dm.png" if mammograms else "", f"{case_id}/dbt" if slices else ""
     transfers = [Transfer(file.path, dm, partial(_write_mammogram, file=file.name)) for file in mammograms]
     transfers += [Transfer(file.path, f"{dbt}/{file.number:04d}.dcm") for file in slices]
-    case = Case(case_id, f"victre-{patient}", files[0].laterality, View.CC, label, dm, dbt)
+    case = Case(case_id, f"victre-{patient}", files[0].laterality, View.CC, label, dm=dm, dbt=dbt)
     columns = {"signal": signal.upper(), "label_rule": "signal present or absent, no malignancy"}
     findings.pairs.append(Pair(case, tuple(transfers), columns))
 
