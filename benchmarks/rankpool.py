@@ -76,7 +76,7 @@ def _simulated(folder: Path) -> Path:
     """The JPEG slices of the first patient of the demo, with finer pixels and slices."""
     settings = asdict(params.read(params.Phantom)) | {"dbt_size": 1024, "slice_spacing_mm": 0.78, "codec": "ffv1"}
     phantom = PhantomSettings(**settings)
-    row = write_patient(patients(phantom)[0], phantom, folder).cases[0]
+    row, _ = write_patient(patients(phantom)[0], phantom, folder)[0]
     with open_volume(folder / str(row["dbt"])) as volume:
         write_slices(volume, folder / "slices", quality=95)
     return folder / "slices"

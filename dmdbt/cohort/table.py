@@ -3,8 +3,8 @@
 import csv
 import io
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, fields
 from enum import StrEnum
 from pathlib import Path, PurePosixPath
 from typing import TypeVar
@@ -14,7 +14,6 @@ from dmdbt.files import write_rows
 from dmdbt.terms import Label, Laterality, MissingModality, Modality, View
 
 TABLE_NAME = "cases.csv"
-_COLUMNS = ("case_id", "patient_id", "laterality", "view", "label", "dm", "dbt")
 _CASE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _REMEDY = "Correct the table; README.md describes its columns."
 
@@ -54,13 +53,16 @@ class Case:
         return self.dm if modality is Modality.DM else self.dbt
 
 
+_COLUMNS = tuple(column.name for column in fields(Case))
+
+
 def read_table(path: Path, missing_modality: MissingModality = MissingModality.ALLOW) -> list[Case]:
     """Read and check a table of pairs. Unknown columns are ignored.
 
     Parameters
     ----------
     path
-        Of the table.
+        The table.
     missing_modality
         Whether a pair may lack an image. The parameter of that name decides it once, when a cohort is checked:
         whoever reads the checked table takes every pair that is in it.
@@ -139,15 +141,8 @@ def _case(row: dict[str, str], number: int, missing_modality: MissingModality, p
             problem(column, f"a path here or in {other}")
         elif not row[column] and missing_modality is MissingModality.FORBID:
             problem(column, "a path (for pairs without one, set `missing_modality: allow` in params.yaml)")
-    return Case(
-        case_id=case_id,
-        patient_id=row["patient_id"],
-        laterality=term(Laterality, "laterality"),
-        view=term(View, "view"),
-        label=term(Label, "label"),
-        dm=row["dm"],
-        dbt=row["dbt"],
-    )
+    laterality, view, label = term(Laterality, "laterality"), term(View, "view"), term(Label, "label")
+    return Case(case_id, row["patient_id"], laterality, view, label, dm=row["dm"], dbt=row["dbt"])
 
 
 def _stays_inside(path: str) -> bool:
@@ -155,14 +150,9 @@ def _stays_inside(path: str) -> bool:
     return bool(parts) and not PurePosixPath(path).is_absolute() and ".." not in parts
 
 
-def _duplicates(cases: list[Case]) -> list[str]:
+def _duplicates(cases: list[Case]) -> Iterator[str]:
     """Cases whose names differ by case alone would overwrite each other on some file systems."""
     first: dict[str, int] = {}
-    problems = []
     for number, case in enumerate(cases, start=2):
-        earlier = first.setdefault(case.case_id.lower(), number)
-        if earlier != number:
-            problems.append(
-                f"row {number} case_id: expected a name of its own, found {case.case_id!r} as in row {earlier}"
-            )
-    return problems
+        if (earlier := first.setdefault(case.case_id.lower(), number)) != number:
+            yield f"row {number} case_id: expected a name of its own, found {case.case_id!r} as in row {earlier}"

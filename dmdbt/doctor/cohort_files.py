@@ -12,14 +12,14 @@ from pydicom.errors import InvalidDicomError
 from tqdm import tqdm
 
 from dmdbt.cohort import STATEMENT_NAME, TABLE_NAME, Statement, read_statement, read_table
-from dmdbt.doctor.decoders import AVI_CODECS, SYNTAXES, codec_available, is_available
+from dmdbt.doctor.machine import codec_available
 from dmdbt.doctor.text import Section
 from dmdbt.errors import InputDataError
 from dmdbt.readers import container, volume_files
+from dmdbt.readers.avi.volume import CODECS as AVI_CODECS
+from dmdbt.readers.dicom import SYNTAXES, is_available
 from dmdbt.readers.other import metaimage_fields
 from dmdbt.terms import Modality
-
-_MANY = 100  # cases, from which on a bar shows the progress
 
 
 @dataclass(frozen=True)
@@ -44,14 +44,14 @@ def cohort_files(cohort: Path) -> Section:
     faults: list[str] = []
     cases = read_table(cohort / TABLE_NAME)
     statement = read_statement(cohort / STATEMENT_NAME)
-    for case in tqdm(cases, desc="doctor", unit="case", disable=len(cases) < _MANY):
+    for case in tqdm(cases, desc="doctor", unit="case", disable=len(cases) < 100):
         for modality in Modality:
             name = case.file(modality)
             for kind in _kinds(cohort / name) if name else ():
                 counts[modality.value, kind.name] += 1
                 missing.update([kind.missing] if kind.missing else [])
                 faults += [f"case={case.case_id} file={name}: {kind.fault}"] if kind.fault else []
-    lines = [*_stated(statement)]
+    lines = _stated(statement)
     lines += [f"{modality}: {count} x {kind}" for (modality, kind), count in sorted(counts.items())]
     needed = [f"{what} ({count} files of the cohort)" for what, count in sorted(missing.items())]
     return Section("Cohort", tuple(lines), missing=tuple(needed), faults=tuple(faults))

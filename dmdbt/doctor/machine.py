@@ -7,13 +7,17 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from av import ffmpeg_version_info
+from av.codec import Codec
+from av.codec.codec import UnknownCodecError
 
 from dmdbt import params
-from dmdbt.doctor.decoders import AVI_CODECS, OPTIONAL, SYNTAXES, codec_available, is_available
 from dmdbt.doctor.text import Section
 from dmdbt.errors import DmdbtError
+from dmdbt.readers.avi.volume import CODECS as AVI_CODECS
+from dmdbt.readers.dicom import SYNTAXES, is_available
 from dmdbt.running import free_memory, worker_count
 
+OPTIONAL = ("1.2.840.10008.1.2.4.51",)  # its decoder is under the GPL, thus not among the requirements
 _PACKAGES = ("torch", "torchvision", "av", "pydicom", "pillow", "numpy", "h5py", "dvc")
 
 
@@ -57,6 +61,15 @@ def decoders() -> Section:
             lines.append(f"{syntax.name}: no, {command}")
             missing.append(f"DICOM {syntax.name}: {command}")
     return Section("Decoders", tuple(lines), missing=tuple(missing))
+
+
+def codec_available(name: str) -> bool:
+    """Whether the FFmpeg that PyAV brings decodes a codec."""
+    try:
+        Codec(name, "r")
+    except UnknownCodecError:
+        return False
+    return True
 
 
 def weights(path: Path, names: Sequence[str] = (), setting: Path | None = None) -> Section:

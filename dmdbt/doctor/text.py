@@ -1,6 +1,5 @@
 """What the doctor says, as data and as text."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from dmdbt.errors import InputDataError, SystemResourceError
@@ -52,17 +51,11 @@ class Report:
 
 def report_text(report: Report) -> str:
     """Write a report for a reader at a terminal."""
-    return "\n".join(_lines(report))
-
-
-def _lines(report: Report) -> Iterator[str]:
-    for section in report.sections:
-        yield section.title
-        yield from (f"  {line}" for line in section.lines)
-    yield from (f"MISSING {item}" for item in report.missing)
-    yield from (f"FAULT {item}" for item in report.faults)
-    faults = f"{len(report.faults)} faults in the data"
+    lines = [text for part in report.sections for text in (part.title, *(f"  {line}" for line in part.lines))]
+    lines += [f"MISSING {item}" for item in report.missing] + [f"FAULT {item}" for item in report.faults]
+    end = f"{len(report.faults)} faults in the data: exit code {report.exit_code}."
     if report.missing:
-        yield f"{len(report.missing)} things are missing here, {faults}: exit code {report.exit_code}."
+        lines.append(f"{len(report.missing)} things are missing here, {end}")
     else:
-        yield f"{faults}: exit code {report.exit_code}." if report.faults else "Everything that is needed is there."
+        lines.append(end if report.faults else "Everything that is needed is there.")
+    return "\n".join(lines)

@@ -36,7 +36,6 @@ Normal and Actionable (recalled, no biopsy) are left out, unless --normal-as ben
 otherwise: their label is then no result of a biopsy.
 View and side are those of the set's table; `header_laterality` is what the header says. Nothing was turned."""
 
-_TABLE = re.compile(r"BCS-DBT[ _-](?P<kind>file-paths|labels)[ _-](?P<part>.+)\.csv", re.IGNORECASE)
 _KEY = ("PatientID", "StudyUID", "View")
 _PATHS = ("descriptive_path", "classic_path")
 _CATEGORIES = ("Normal", "Actionable", "Benign", "Cancer")
@@ -75,18 +74,16 @@ def statement(*, normal_as: Label | None = None, actionable_as: Label | None = N
     others = {"Normal": normal_as, "Actionable": actionable_as}
     without = ", ".join(f"{name} is {label}" for name, label in others.items() if label)
     rule = "Per view, proven by biopsy: Cancer is malignant, Benign is benign"
-    return Statement(
-        simulated=False,
-        source="BCS-DBT",
-        label_rule=f"{rule}; without a biopsy: {without}." if without else f"{rule}.",
-    )
+    rule += f"; without a biopsy: {without}." if without else "."
+    return Statement(simulated=False, source="BCS-DBT", label_rule=rule)
 
 
 def _tables(source: Path, kind: str, findings: Findings) -> dict[tuple[str, ...], _Row]:
     """Rows of every table of a kind, by patient, study and view."""
     columns = (*_KEY, *(_PATHS if kind == "file-paths" else _CATEGORIES))
     rows: dict[tuple[str, ...], _Row] = {}
-    files = [path for path in sorted(source.glob("*.csv")) if _is_table(path, kind)]
+    name = re.compile(rf"BCS-DBT[ _-]{kind}[ _-].+\.csv", re.IGNORECASE)
+    files = [path for path in sorted(source.glob("*.csv")) if name.fullmatch(path.name)]
     if not files:
         findings.problems.append(f"expected BCS-DBT {kind}-<part>.csv in SOURCE, found none")
     for path in files:
@@ -103,11 +100,6 @@ def _tables(source: Path, kind: str, findings: Findings) -> dict[tuple[str, ...]
     return rows
 
 
-def _is_table(path: Path, kind: str) -> bool:
-    match = _TABLE.fullmatch(path.name)
-    return match is not None and match["kind"].lower() == kind
-
-
 def _add_view(findings: Findings, source: Path, row: _Row, labels: _Row, rule: Mapping[str, Label]) -> None:
     patient, study, name = (row[column].strip() for column in _KEY)
     true = [category for category in _CATEGORIES if labels[category].strip() in ("1", "1.0")]
@@ -117,7 +109,7 @@ def _add_view(findings: Findings, source: Path, row: _Row, labels: _Row, rule: M
         findings.problems.append(f"{case_id}: expected one of {', '.join(_CATEGORIES)}, found {len(true)}")
         return
     if view is None or true[0] not in rule:
-        findings.leave_out(true[0] if view else f"view {name}")
+        findings.left_out[true[0] if view else f"view {name}"] += 1
         return
     path = _image(source, row)
     if path is None:
@@ -126,7 +118,7 @@ def _add_view(findings: Findings, source: Path, row: _Row, labels: _Row, rule: M
     side = Laterality(view["side"].upper())
     header = _header_laterality(path)
     if header not in (side.value, ""):
-        findings.note("header with another side than the table")
+        findings.noted["header with another side than the table"] += 1
     target = f"{case_id}/dbt.dcm"
     case = Case(case_id, patient, side, View(view["view"].upper()), rule[true[0]], dm="", dbt=target)
     columns = {"category": true[0], "header_laterality": header, "label_rule": "biopsy" if true[0] in _RULE else "none"}
@@ -138,8 +130,7 @@ def _image(source: Path, row: _Row) -> Path | None:
     for path in _candidates(source, [row[column].strip() for column in _PATHS]):
         if path.is_file():
             return path
-        alone = sorted(path.parent.glob("*.dcm")) if path.parent.is_dir() else []
-        if len(alone) == 1:
+        if len(alone := list(path.parent.glob("*.dcm"))) == 1:
             return alone[0]
     return None
 

@@ -5,7 +5,7 @@ import os
 import shutil
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 
 from tqdm import tqdm
@@ -18,8 +18,6 @@ README_NAME = "README.txt"
 _STAMP_NAME = ".dmdbt-import"
 _STAMP = "dmdbt import, version 1\n"  # raise it when a file is made in another way
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
-
-Make = Callable[[Path, Path], None]
 
 
 @dataclass(frozen=True)
@@ -38,7 +36,7 @@ class Transfer:
 
     source: Path
     target: str
-    make: Make | None = None
+    make: Callable[[Path, Path], None] | None = None
 
 
 @dataclass(frozen=True)
@@ -70,14 +68,6 @@ class Findings:
     left_out: Counter[str] = field(default_factory=Counter)
     noted: Counter[str] = field(default_factory=Counter)
     problems: list[str] = field(default_factory=list)
-
-    def leave_out(self, reason: str) -> None:
-        """Count one more that was left out."""
-        self.left_out[reason] += 1
-
-    def note(self, what: str) -> None:
-        """Count one more that is unusual."""
-        self.noted[what] += 1
 
 
 def check_folders(source: Path, target: Path) -> None:
@@ -135,7 +125,12 @@ def build_cohort(
         else:
             problems.append(problem)
     if not finished or (problems and not incomplete):
-        raise _import_error(problems, len(finished))
+        cause = f"expected a complete set, found {len(problems)} problems and {len(finished)} usable pairs"
+        remedy = "Complete SOURCE and import again, or import what there is with --incomplete."
+        error = InputDataError("IMPORT", cause=cause, remedy=remedy)
+        for problem in problems:
+            error.add_note(problem)
+        raise error
     summary = _summary(finished, findings, problems)
     write_text(target / README_NAME, f"{about.strip()}\n\n{summary}\n")
     write_statement(target / STATEMENT_NAME, statement)
@@ -197,15 +192,6 @@ def _link(source: Path, path: Path) -> bool:
     return True
 
 
-def _import_error(problems: Sequence[str], finished: int) -> InputDataError:
-    cause = f"expected a complete set, found {len(problems)} problems and {finished} usable pairs"
-    remedy = "Complete SOURCE and import again, or import what there is with --incomplete."
-    error = InputDataError("IMPORT", cause=cause, remedy=remedy)
-    for problem in problems:
-        error.add_note(problem)
-    return error
-
-
 def _summary(pairs: Sequence[Pair], findings: Findings, problems: Sequence[str]) -> str:
     labels = [pair.case.label.value for pair in pairs]
     counts = ", ".join(f"{labels.count(label)} {label}" for label in sorted(set(labels)))
@@ -219,10 +205,6 @@ def _summary(pairs: Sequence[Pair], findings: Findings, problems: Sequence[str])
 
 def _write_table(path: Path, pairs: Sequence[Pair]) -> None:
     """Write the cohort's table with its further columns, sorted by case."""
-    further = sorted({column for pair in pairs for column in pair.columns})
-    known = ("case_id", "patient_id", "laterality", "view", "label", "dm", "dbt")
-    rows = (
-        [getattr(pair.case, name) for name in known] + [pair.columns.get(name, "") for name in further]
-        for pair in sorted(pairs, key=lambda pair: pair.case.case_id)
-    )
-    write_rows(path, (*known, *further), rows)
+    columns = [column.name for column in fields(Case)] + sorted({column for pair in pairs for column in pair.columns})
+    rows = [{**pair.columns, **asdict(pair.case)} for pair in sorted(pairs, key=lambda pair: pair.case.case_id)]
+    write_rows(path, columns, ([row.get(column, "") for column in columns] for row in rows))

@@ -96,16 +96,15 @@ def find_pairs(source: Path, *, unpaired: bool = False) -> Findings:
     for path in sorted(source.rglob("*.mhd")):
         match = _LAYOUT.search((source.resolve() / path.relative_to(source)).as_posix())
         if match is None or "cview" in path.parent.relative_to(source).as_posix().lower():
-            findings.leave_out("header outside the published layout, or of a C-View image")
+            findings.left_out["header outside the published layout, or of a C-View image"] += 1
             continue
         key = _Key(match["lesion"], match["breast"], match["size"], int(match["id"]))
         headers = found[key]
-        headers[match["kind"]] = max(
-            _Header(float(match["dose"] or 0), path), headers.get(match["kind"], _Header(-1, path))
-        )
+        header = _Header(float(match["dose"] or 0), path)
+        headers[match["kind"]] = max(header, headers.get(match["kind"], header))
     for key, headers in tqdm(sorted(found.items()), desc="headers", unit="pair", disable=len(found) < 100):
         if len(headers) < 2 and not unpaired:
-            findings.leave_out(f"{'mammogram' if _DM in headers else 'volume'} without its counterpart")
+            findings.left_out[f"{'mammogram' if _DM in headers else 'volume'} without its counterpart"] += 1
             continue
         _add_pair(findings, key, headers, source)
     return findings
@@ -124,15 +123,9 @@ def _add_pair(findings: Findings, key: _Key, headers: dict[str, _Header], source
     except InputDataError as exc:
         findings.problems.append(f"{case_id}: {exc}")
         return
-    case = Case(
-        case_id=case_id,
-        patient_id=f"tsynth-{key.phantom}",
-        laterality=Laterality.LEFT,
-        view=View.CC,
-        label=Label.MALIGNANT if lesion else Label.BENIGN,
-        dm=f"{case_id}/dm.png" if _DM in headers else "",
-        dbt=f"{case_id}/dbt.mhd" if _DBT in headers else "",
-    )
+    label = Label.MALIGNANT if lesion else Label.BENIGN
+    dm, dbt = f"{case_id}/dm.png" if _DM in headers else "", f"{case_id}/dbt.mhd" if _DBT in headers else ""
+    case = Case(case_id, f"tsynth-{key.phantom}", Laterality.LEFT, View.CC, label, dm=dm, dbt=dbt)
     columns = {name: str(value) for name, value in key._asdict().items()}
     findings.pairs.append(Pair(case, transfers, columns | {"label_rule": "lesion present or absent, no malignancy"}))
 
@@ -140,8 +133,8 @@ def _add_pair(findings: Findings, key: _Key, headers: dict[str, _Header], source
 def _transfers(case_id: str, headers: dict[str, _Header]) -> Iterator[Transfer]:
     if _DM in headers:
         header = headers[_DM].path
-        _, rows, columns = _stored_shape(header, "MET_FLOAT", frames=_DM_FRAMES)
-        make = partial(_write_mammogram, shape=(rows, columns), file=header.name)
+        shape = _stored_shape(header, "MET_FLOAT", frames=_DM_FRAMES)
+        make = partial(_write_mammogram, shape=shape, file=header.name)
         yield Transfer(_raw(header), f"{case_id}/dm.png", make)
     if _DBT in headers:
         header = headers[_DBT].path
@@ -158,8 +151,8 @@ def _raw(header: Path) -> Path:
     return data
 
 
-def _stored_shape(header: Path, kind: str, *, frames: int | None) -> tuple[int, int, int]:
-    """Images, rows and columns as stored; refuses a raw file of another length.
+def _stored_shape(header: Path, kind: str, *, frames: int | None) -> tuple[int, int]:
+    """Return rows and columns as stored; refuse a raw file of another length.
 
     `frames` replaces the third number of ``DimSize``. ``NDims`` and ``CompressedData`` are not looked at: the program
     that wrote the sets copies them from the header of the phantom, which may be compressed. The length tells.
@@ -176,7 +169,7 @@ def _stored_shape(header: Path, kind: str, *, frames: int | None) -> tuple[int, 
     if found != needed:
         cause = f"expected {needed} bytes for {images} images of {rows} x {columns}, found {found}"
         raise InputDataError("TSYNTH-LENGTH", file=header.name, cause=cause, remedy=_REMEDY)
-    return images, rows, columns
+    return rows, columns
 
 
 def _write_mammogram(source: Path, target: Path, *, shape: tuple[int, int], file: str) -> None:

@@ -51,11 +51,7 @@ STATEMENT = Statement(
     label_rule="A simulated lesion is present (malignant) or absent (benign); there is no biopsy.",
 )
 
-_MAMMOGRAM, _SLICE, _PROJECTION = (
-    "Simulated Digital Mammography",
-    "DBT Reconstructed Volume",
-    "Simulated DBT Projection",
-)
+_PROJECTION = "Simulated DBT Projection"
 _FOR_PROCESSING, _CT = "1.2.840.10008.5.1.4.1.1.1.2.1", "1.2.840.10008.5.1.4.1.1.2"
 _TAGS = [
     "SOPClassUID",
@@ -68,12 +64,7 @@ _TAGS = [
     "ImagesInAcquisition",
     "SeriesInstanceUID",
 ]
-_LABELS = {
-    "SA": Label.BENIGN,
-    "SP": Label.MALIGNANT,
-    "SIGNAL ABSENT": Label.BENIGN,
-    "SIGNAL PRESENT": Label.MALIGNANT,
-}
+_LABELS = {"SA": Label.BENIGN, "SP": Label.MALIGNANT, "SIGNAL ABSENT": Label.BENIGN, "SIGNAL PRESENT": Label.MALIGNANT}
 _PATIENT_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,40}")
 _REMEDY = "Download the file again."
 
@@ -97,7 +88,7 @@ def find_pairs(source: Path, *, unpaired: bool = False) -> Findings:
     for path in tqdm(paths, desc="headers", unit="file", disable=len(paths) < 1000):
         name = path.relative_to(source).as_posix()
         if container(path) != "dicom":
-            findings.leave_out("file that is no DICOM file")
+            findings.left_out["file that is no DICOM file"] += 1
         elif (described := _describe(path, name, findings)) is not None:
             patients[described[0]].append(described[1])
     for patient, files in sorted(patients.items()):
@@ -118,7 +109,7 @@ def _describe(path: Path, name: str, findings: Findings) -> tuple[str, _File] | 
             header = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=_TAGS)
             kind = header.get("SOPClassUID")
             if kind not in (_FOR_PROCESSING, _CT) or header.get("StudyDescription") == _PROJECTION:
-                findings.leave_out("projection" if kind == _FOR_PROCESSING else "DICOM file of another kind")
+                findings.left_out["projection" if kind == _FOR_PROCESSING else "DICOM file of another kind"] += 1
                 return None
             state = str(header.get("ImageComments", "")).strip().upper()
             label = _LABELS.get(state) or _LABELS.get(str(header.get("PatientState", "")).strip().upper())
@@ -146,26 +137,14 @@ def _add_pair(findings: Findings, patient: str, label: Label, files: list[_File]
         findings.problems += [f"{case_id}: {problem}" for problem in problems]
         return
     if not (mammograms and slices) and not unpaired:
-        findings.leave_out("mammogram without its volume" if mammograms else "volume without its mammogram")
+        findings.left_out["mammogram without its volume" if mammograms else "volume without its mammogram"] += 1
         return
-    transfers = [
-        Transfer(file.path, f"{case_id}/dm.png", partial(_write_mammogram, file=file.name)) for file in mammograms
-    ]
-    transfers += [Transfer(file.path, f"{case_id}/dbt/{file.number:04d}.dcm") for file in slices]
-    case = Case(
-        case_id=case_id,
-        patient_id=f"victre-{patient}",
-        laterality=files[0].laterality,
-        view=View.CC,
-        label=label,
-        dm=f"{case_id}/dm.png" if mammograms else "",
-        dbt=f"{case_id}/dbt" if slices else "",
-    )
-    findings.pairs.append(
-        Pair(
-            case, tuple(transfers), {"signal": signal.upper(), "label_rule": "signal present or absent, no malignancy"}
-        )
-    )
+    dm, dbt = f"{case_id}/dm.png" if mammograms else "", f"{case_id}/dbt" if slices else ""
+    transfers = [Transfer(file.path, dm, partial(_write_mammogram, file=file.name)) for file in mammograms]
+    transfers += [Transfer(file.path, f"{dbt}/{file.number:04d}.dcm") for file in slices]
+    case = Case(case_id, f"victre-{patient}", files[0].laterality, View.CC, label, dm=dm, dbt=dbt)
+    columns = {"signal": signal.upper(), "label_rule": "signal present or absent, no malignancy"}
+    findings.pairs.append(Pair(case, tuple(transfers), columns))
 
 
 def _problems(mammograms: list[_File], slices: list[_File]) -> Iterator[str]:

@@ -30,12 +30,6 @@ def check_copies(cases: Sequence[Case], records: Records) -> None:
         Names both cases; every other such pair is a note.
     """
     patient_of = {case.case_id: case.patient_id for case in cases}
-    found = [
-        (modality, one, other)
-        for modality in Modality
-        for one, other in _same(records, modality)
-        if patient_of[one] != patient_of[other]
-    ]
     errors = [
         IntegrityError(
             "SAME-PIXELS",
@@ -43,7 +37,9 @@ def check_copies(cases: Sequence[Case], records: Records) -> None:
             cause=f"expected pixels of its own in {modality}, found those of case {other} of another patient",
             remedy="Correct the table: both are one patient, or one file is in the wrong place.",
         )
-        for modality, one, other in found
+        for modality in Modality
+        for one, other in _same(records, modality)
+        if patient_of[one] != patient_of[other]
     ]
     if errors:
         for other_error in errors[1:]:

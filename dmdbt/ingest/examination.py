@@ -8,7 +8,6 @@ facts that `dmdbt.ingest.cohort` counts and compares.
 import hashlib
 import json
 import os
-from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -35,23 +34,8 @@ def case_files(case: Case, cohort: Path) -> tuple[Path, ...]:
 
 
 def examine(case: Case, folder: Path, *, cohort: Path, limits: Limits) -> None:
-    """Decode both images of a pair, and write ``<case>.json``: the facts, or the problems of damaged files.
-
-    Parameters
-    ----------
-    case
-        May lack an image.
-    folder
-        Where to write.
-    cohort
-        The cohort's folder.
-    limits
-        What is too large.
-    """
-    examinations: dict[Modality, Callable[[Path, Limits], Facts]] = {
-        Modality.DM: _examine_mammogram,
-        Modality.DBT: _examine_volume,
-    }
+    """Decode the images of a pair, and write ``<case>.json`` in `folder`: facts, or the problems of damaged files."""
+    examinations = {Modality.DM: _examine_mammogram, Modality.DBT: _examine_volume}
     facts: dict[str, Facts | None] = dict.fromkeys(Modality)
     problems: list[Problem] = []
     for modality in case.modalities:
@@ -83,11 +67,10 @@ def read_examination(path: Path) -> tuple[dict[Modality, Facts], list[Problem]]:
 def _examine_mammogram(path: Path, limits: Limits) -> Facts:
     mammogram = read_mammogram(path, limits)
     provenance, side = mammogram.provenance, chest_wall_side(mammogram.pixels)
+    keys = ("kind", "transfer_syntax", "bits_stored")
     return {
         "shape": list(mammogram.pixels.shape),
-        "kind": " ".join(
-            str(provenance[key]) for key in ("kind", "transfer_syntax", "bits_stored") if key in provenance
-        ),
+        "kind": " ".join(str(provenance[key]) for key in keys if key in provenance),
         "voi": str(provenance.get("voi", "none")),
         "flags": sorted([*mammogram.flags, *gray_flags(gray_counts(mammogram.pixels))]),
         "stated_laterality": str(provenance.get("stated_laterality", "")),
@@ -132,7 +115,7 @@ def _examine_volume(path: Path, limits: Limits) -> Facts:
 
 
 def _leading(blank: list[bool]) -> int:
-    """How many at the beginning are blank."""
+    """Return how many at the beginning are blank."""
     return blank.index(False) if False in blank else len(blank)
 
 

@@ -4,32 +4,28 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 import numpy as np
-import numpy.typing as npt
 
 from dmdbt.phantom.patients import Patient
-from dmdbt.phantom.tissue import FLATNESS, Array, Tissue, draw_tissue, gland_share
+from dmdbt.phantom.tissue import FLATNESS, Array, Doubles, Tissue, Triple, draw_tissue, gland_share
 from dmdbt.terms import View
 
-Heights = TypeVar("Heights", float, npt.NDArray[np.float64])
+Heights = TypeVar("Heights", float, Doubles)
 
 # Linear attenuation at 20 keV (1/mm): Johns and Yaffe 1987 (fat, gland, carcinoma), NIST tables (the others).
 MU_FAT, MU_GLAND, MU_CARCINOMA = 0.0456, 0.0802, 0.0844
 MU_SKIN, MU_MUSCLE, MU_CALCIFICATION = 0.0800, 0.0810, 2.08
-
 # Gland with some fat: as dense as the glandular tissue around it, as most fibroadenomas are.
 MU_FIBROADENOMA = MU_FAT + 0.85 * (MU_GLAND - MU_FAT)
 
 SKIN_MM = 1.7  # Mean of published breast CT measurements, 1.4 to 1.9 mm.
 SUPPORT_MM = 20.0  # From the detector's plane to the underside of the breast.
 MLO_ANGLE_DEG = 50.0  # Turn of the compression about the nipple's axis between CC and MLO.
-
 SOURCE_MM = 650.0  # From the source to the detector (SID).
 
 _MLO_UPPER_MM = 205.0  # Above the nipple MLO reaches toward the axilla, beyond the image.
 _BULGES = np.array([0.02, 0.03, 0.012])  # Standard deviations; see `CompressedBreast.bulges`.
 _NIPPLE_MM = (6.0, 7.5, 6.0)  # Half axes: rows, columns, height.
 _MUSCLE_SHARE = 0.42  # Of the thickness at the chest wall; fat lies in front of and behind the muscle.
-
 _SUBCUTANEOUS_MM = 3.5  # Decay of what keeps gland away from the skin.
 
 
@@ -39,12 +35,10 @@ class Layer:
 
     Parameters
     ----------
-    inside
-        Of a cell within the skin.
-    skin
-        Of a cell in the skin or the nipple.
+    inside, skin
+        Share of a cell within the skin, and in the skin or the nipple.
     gland, muscle
-        Of what is within the skin; the rest is fat.
+        Share of what is within the skin; the rest is fat.
     """
 
     inside: Array
@@ -74,12 +68,12 @@ class LayerGrid:
         Borders of the layers, shape (T + 1,).
     """
 
-    row_edges_mm: npt.NDArray[np.float64]
-    column_edges_mm: npt.NDArray[np.float64]
-    height_edges_mm: npt.NDArray[np.float64]
+    row_edges_mm: Doubles
+    column_edges_mm: Doubles
+    height_edges_mm: Doubles
 
     @property
-    def heights_mm(self) -> npt.NDArray[np.float64]:
+    def heights_mm(self) -> Doubles:
         """Height of the middle of each layer, shape (T,)."""
         return (self.height_edges_mm[1:] + self.height_edges_mm[:-1]) / 2
 
@@ -88,10 +82,10 @@ class LayerGrid:
         """Thickness of a layer."""
         return float(self.height_edges_mm[1] - self.height_edges_mm[0])
 
-    def cell_mm(self, magnification: float) -> tuple[float, float, float]:
-        """Return the size of a cell (rows, columns, height) where the magnification is that."""
-        row, column = (edges[1] - edges[0] for edges in (self.row_edges_mm, self.column_edges_mm))
-        return float(row) / magnification, float(column) / magnification, self.spacing_mm
+    def cell_mm(self, scale: float) -> Triple:
+        """Return the size of a cell (rows, columns, height) where the magnification is `scale`."""
+        row, column = (float(edges[1] - edges[0]) / scale for edges in (self.row_edges_mm, self.column_edges_mm))
+        return row, column, self.spacing_mm
 
     def positions_mm(self, index: int) -> tuple[Array, Array]:
         """Return the rows and columns of the cells of a layer in mm, shapes (H,) and (W,)."""
@@ -100,21 +94,16 @@ class LayerGrid:
         rows, columns = ((middle / scale).astype(np.float32) for middle in middles)
         return rows, columns
 
-    def layers_within(self, low_mm: float, high_mm: float) -> range:
-        """Return the layers that reach into a range of heights."""
-        start, stop = np.searchsorted(self.height_edges_mm, [low_mm, high_mm])
-        return range(max(int(start) - 1, 0), min(int(stop), len(self.heights_mm)))
-
-    def window(self, center_mm: tuple[float, float, float], reach_mm: float) -> tuple[slice, slice]:
-        """Return the rows and columns of the detector that hold a box about a place in the breast."""
-        scale = magnification(center_mm[2] + reach_mm)
-        slices = []
+    def box(self, center_mm: Triple, reach_mm: float) -> tuple[slice, slice, slice]:
+        """Return the layers, and the rows and columns of the detector, that hold a box about a place in the breast."""
+        low, high = center_mm[2] - reach_mm, center_mm[2] + reach_mm
+        scale = magnification(high)
+        slices = [cells_within(self.height_edges_mm, low, high)]
         for edges, center in zip((self.row_edges_mm, self.column_edges_mm), center_mm[:2], strict=True):
-            reach = reach_mm * scale + abs(center) * (scale - magnification(center_mm[2] - reach_mm))
+            reach = reach_mm * scale + abs(center) * (scale - magnification(low))
             middle = center * magnification(center_mm[2])
-            start, stop = np.searchsorted(edges, [middle - reach, middle + reach])
-            slices.append(slice(max(int(start) - 1, 0), min(int(stop), len(edges) - 1)))
-        return slices[0], slices[1]
+            slices.append(cells_within(edges, middle - reach, middle + reach))
+        return slices[0], slices[1], slices[2]
 
 
 @dataclass(frozen=True)
@@ -135,7 +124,7 @@ class CompressedBreast:
     depth_mm: float
     half_width_mm: float
     thickness_mm: float
-    bulges: tuple[float, float, float]
+    bulges: tuple[float, ...]
 
     @property
     def nipple_row_mm(self) -> float:
@@ -162,14 +151,14 @@ class CompressedBreast:
     def _upper_mm(self) -> float:
         return _MLO_UPPER_MM if self.view is View.MLO else self.half_width_mm
 
-    def locate(self, position: tuple[float, float, float]) -> tuple[float, float, float]:
+    def locate(self, position: Triple) -> Triple:
         """Return (row, column, height) in mm of unit coordinates (toward nipple, lateral, superior)."""
         toward_nipple, lateral, superior = position
         across, through = rotation(self.view) @ np.array([lateral, superior])
         height = SUPPORT_MM + self.thickness_mm / 2 * (1 + through / FLATNESS)
         return float(self.nipple_row_mm + across * self.half_width_mm), toward_nipple * self.depth_mm, float(height)
 
-    def layer(self, rows_mm: Array, columns_mm: Array, height_mm: float, cell_mm: tuple[float, float, float]) -> Layer:
+    def layer(self, rows_mm: Array, columns_mm: Array, height_mm: float, cell_mm: Triple) -> Layer:
         """Cut the layer at a height.
 
         Parameters
@@ -177,7 +166,7 @@ class CompressedBreast:
         rows_mm, columns_mm
             Positions, shapes (H,) and (W,).
         height_mm
-            Of the middle of the layer over the detector.
+            Height of the middle of the layer over the detector.
         cell_mm
             Size of a cell (rows, columns, height), for surfaces that cut through it.
         """
@@ -186,9 +175,8 @@ class CompressedBreast:
         _, inside = self._cover(margin, height_mm, cell_mm, inset=SKIN_MM)
         skin = np.maximum(outer, self._nipple(rows_mm, columns_mm, height_mm)) - inside
         unit = self._unit(rows_mm, columns_mm, height_mm)
-        logit = self.tissue.gland_logit(*unit) - np.float32(12) * np.exp(
-            -depth_below_skin / np.float32(_SUBCUTANEOUS_MM)
-        )
+        near_skin = np.exp(-depth_below_skin / np.float32(_SUBCUTANEOUS_MM))
+        logit = self.tissue.gland_logit(*unit) - np.float32(12) * near_skin
         gland = gland_share(logit, self.tissue.ligament_share(*unit))
         return Layer(inside, skin, gland, self._muscle(rows_mm, columns_mm, height_mm, gland))
 
@@ -213,9 +201,7 @@ class CompressedBreast:
         slope = np.sqrt((x / depth) ** 2 + (y / half_width) ** 2) / radius + np.float32(1e-4)
         return np.asarray((bulge - radius) / slope, np.float32)
 
-    def _cover(
-        self, margin: Array, height_mm: float, cell_mm: tuple[float, float, float], *, inset: float
-    ) -> tuple[Array, Array]:
+    def _cover(self, margin: Array, height_mm: float, cell_mm: Triple, *, inset: float) -> tuple[Array, Array]:
         """Return the depth below a rounded surface (mm) and the share of each cell below it, shapes (H, W).
 
         The rim is a quarter of an ellipse, as high as half the thickness. A share instead of a hard surface: voxel
@@ -237,8 +223,7 @@ class CompressedBreast:
         y = (rows_mm - np.float32(self.nipple_row_mm))[:, None] / np.float32(_NIPPLE_MM[0])
         x = (columns_mm - np.float32(self.depth_mm - 2))[None, :] / np.float32(_NIPPLE_MM[1])
         z = np.float32((height_mm - SUPPORT_MM - self.thickness_mm / 2) / _NIPPLE_MM[2])
-        share: Array = np.clip((1 - np.sqrt(x * x + y * y + z * z)) * 5, 0, 1)
-        return share
+        return np.clip((1 - np.sqrt(x * x + y * y + z * z)) * 5, 0, 1)
 
     def _muscle(self, rows_mm: Array, columns_mm: Array, height_mm: float, gland: Array) -> Array:
         """Return the share of pectoral muscle: a wedge at the chest wall, from the top to below the nipple's row."""
@@ -257,10 +242,14 @@ class CompressedBreast:
 def compress(patient: Patient, view: View) -> CompressedBreast:
     """Draw a patient's breast and compress it for a view: every view of a patient shows the same tissue."""
     tissue = draw_tissue(patient.generator("tissue"), density=patient.density)
-    first, second, third = np.clip(patient.generator(f"outline {view}").normal(size=3), -2, 2) * _BULGES
-    return CompressedBreast(
-        tissue, view, patient.depth_mm, patient.half_width_mm, patient.thickness_mm, (first, second, third)
-    )
+    bulges = np.clip(patient.generator(f"outline {view}").normal(size=3), -2, 2) * _BULGES
+    return CompressedBreast(tissue, view, patient.depth_mm, patient.half_width_mm, patient.thickness_mm, tuple(bulges))
+
+
+def cells_within(edges: Doubles, low: float, high: float) -> slice:
+    """Return the cells between ascending `edges`, shape (N + 1,), that reach into a range."""
+    start, stop = np.searchsorted(edges, [low, high])
+    return slice(max(int(start) - 1, 0), min(int(stop), len(edges) - 1))
 
 
 def magnification(height_mm: Heights) -> Heights:
@@ -268,7 +257,7 @@ def magnification(height_mm: Heights) -> Heights:
     return SOURCE_MM / (SOURCE_MM - height_mm)
 
 
-def rotation(view: View) -> npt.NDArray[np.float64]:
+def rotation(view: View) -> Doubles:
     """Return the matrix from (lateral, superior) to (across, through) the compressed breast of a view."""
     angle = np.deg2rad(MLO_ANGLE_DEG) if view is View.MLO else 0.0
     return np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])

@@ -4,15 +4,13 @@ Neither a file's name nor its header tells the label, the finding or its look.
 """
 
 import hashlib
-from dataclasses import dataclass
 from pathlib import Path
 
 import av
 import numpy as np
 import numpy.typing as npt
 from av.video.stream import VideoStream
-from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
-from pydicom.sequence import Sequence
+from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import UID, DigitalMammographyXRayImageStorageForPresentation, ExplicitVRLittleEndian
 
 from dmdbt.files import whole_file
@@ -22,62 +20,40 @@ from dmdbt.phantom.patients import Patient, PhantomSettings
 from dmdbt.terms import Laterality, View
 
 FRAMES_PER_SECOND = 10
-# Scale of the quantization tables of motion JPEG, from 1 (best) to 31.
-MJPEG_QUALITY = 2
+MJPEG_QUALITY = 2  # Scale of the quantization tables of motion JPEG, from 1 (best) to 31.
 
 _IMPLEMENTATION = "dmdbt phantom 1"
 # SNOMED CT codes of DICOM PS3.16, CID 4014 (view) and CID 4013 (anatomic region).
 _VIEW_CODES = {View.CC: ("399162004", "cranio-caudal"), View.MLO: ("399368009", "medio-lateral oblique")}
-_BREAST_CODE = ("76752008", "Breast")
 
 Row = dict[str, str | int | float]
 
 
-@dataclass(frozen=True)
-class WrittenPatient:
-    """What was written for a patient, one row per pair in the order of the views.
+def write_patient(patient: Patient, settings: PhantomSettings, folder: Path) -> list[tuple[Row, Row]]:
+    """Image all views of a patient and write ``dm/<case>.dcm`` and ``dbt/<case>.avi`` into a cohort's folder.
 
-    Parameters
-    ----------
-    cases
-        Rows of ``cases.csv``.
-    truth
-        Rows of ``truth.csv``: what was simulated, which no training may see.
+    Return the rows of each pair in ``cases.csv`` and in ``truth.csv``: what was simulated, which no training may see.
     """
-
-    cases: list[Row]
-    truth: list[Row]
+    return [_write_pair(patient, view, settings, folder) for view in patient.views]
 
 
-def write_patient(patient: Patient, settings: PhantomSettings, folder: Path) -> WrittenPatient:
-    """Image all views of a patient and write ``dm/<case>.dcm`` and ``dbt/<case>.avi`` into a cohort's folder."""
-    written = WrittenPatient([], [])
-    for view in patient.views:
-        pair = image_pair(patient, view, settings)
-        case = patient.case_id(view)
-        write_mammogram(folder / "dm" / f"{case}.dcm", pair, patient, view)
-        write_volume(folder / "dbt" / f"{case}.avi", pair.slices, codec=settings.codec)
-        written.cases.append(_case_row(patient, view))
-        written.truth.append(_truth_row(patient, view, pair))
-    return written
-
-
-def _case_row(patient: Patient, view: View) -> Row:
-    case = patient.case_id(view)
-    return {
+def _write_pair(patient: Patient, view: View, settings: PhantomSettings, folder: Path) -> tuple[Row, Row]:
+    pair = image_pair(patient, view, settings)
+    case_id = patient.case_id(view)
+    dm, dbt = f"dm/{case_id}.dcm", f"dbt/{case_id}.avi"
+    write_mammogram(folder / dm, pair, patient, view)
+    write_volume(folder / dbt, pair.slices, codec=settings.codec)
+    case: Row = {
         "patient_id": patient.patient_id,
         "laterality": str(patient.laterality),
         "view": str(view),
         "label": str(patient.label),
-        "dm": f"dm/{case}.dcm",
-        "dbt": f"dbt/{case}.avi",
-        "case_id": case,
+        "dm": dm,
+        "dbt": dbt,
+        "case_id": case_id,
     }
-
-
-def _truth_row(patient: Patient, view: View, pair: ImagePair) -> Row:
-    return {
-        "case_id": patient.case_id(view),
+    truth: Row = {
+        "case_id": case_id,
         "label": str(patient.label),
         "look": str(patient.look),
         "finding": str(patient.finding),
@@ -89,6 +65,7 @@ def _truth_row(patient: Patient, view: View, pair: ImagePair) -> Row:
         "thickness_mm": round(patient.thickness_mm, 3),
         "density": round(patient.density, 5),
     }
+    return case, truth
 
 
 def write_volume(path: Path, slices: npt.NDArray[np.uint8], *, codec: str) -> None:
@@ -99,15 +76,11 @@ def write_volume(path: Path, slices: npt.NDArray[np.uint8], *, codec: str) -> No
     path
         File to write.
     slices
-        Gray values, shape (T, H, W), in the order of the frames.
+        Gray values, shape (T, H, W).
     codec
         ``mjpeg``: full-range luma, whose rounding in the JPEG is the only loss; ``ffv1`` and ``raw``: exact.
     """
-    name, pixel_format = {
-        "mjpeg": ("mjpeg", "yuvj420p"),
-        "ffv1": ("ffv1", "gray"),
-        "raw": ("rawvideo", "gray"),
-    }[codec]
+    name, pixel_format = {"mjpeg": ("mjpeg", "yuvj420p"), "ffv1": ("ffv1", "gray"), "raw": ("rawvideo", "gray")}[codec]
     with (
         whole_file(path) as temporary,
         av.open(str(temporary), "w", format="avi", options={"fflags": "+bitexact"}) as container,
@@ -140,7 +113,10 @@ def _frame(image: npt.NDArray[np.uint8], pixel_format: str) -> av.VideoFrame:
 
 def write_mammogram(path: Path, pair: ImagePair, patient: Patient, view: View) -> None:
     """Write a mammogram as Digital Mammography X-Ray Image Storage - For Presentation (PS3.3 A.26)."""
-    dataset = FileDataset(str(path), {}, file_meta=_file_meta(patient, view), preamble=bytes(128))
+    dataset = Dataset()
+    dataset.file_meta = FileMetaDataset()
+    dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    dataset.file_meta.ImplementationClassUID = _uid(_IMPLEMENTATION)
     _add_patient_and_study(dataset, patient, view)
     _add_equipment(dataset)
     _add_acquisition(dataset, pair, patient, view)
@@ -155,17 +131,7 @@ def _uid(*parts: object) -> UID:
     return UID(f"2.25.{int.from_bytes(digest[:16], 'big')}")
 
 
-def _file_meta(patient: Patient, view: View) -> FileMetaDataset:
-    meta = FileMetaDataset()
-    meta.MediaStorageSOPClassUID = DigitalMammographyXRayImageStorageForPresentation
-    meta.MediaStorageSOPInstanceUID = _uid("image", patient.seed, patient.index, view)
-    meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    meta.ImplementationClassUID = _uid(_IMPLEMENTATION)
-    return meta
-
-
 def _add_patient_and_study(dataset: Dataset, patient: Patient, view: View) -> None:
-    study = _uid("study", patient.seed, patient.index)
     dataset.SOPClassUID = DigitalMammographyXRayImageStorageForPresentation
     dataset.SOPInstanceUID = _uid("image", patient.seed, patient.index, view)
     dataset.PatientID = patient.patient_id
@@ -174,7 +140,7 @@ def _add_patient_and_study(dataset: Dataset, patient: Patient, view: View) -> No
     dataset.PatientSex = "F"
     dataset.PatientIdentityRemoved = "YES"
     dataset.DeidentificationMethod = "Simulated patient"
-    dataset.StudyInstanceUID = study
+    dataset.StudyInstanceUID = _uid("study", patient.seed, patient.index)
     dataset.StudyID = "1"
     dataset.StudyDate = dataset.StudyTime = ""
     dataset.AccessionNumber = ""
@@ -186,7 +152,7 @@ def _add_patient_and_study(dataset: Dataset, patient: Patient, view: View) -> No
     dataset.PresentationIntentType = "FOR PRESENTATION"
     request = Dataset()
     request.RequestedProcedureID = request.ScheduledProcedureStepID = "1"
-    dataset.RequestAttributesSequence = Sequence([request])
+    dataset.RequestAttributesSequence = [request]
 
 
 def _add_equipment(dataset: Dataset) -> None:
@@ -210,16 +176,14 @@ def _add_acquisition(dataset: Dataset, pair: ImagePair, patient: Patient, view: 
     dataset.ImageLaterality = str(patient.laterality)
     dataset.ViewPosition = str(view)
     view_code = _code(*_VIEW_CODES[view])
-    view_code.ViewModifierCodeSequence = Sequence([])
-    dataset.ViewCodeSequence = Sequence([view_code])
-    dataset.AnatomicRegionSequence = Sequence([_code(*_BREAST_CODE)])
+    view_code.ViewModifierCodeSequence = []
+    dataset.ViewCodeSequence = [view_code]
+    dataset.AnatomicRegionSequence = [_code("76752008", "Breast")]
     dataset.OrganExposed = "BREAST"
     dataset.PatientOrientation = _orientation(patient.laterality, view)
     dataset.PositionerType = "MAMMOGRAPHIC"
-    dataset.PositionerPrimaryAngle = (
-        0 if view is View.CC else 50 * (1 if patient.laterality is Laterality.RIGHT else -1)
-    )
-    dataset.BodyPartThickness = round(pair.thickness_mm, 1)
+    dataset.PositionerPrimaryAngle = 0 if view is View.CC else 50 if patient.laterality is Laterality.RIGHT else -50
+    dataset.BodyPartThickness = round(patient.thickness_mm, 1)
     dataset.CompressionForce = 100
     dataset.DistanceSourceToDetector = SOURCE_MM
     dataset.DistanceSourceToPatient = SOURCE_MM - SUPPORT_MM
@@ -229,7 +193,7 @@ def _add_acquisition(dataset: Dataset, pair: ImagePair, patient: Patient, view: 
     dataset.PartialView = "NO"
     dataset.OrganDose = 0.015
     dataset.ContentDate = dataset.ContentTime = ""
-    dataset.AcquisitionContextSequence = Sequence([])
+    dataset.AcquisitionContextSequence = []
 
 
 def _orientation(laterality: Laterality, view: View) -> list[str]:

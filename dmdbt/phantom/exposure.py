@@ -3,31 +3,25 @@
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 from scipy.ndimage import gaussian_filter, uniform_filter
 from scipy.sparse import csr_array
 
-from dmdbt.phantom.anatomy import MU_FAT, MU_GLAND, SUPPORT_MM, CompressedBreast, LayerGrid, magnification
+from dmdbt.phantom.anatomy import MU_FAT, MU_GLAND, SUPPORT_MM, CompressedBreast, LayerGrid, cells_within, magnification
 from dmdbt.phantom.findings import draw_shape, place
 from dmdbt.phantom.paddles import Frame
 from dmdbt.phantom.patients import Patient, PhantomSettings
-from dmdbt.phantom.tissue import Array
+from dmdbt.phantom.tissue import Array, Doubles
 
 # Photons per mm2 that reach the detector behind the breast in a mammogram of normal dose (about 80 uGy).
 PHOTONS_PER_MM2 = 4.0e5
-
 # Electronic noise in photons, per native pixel of 0.07 mm.
 ELECTRONIC_PHOTONS, NATIVE_PIXEL_MM = 5.0, 0.07
-
 # Scatter to primary ratio: with a grid (mammogram), and without (tomosynthesis); and the width of scatter.
 SCATTER_RATIO_DM, SCATTER_RATIO_DBT, SCATTER_MM = 0.10, 0.45, 30.0
-
 # Standard deviation of the blur: focal spot and detector; in tomosynthesis also the moving tube.
 BLUR_DM_MM, BLUR_DBT_MM = 0.12, 0.35
-
 # Rows added for the reconstruction at each border, where the breast is taken to go on unchanged.
 PADDING_MM = 20.0
-
 # Peripheral equalization: width over which the thickness at the rim is estimated, and the share that is filled up.
 EQUALIZATION_MM, EQUALIZED_SHARE = 2.0, 0.97
 
@@ -41,11 +35,11 @@ class Layers:
     values
         Line integrals through each layer, dimensionless, shape (T, H, W), where W ends behind the nipple.
     heights_mm
-        Of the middles of the layers over the detector, shape (T,).
+        Heights of the middles of the layers over the detector, shape (T,).
     """
 
     values: Array
-    heights_mm: npt.NDArray[np.float64]
+    heights_mm: Doubles
 
 
 def line_integrals(
@@ -85,15 +79,14 @@ def _breast_grid(breast: CompressedBreast, frame: Frame, settings: PhantomSettin
     rows, columns = frame.row_edges_mm(frame.dm_shape[0]), frame.column_edges_mm(frame.dm_shape[1])
     scale = magnification(breast.top_mm)
     low, high = (edge * scale for edge in breast.row_range_mm)
-    first, last = np.searchsorted(rows, [low, high])
+    under = cells_within(rows, low, high)
     behind = int(np.searchsorted(columns, breast.reach_mm * scale))
     count = round(breast.thickness_mm / settings.slice_spacing_mm)
     heights = SUPPORT_MM + np.arange(count + 1, dtype=np.float64) * settings.slice_spacing_mm
-    rows = rows[max(int(first) - 1, 0) : int(last) + 1]
-    return LayerGrid(rows, columns[: behind + 1], heights)
+    return LayerGrid(rows[under.start : under.stop + 1], columns[: behind + 1], heights)
 
 
-def area_weights(fine: npt.NDArray[np.float64], coarse: npt.NDArray[np.float64]) -> csr_array:
+def area_weights(fine: Doubles, coarse: Doubles) -> csr_array:
     """Return the matrix that averages fine cells over coarse ones by the length they share.
 
     Parameters
@@ -120,12 +113,10 @@ class Detector:
 
     Parameters
     ----------
-    photons_per_mm2
-        Behind an average breast.
+    photons_per_mm2, scatter_ratio
+        Photons, and scatter to primary, behind an average breast.
     pixel_mm
         Rows, columns.
-    scatter_ratio
-        Scatter to primary, behind the breast.
     blur_mm
         Standard deviation.
     """
@@ -146,7 +137,7 @@ def expose(paths: Array, detector: Detector, rng: np.random.Generator, *, averag
     detector
         What measures.
     rng
-        Of the noise; as many numbers are drawn as there are pixels, whatever is imaged.
+        Source of the noise; as many numbers are drawn as there are pixels, whatever is imaged.
     average_path
         Line integral through an average breast, by which the exposure is chosen.
 
@@ -161,24 +152,21 @@ def expose(paths: Array, detector: Detector, rng: np.random.Generator, *, averag
     # Only the breast scatters, and the more the thicker it is.
     scattered = smooth(primary * np.minimum(paths / np.float32(average_path), 1), SCATTER_MM, pixel_mm)
     sigma = [0.0] * (paths.ndim - 2) + [detector.blur_mm / pixel for pixel in pixel_mm]
-    signal = (
-        gaussian_filter(primary, sigma, mode="nearest", truncate=3) + np.float32(detector.scatter_ratio) * scattered
-    )
+    signal = gaussian_filter(primary, sigma, mode="nearest", truncate=3)
+    signal = signal + np.float32(detector.scatter_ratio) * scattered
     signal *= np.float32(open_field)
     electronic = ELECTRONIC_PHOTONS**2 * area_mm2 / NATIVE_PIXEL_MM**2
     # Hundreds of photons reach each pixel, where Poisson's law is normal; and a normal draw takes the same random
     # numbers with and without a finding.
     signal += np.sqrt(signal + np.float32(electronic)) * rng.standard_normal(signal.shape, dtype=np.float32)
-    measured: Array = -np.log(np.maximum(signal, 1) / np.float32(open_field))
-    return measured
+    return -np.log(np.maximum(signal, 1) / np.float32(open_field))
 
 
 def smooth(image: Array, width_mm: float, pixel_mm: tuple[float, float]) -> Array:
     """Blur the last two axes by two running means: in effect a wide bell, at a cost that does not grow with it."""
     # An even number of cells would shift the image.
     size = [1] * (image.ndim - 2) + [2 * round(width_mm / pixel / 2) + 1 for pixel in pixel_mm]
-    smoothed: Array = uniform_filter(uniform_filter(image, size, mode="nearest"), size, mode="nearest")
-    return smoothed
+    return uniform_filter(uniform_filter(image, size, mode="nearest"), size, mode="nearest")
 
 
 def average_path(breast: CompressedBreast, density: float) -> float:

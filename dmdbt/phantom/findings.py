@@ -1,9 +1,8 @@
 """The shape of a finding, drawn once per patient, and its insertion into the layers of a view. Arrays only."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
-import numpy.typing as npt
 from scipy.ndimage import map_coordinates
 from scipy.special import erf
 
@@ -15,13 +14,12 @@ from dmdbt.phantom.anatomy import (
     CompressedBreast,
     Layer,
     LayerGrid,
+    cells_within,
     magnification,
     rotation,
 )
 from dmdbt.phantom.patients import FindingType
-from dmdbt.phantom.tissue import Array
-
-Points = npt.NDArray[np.float64]
+from dmdbt.phantom.tissue import Array, Doubles, Triple
 
 _REACH = 3.5  # Standard deviations after which a Gaussian is cut off.
 _STRAND_STEP_MM = 0.4  # Distance of the Gaussians that make a strand.
@@ -39,11 +37,11 @@ class Gaussians:
         mm3 of material, shape (N,).
     """
 
-    centers: Points
-    widths: Points
-    volumes: Points
+    centers: Doubles
+    widths: Doubles
+    volumes: Doubles
 
-    def turned(self, turn: Points) -> "Gaussians":
+    def turned(self, turn: Doubles) -> "Gaussians":
         """Turn the centers; of the widths only those along the new axes are kept."""
         return replace(self, centers=self.centers @ turn.T, widths=np.sqrt(self.widths**2 @ (turn**2).T))
 
@@ -69,13 +67,13 @@ class Mass:
         Attenuation (1/mm).
     """
 
-    centers: Points
-    maps: Points
+    centers: Doubles
+    maps: Doubles
     edge_mm: float
     halo: float
     mu: float
 
-    def turned(self, turn: Points) -> "Mass":
+    def turned(self, turn: Doubles) -> "Mass":
         """Turn about the finding's center."""
         return replace(self, centers=self.centers @ turn.T, maps=self.maps @ turn.T)
 
@@ -112,11 +110,11 @@ class FindingShape:
 
     reach_mm: float
     mass: Mass | None = None
-    strands: Gaussians = field(default=_NOTHING)
-    grains: Gaussians = field(default=_NOTHING)
+    strands: Gaussians = _NOTHING
+    grains: Gaussians = _NOTHING
     retraction: float = 0.0
 
-    def turned(self, turn: Points) -> "FindingShape":
+    def turned(self, turn: Doubles) -> "FindingShape":
         """Turn about the center."""
         mass = self.mass.turned(turn) if self.mass else None
         return replace(self, mass=mass, strands=self.strands.turned(turn), grains=self.grains.turned(turn))
@@ -190,19 +188,17 @@ def _draw_strands(rng: np.random.Generator, *, start: float, lengths: tuple[floa
     return Gaussians(np.concatenate(points), np.repeat(width_of_all, 3, axis=1), volumes)
 
 
-def _gaussians(centers: Points, widths: Points, *, peak: float) -> Gaussians:
+def _gaussians(centers: Doubles, widths: Doubles, *, peak: float) -> Gaussians:
     return Gaussians(centers, widths, peak * (2 * np.pi) ** 1.5 * widths.prod(axis=1))
 
 
-def _directions(rng: np.random.Generator, count: int) -> Points:
+def _directions(rng: np.random.Generator, count: int) -> Doubles:
     vectors = rng.normal(size=(count, 3))
-    directions: Points = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
-    return directions
+    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
 
-def _random_rotation(rng: np.random.Generator) -> Points:
-    q: Points = np.linalg.qr(rng.normal(size=(3, 3)))[0]
-    return q
+def _random_rotation(rng: np.random.Generator) -> Doubles:
+    return np.linalg.qr(rng.normal(size=(3, 3)))[0]
 
 
 @dataclass(frozen=True)
@@ -214,17 +210,17 @@ class PlacedFinding:
     shape, center_mm
         Turned for the view; row, column and height of the center.
     layers, rows, columns
-        The window.
+        The window in `grid`.
     strands, grains
-        Shares of 0 to 1 of each cell in the window.
+        Shares of 0 to 1 of each cell in the window, shape (T, H, W).
     contrast
         Strength of it all; 0 changes nothing.
     """
 
     shape: FindingShape
-    center_mm: tuple[float, float, float]
+    center_mm: Triple
     grid: LayerGrid
-    layers: range
+    layers: slice
     rows: slice
     columns: slice
     strands: Array
@@ -233,7 +229,7 @@ class PlacedFinding:
 
     def disturb(self, layer: Layer, index: int) -> Layer:
         """Return the layer with its tissue pulled toward the finding and fat in the finding's halo."""
-        if self.contrast == 0 or index not in self.layers:
+        if not self._reaches(index):
             return layer
         gland = layer.gland.copy()
         window = gland[self.rows, self.columns]
@@ -247,32 +243,28 @@ class PlacedFinding:
 
     def insert(self, mu: Array, index: int) -> Array:
         """Return the attenuation (1/mm) of the layer with the finding in it."""
-        if self.contrast == 0 or index not in self.layers:
+        if not self._reaches(index):
             return mu
         mu = mu.copy()
         window = mu[self.rows, self.columns]
         # Outside the breast there is nothing to replace.
         tissue = np.clip(window / np.float32(MU_FAT), 0, 1) * np.float32(self.contrast)
-        if self.shape.mass:
-            share = np.clip(
-                self.shape.mass.depth(*self._offsets(index)) / np.float32(self.shape.mass.edge_mm) + np.float32(0.5),
-                0,
-                1,
-            )
-            window = window + share * tissue * (np.float32(self.shape.mass.mu) - window)
-        within = self.layers.index(index)
+        if mass := self.shape.mass:
+            share = np.clip(mass.depth(*self._offsets(index)) / np.float32(mass.edge_mm) + np.float32(0.5), 0, 1)
+            window = window + share * tissue * (np.float32(mass.mu) - window)
+        within = index - self.layers.start
         window = window + self.strands[within] * tissue * (np.float32(MU_CARCINOMA) - window)
         mu[self.rows, self.columns] = window + self.grains[within] * tissue * (np.float32(MU_CALCIFICATION) - window)
         return mu
 
+    def _reaches(self, index: int) -> bool:
+        return self.contrast != 0 and self.layers.start <= index < self.layers.stop
+
     def _offsets(self, index: int) -> tuple[Array, Array, float]:
         rows, columns = self.grid.positions_mm(index)
         y, x, z = self.center_mm
-        return (
-            rows[self.rows] - np.float32(y),
-            columns[self.columns] - np.float32(x),
-            float(self.grid.heights_mm[index] - z),
-        )
+        height = float(self.grid.heights_mm[index] - z)
+        return rows[self.rows] - np.float32(y), columns[self.columns] - np.float32(x), height
 
     def _retract(self, gland: Array, index: int) -> Array:
         """Show at each place the tissue of a place farther out."""
@@ -283,64 +275,44 @@ class PlacedFinding:
         i, j = np.arange(len(y), dtype=np.float32)[:, None], np.arange(len(x), dtype=np.float32)[None, :]
         row_step, column_step = y[1] - y[0], x[1] - x[0]
         where = np.stack([i + pull * y[:, None] / row_step, j + pull * x[None, :] / column_step])
-        moved: Array = map_coordinates(gland, where, order=1, mode="nearest", output=np.float32)
-        return moved
+        return map_coordinates(gland, where, order=1, mode="nearest", output=np.float32)
 
 
 def place(
-    shape: FindingShape,
-    breast: CompressedBreast,
-    position: tuple[float, float, float],
-    grid: LayerGrid,
-    *,
-    contrast: float,
+    shape: FindingShape, breast: CompressedBreast, position: Triple, grid: LayerGrid, *, contrast: float
 ) -> PlacedFinding:
     """Put a finding at a position (unit coordinates) of a compressed breast."""
-    turned = shape.turned(_turn(breast))
-    center = breast.locate(position)
-    layers = grid.layers_within(center[2] - turned.reach_mm, center[2] + turned.reach_mm)
-    rows, columns = grid.window(center, turned.reach_mm)
-    where = (layers, rows, columns)
-    strands = _shares(turned.strands, center, grid, where)
-    grains = _shares(turned.grains, center, grid, where)
-    return PlacedFinding(turned, center, grid, *where, strands, grains, contrast)
-
-
-def _turn(breast: CompressedBreast) -> Points:
-    across_and_through = rotation(breast.view)
     turn = np.eye(3)
-    turn[np.ix_([0, 2], [0, 2])] = across_and_through
-    return turn
+    turn[np.ix_([0, 2], [0, 2])] = rotation(breast.view)
+    turned = shape.turned(turn)
+    center = breast.locate(position)
+    box = grid.box(center, turned.reach_mm)
+    strands, grains = (_shares(bodies, center, grid, box) for bodies in (turned.strands, turned.grains))
+    return PlacedFinding(turned, center, grid, *box, strands, grains, contrast)
 
 
-def _shares(
-    bodies: Gaussians, center: tuple[float, float, float], grid: LayerGrid, where: tuple[range, slice, slice]
-) -> Array:
-    """Return which share of each cell in a window the bodies fill.
+def _shares(bodies: Gaussians, center: Triple, grid: LayerGrid, box: tuple[slice, slice, slice]) -> Array:
+    """Return which share of each cell in a box the bodies fill.
 
     Each Gaussian is integrated over the cells exactly, so that the material is conserved at every pixel size.
     """
-    layers, rows, columns = where
-    shape = (len(layers), rows.stop - rows.start, columns.stop - columns.start)
-    shares = np.zeros(shape, np.float32)
+    edges_of_grid = (grid.height_edges_mm, grid.row_edges_mm, grid.column_edges_mm)
+    edges = [all_edges[cells.start : cells.stop + 1] for all_edges, cells in zip(edges_of_grid, box, strict=True)]
+    shares = np.zeros([len(borders) - 1 for borders in edges], np.float32)
+    centers = bodies.centers + np.array(center)
     # On the cone-beam grid everything is magnified as at the body's own height.
     scales = magnification(center[2] + bodies.centers[:, 2])
-    for body, width, volume, scale in zip(
-        bodies.centers + np.array(center), bodies.widths, bodies.volumes, scales, strict=True
-    ):
-        r, row_part = _cell_parts(body[0] * scale, width[0] * scale, grid.row_edges_mm[rows.start : rows.stop + 1])
-        c, column_part = _cell_parts(
-            body[1] * scale, width[1] * scale, grid.column_edges_mm[columns.start : columns.stop + 1]
-        )
-        t, layer_part = _cell_parts(body[2], width[2], grid.height_edges_mm[layers.start : layers.stop + 1])
+    for (y, x, z), (dy, dx, dz), volume, scale in zip(centers, bodies.widths, bodies.volumes, scales, strict=True):
+        t, layer_part = _cell_parts(z, dz, edges[0])
+        r, row_part = _cell_parts(y * scale, dy * scale, edges[1])
+        c, column_part = _cell_parts(x * scale, dx * scale, edges[2])
         cell_mm3 = np.prod(grid.cell_mm(scale))
         shares[t, r, c] += (volume / cell_mm3) * layer_part[:, None, None] * row_part[:, None] * column_part
     return np.minimum(shares, 1)
 
 
-def _cell_parts(center: float, width: float, edges: Points) -> tuple[slice, Array]:
+def _cell_parts(center: float, width: float, edges: Doubles) -> tuple[slice, Array]:
     """Return the cells that a Gaussian reaches along an axis, and the part of it in each."""
-    low, high = np.searchsorted(edges, [center - _REACH * width, center + _REACH * width])
-    cells = slice(max(int(low) - 1, 0), min(int(high), len(edges) - 1))
+    cells = cells_within(edges, center - _REACH * width, center + _REACH * width)
     cumulative = erf((edges[cells.start : cells.stop + 1] - center) / (np.sqrt(2) * width)) / 2
     return cells, np.diff(cumulative).astype(np.float32)

@@ -24,9 +24,7 @@ from dmdbt.phantom.tissue import Array
 from dmdbt.phantom.tomosynthesis import present_slices, tomosynthesis
 from dmdbt.terms import Laterality, View
 
-# Slices reconstructed above and below the breast.
-MARGIN_MM = 4.0
-
+MARGIN_MM = 4.0  # of slices that are reconstructed above and below the breast
 GRAY_LEVELS_DM = 4096
 
 
@@ -42,8 +40,6 @@ class ImagePair:
         8-bit gray values, uint8, shape (T, H', W'), from the detector upward; same field of view.
     mammogram_pixel_mm, slice_pixel_mm
         Size of a pixel on the detector: rows, columns.
-    slice_spacing_mm, thickness_mm
-        Distance of slices, and thickness of the compressed breast.
     finding_row, finding_column
         Center of the finding as a share of the image's height and width.
     finding_slice
@@ -54,8 +50,6 @@ class ImagePair:
     slices: npt.NDArray[np.uint8]
     mammogram_pixel_mm: tuple[float, float]
     slice_pixel_mm: tuple[float, float]
-    slice_spacing_mm: float
-    thickness_mm: float
     finding_row: float
     finding_column: float
     finding_slice: int
@@ -80,8 +74,6 @@ def image_pair(patient: Patient, view: View, settings: PhantomSettings) -> Image
         slices=np.ascontiguousarray(slices),
         mammogram_pixel_mm=frame.dm_pixel_mm,
         slice_pixel_mm=frame.dbt_pixel_mm,
-        slice_spacing_mm=settings.slice_spacing_mm,
-        thickness_mm=breast.thickness_mm,
         finding_row=row * scale / frame.field_mm[0] + 0.5,
         finding_column=column_share,
         finding_slice=int(np.abs(heights - height).argmin()),
@@ -97,13 +89,7 @@ def slice_heights_mm(thickness_mm: float, spacing_mm: float) -> npt.NDArray[np.f
 def present_mammogram(
     paths: Array, breast: CompressedBreast, frame: Frame, settings: PhantomSettings, rng: np.random.Generator
 ) -> npt.NDArray[np.uint16]:
-    """Expose a mammogram and process it for presentation.
-
-    Returns
-    -------
-    ndarray of uint16, shape (H, W)
-        12 bits, 0 where there is no breast.
-    """
+    """Expose a mammogram and process it for presentation: 12 bits, shape (H, W), 0 where there is no breast."""
     pixel_mm = frame.dm_pixel_mm
     detector = Detector(PHOTONS_PER_MM2 * settings.dose, pixel_mm, SCATTER_RATIO_DM, BLUR_DM_MM)
     measured = expose(paths, detector, rng, average_path=average_path(breast, settings.density))

@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from dmdbt.phantom.anatomy import CompressedBreast, magnification
 from dmdbt.phantom.patients import PhantomSettings
+from dmdbt.phantom.tissue import Doubles
 from dmdbt.terms import View
 
 # Rows, columns of the paddles of 18 x 24 and 24 x 29 cm: 3328 x 2560 and 4096 x 3328 pixels of 0.07 mm.
@@ -19,10 +19,8 @@ class Frame:
 
     Parameters
     ----------
-    field_mm
-        Rows, columns, on the detector.
-    dm_shape
-        Rows, columns of the mammogram.
+    field_mm, dm_shape
+        Rows, columns: on the detector, and of the mammogram.
     dbt_size
         Rows and columns of a slice.
     """
@@ -41,15 +39,13 @@ class Frame:
         """Size of a pixel of a slice (rows, columns) on the detector."""
         return self.field_mm[0] / self.dbt_size, self.field_mm[1] / self.dbt_size
 
-    def row_edges_mm(self, count: int) -> npt.NDArray[np.float64]:
+    def row_edges_mm(self, count: int) -> Doubles:
         """Return the borders of `count` rows, from the middle of the chest wall."""
-        edges: npt.NDArray[np.float64] = np.linspace(-0.5, 0.5, count + 1) * self.field_mm[0]
-        return edges
+        return np.linspace(-0.5, 0.5, count + 1) * self.field_mm[0]
 
-    def column_edges_mm(self, count: int) -> npt.NDArray[np.float64]:
+    def column_edges_mm(self, count: int) -> Doubles:
         """Return the borders of `count` columns, from the chest wall."""
-        edges: npt.NDArray[np.float64] = np.linspace(0, 1, count + 1) * self.field_mm[1]
-        return edges
+        return np.linspace(0, 1, count + 1) * self.field_mm[1]
 
 
 def choose_frame(breast: CompressedBreast, settings: PhantomSettings) -> Frame:

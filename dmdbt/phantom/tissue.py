@@ -1,40 +1,29 @@
 """Glandular tissue and Cooper's ligaments of a breast, as random fields with a power law."""
 
 from dataclasses import dataclass, replace
-from functools import partial
 
 import numpy as np
 import numpy.typing as npt
 from scipy.optimize import brentq
 
 Array = npt.NDArray[np.float32]
+Doubles = npt.NDArray[np.float64]
+Triple = tuple[float, float, float]
 
 # Unit coordinates: 1 is a half width across the nipple's axis, and the depth along it. Compression flattens the tissue,
 # which is `FLATNESS` as thick as wide before.
 FLATNESS = 0.55
 
-_PERIOD = (2.4, 2.4, 1.2)
-
-_COARSE = (80, 80, 40)
-
-_FINE_PERIOD = (0.36, 0.36, 0.36)
-
-_FINE = (48, 48, 48)
-
+_PERIOD, _COARSE = (2.4, 2.4, 1.2), (80, 80, 40)
+_FINE_PERIOD, _FINE = (0.36, 0.36, 0.36), (48, 48, 48)
+_POWER_AT_1 = 0.15  # Makes the variance of the two bands together about 1.
 _EXPONENT = 3.9  # Power law of the glandular field before the threshold; projected, mammograms come to about 3.1.
-
 _LOBULE_FREQUENCY = 2.5  # Cycles per unit below which the power law levels off: gland comes in lobes, not halves.
-
 _CROSSOVER = 11.0  # Cycles per unit: below it the coarse field, above it the tiled fine one.
-
 _SOFTNESS = 0.35  # Of the threshold, in standard deviations of the field.
-
-_GLAND_SHARE = 0.75  # Of gland in glandular tissue, which fat pervades.
-
+_GLAND_SHARE = 0.75  # Share of gland in glandular tissue, which fat pervades.
 _LIGAMENT_FREQUENCY = 5.0  # Cycles per unit of the field whose zero set are Cooper's ligaments.
-
 _LIGAMENT_WIDTH = 0.09  # In standard deviations of that field; about 1 mm.
-
 _LIGAMENT_SHARE = 0.35  # Collagen within a ligament.
 
 
@@ -43,10 +32,10 @@ class PeriodicField:
     """A random field by its cubic spline coefficients, shape (lateral, superior, toward nipple), and its periods."""
 
     coefficients: Array
-    period: tuple[float, float, float]
+    period: Triple
 
     def sample(self, lateral: Array, superior: Array, toward_nipple: Array) -> Array:
-        """Sample rows that run toward the nipple.
+        """Sample rows that run toward the nipple, shape (H, W).
 
         Parameters
         ----------
@@ -54,15 +43,10 @@ class PeriodicField:
             Unit coordinates of the rows, shape (H,).
         toward_nipple
             Unit coordinates of the columns, shape (W,).
-
-        Returns
-        -------
-        ndarray of float32, shape (H, W)
         """
         shape = self.coefficients.shape
-        i, wi = _spline_taps(lateral / self.period[0] * shape[0], shape[0])
-        j, wj = _spline_taps(superior / self.period[1] * shape[1], shape[1])
-        k, wk = _spline_taps(toward_nipple / self.period[2] * shape[2], shape[2])
+        axes = zip((lateral, superior, toward_nipple), self.period, shape, strict=True)
+        (i, wi), (j, wj), (k, wk) = (_spline_taps(place / period * count, count) for place, period, count in axes)
         taps = self.coefficients[i[:, :, None], j[:, None, :]].reshape(len(lateral), 16, shape[2])
         rows = ((wi[:, :, None] * wj[:, None, :]).reshape(-1, 1, 16) @ taps)[:, 0]
         columns = np.zeros((shape[2], len(toward_nipple)), np.float32)
@@ -115,12 +99,11 @@ def _threshold(tissue: Tissue, density: float) -> float:
     inside = np.hypot(rows[0][:, None], toward_nipple[None, :]) < 0.95
     logit = tissue.gland_logit(*rows, toward_nipple)[inside]
     ligaments = tissue.ligament_share(*rows, toward_nipple)[inside]
-    excess = partial(_excess, logit=logit, ligaments=ligaments, density=density)
+
+    def excess(threshold: float) -> float:
+        return float(gland_share(logit - np.float32(threshold / _SOFTNESS), ligaments).mean()) - density
+
     return float(brentq(excess, -30, 30, xtol=1e-3))
-
-
-def _excess(threshold: float, *, logit: Array, ligaments: Array, density: float) -> float:
-    return float(gland_share(logit - np.float32(threshold / _SOFTNESS), ligaments).mean()) - density
 
 
 def _glandular_prior(lateral: Array, superior: Array, toward_nipple: Array) -> Array:
@@ -128,37 +111,28 @@ def _glandular_prior(lateral: Array, superior: Array, toward_nipple: Array) -> A
     width = np.float32(0.60) * (1 - toward_nipple) + np.float32(0.22)
     cone = (lateral**2 + superior**2)[:, None] / (width**2)[None, :]
     behind = np.exp(-toward_nipple / np.float32(0.12))[None, :]
-    prior: Array = -np.float32(1.15) * cone - np.float32(2.5) * behind
-    return prior
+    return -np.float32(1.15) * cone - np.float32(2.5) * behind
 
 
 def _power_law_field(
-    rng: np.random.Generator,
-    shape: tuple[int, int, int],
-    period: tuple[float, float, float],
-    *,
-    band: tuple[float, float],
+    rng: np.random.Generator, shape: tuple[int, int, int], period: Triple, *, band: tuple[float, float]
 ) -> PeriodicField:
     """Draw a periodic Gaussian field with a power-law spectrum within a band (cycles per unit).
 
     The amplitude is the same continuous law for every grid, so that bands of different grids join.
     """
     spectrum = np.fft.rfftn(rng.standard_normal(shape, dtype=np.float32))
-    cycles = [np.fft.fftfreq(shape[0]), np.fft.fftfreq(shape[1]), np.fft.rfftfreq(shape[2])]
-    axes = [c * n / p for c, n, p in zip(cycles, shape, period, strict=True)]
-    frequency = np.sqrt(axes[0][:, None, None] ** 2 + axes[1][:, None] ** 2 + axes[2] ** 2)
+    cycles = np.ix_(np.fft.fftfreq(shape[0]), np.fft.fftfreq(shape[1]), np.fft.rfftfreq(shape[2]))
+    x, y, z = (c * n / p for c, n, p in zip(cycles, shape, period, strict=True))
+    frequency = np.sqrt(x**2 + y**2 + z**2)
     inside = (frequency >= band[0]) & (frequency < band[1]) & (frequency > 0)
     cell = np.prod(period) / np.prod(shape)
-    gain: npt.NDArray[np.float64] = np.zeros(frequency.shape)
+    gain: Doubles = np.zeros(frequency.shape)
     gain[inside] = np.sqrt(_POWER_AT_1 / cell) * (frequency[inside] ** 2 + _LOBULE_FREQUENCY**2) ** (-_EXPONENT / 4)
-    for axis, c in enumerate(cycles):
+    for c in cycles:
         # Sampled cubic B-spline: dividing by it makes the coefficients of the interpolating spline.
-        gain /= np.expand_dims((2 + np.cos(2 * np.pi * c)) / 3, [other for other in range(3) if other != axis])
+        gain /= (2 + np.cos(2 * np.pi * c)) / 3
     return PeriodicField(np.fft.irfftn(spectrum * gain, s=shape, axes=(0, 1, 2)).astype(np.float32), period)
-
-
-# Makes the variance of the two bands together about 1.
-_POWER_AT_1 = 0.15
 
 
 def _spline_taps(position: Array, count: int) -> tuple[npt.NDArray[np.intp], Array]:

@@ -24,15 +24,14 @@ from dmdbt.phantom.exposure import (
 )
 from dmdbt.phantom.paddles import Frame
 from dmdbt.phantom.patients import PhantomSettings
-from dmdbt.phantom.tissue import Array
+from dmdbt.phantom.tissue import Array, Doubles
 
-# Floor of the ramp filter: what is kept of the mean.
-RAMP_FLOOR = 0.05
+RAMP_FLOOR = 0.05  # of the ramp filter: what is kept of the mean
 GRAY_LEVELS_DBT = 256
 
 
-def project(layers: Array, shifts: npt.NDArray[np.float64]) -> Array:
-    """Project layers from several positions of the tube.
+def project(layers: Array, shifts: Doubles) -> Array:
+    """Project layers from several positions of the tube; shape (P, H, W), each with the sum of the layers.
 
     Parameters
     ----------
@@ -40,17 +39,12 @@ def project(layers: Array, shifts: npt.NDArray[np.float64]) -> Array:
         Line integrals through each layer, shape (T, H, W).
     shifts
         Rows by which each projection moves each layer, shape (P, T). Rows that leave one end enter at the other.
-
-    Returns
-    -------
-    ndarray of float32, shape (P, H, W)
-        Every projection has the sum of the layers.
     """
     return _shift_and_add(layers, shifts, np.ones(layers.shape[1] // 2 + 1, np.float32))
 
 
-def reconstruct(projections: Array, shifts: npt.NDArray[np.float64]) -> Array:
-    """Reconstruct slices by filtered shift-and-add.
+def reconstruct(projections: Array, shifts: Doubles) -> Array:
+    """Reconstruct slices, shape (T, H, W), by filtered shift-and-add.
 
     Parameters
     ----------
@@ -58,10 +52,6 @@ def reconstruct(projections: Array, shifts: npt.NDArray[np.float64]) -> Array:
         Shape (P, H, W).
     shifts
         Rows by which each projection had moved what lies in each slice, shape (P, T).
-
-    Returns
-    -------
-    ndarray of float32, shape (T, H, W)
     """
     # Rising along the tube's movement, against the blur of all that is out of the slice; falling toward its end,
     # where there is more noise than signal.
@@ -70,41 +60,31 @@ def reconstruct(projections: Array, shifts: npt.NDArray[np.float64]) -> Array:
     return _shift_and_add(projections, -shifts.T, (ramp / len(projections)).astype(np.float32))
 
 
-def _shift_and_add(images: Array, shifts: npt.NDArray[np.float64], gain: Array) -> Array:
+def _shift_and_add(images: Array, shifts: Doubles, gain: Array) -> Array:
     """Return the sums over N of images (N, H, W) moved down by `shifts` (M, N) rows and filtered; shape (M, H, W)."""
     rows = images.shape[1]
     spectrum = np.ascontiguousarray(rfft(images, axis=1).transpose(1, 0, 2))
     phase = np.exp(-2j * np.pi * rfftfreq(rows)[:, None, None] * shifts).astype(np.complex64)
     moved = (phase * gain[:, None, None]) @ spectrum
-    result: Array = irfft(moved.transpose(1, 0, 2), n=rows, axis=1)
-    return result
+    return irfft(moved.transpose(1, 0, 2), n=rows, axis=1)
 
 
-def tube_shifts(
-    heights_mm: npt.NDArray[np.float64], row_mm: float, settings: PhantomSettings
-) -> npt.NDArray[np.float64]:
+def tube_shifts(heights_mm: Doubles, row_mm: float, settings: PhantomSettings) -> Doubles:
     """Return the rows of the detector by which each projection moves what lies at each height, shape (P, T)."""
     half = settings.scan_angle_deg / 2
     tube_mm = SOURCE_MM * np.tan(np.deg2rad(np.linspace(-half, half, settings.projections)))
-    shifts: npt.NDArray[np.float64] = -np.outer(tube_mm, heights_mm / (SOURCE_MM - heights_mm)) / row_mm
-    return shifts
+    return -np.outer(tube_mm, heights_mm / (SOURCE_MM - heights_mm)) / row_mm
 
 
 def tomosynthesis(
     layers: Layers,
     breast: CompressedBreast,
     frame: Frame,
-    heights_mm: npt.NDArray[np.float64],
+    heights_mm: Doubles,
     settings: PhantomSettings,
     rng: np.random.Generator,
 ) -> Array:
-    """Measure the projections, which share the dose of one mammogram, and reconstruct the slices.
-
-    Returns
-    -------
-    ndarray of float32, shape (T, H, W)
-        At the heights asked for; dimensionless.
-    """
+    """Measure the projections, which share the dose of one mammogram, and reconstruct the slices, shape (T, H, W)."""
     rows = layers.values.shape[1]
     pixel_mm = frame.dbt_pixel_mm
     padding = int(np.ceil(PADDING_MM / pixel_mm[0]))
@@ -135,16 +115,11 @@ def _fill_rim_and_air(projections: Array, breast: CompressedBreast, pixel_mm: tu
 def present_slices(volume: Array, layers: Layers) -> npt.NDArray[np.uint8]:
     """Window a volume to 8 bits: one window for all slices, which clips few voxels of the breast (0.06 %).
 
-    Returns
-    -------
-    ndarray of uint8, shape (T, H, W)
-        Columns behind the nipple are added in black.
+    Columns behind the nipple are added in black: shape (T, H, H).
     """
     path = layers.values.sum(axis=0)
     inside = path > 0.25 * path.max()
     low, high = np.quantile(volume[:, inside], [0.0005, 0.9999])
     gray = (volume - low) / (high - low) * (GRAY_LEVELS_DBT - 2) + 1
     gray = np.clip(np.rint(gray), 0, GRAY_LEVELS_DBT - 1) * (path > 0.05 * path.max())
-    full = np.zeros((*volume.shape[:2], volume.shape[1]), np.uint8)
-    full[:, :, : volume.shape[2]] = gray
-    return full
+    return np.pad(gray.astype(np.uint8), ((0, 0), (0, 0), (0, volume.shape[1] - volume.shape[2])))

@@ -23,8 +23,8 @@ def simulate_cohort(output: Path, settings: params.Phantom) -> None:
             name=_patient_id,
             preload=["dmdbt.phantom"],
         )
-        _write_sorted(folder / "truth.csv", [row for patient in written for row in patient.truth])
-        _write_sorted(folder / TABLE_NAME, [row for patient in written for row in patient.cases])
+        _write_sorted(folder / "truth.csv", [truth for patient in written for _, truth in patient])
+        _write_sorted(folder / TABLE_NAME, [case for patient in written for case, _ in patient])
         write_statement(folder / STATEMENT_NAME, _statement(settings))
 
 

@@ -10,7 +10,9 @@ from dmdbt.__main__ import main
 from dmdbt.cohort import Case, Statement, write_statement, write_table
 from dmdbt.doctor import Report, Section, report_text
 from dmdbt.doctor.cohort_files import cohort_files
-from dmdbt.doctor.decoders import AVI_CODECS, OPTIONAL, SYNTAXES, codec_available, is_available
+from dmdbt.doctor.machine import OPTIONAL, codec_available
+from dmdbt.readers.avi.volume import CODECS as AVI_CODECS
+from dmdbt.readers.dicom import SYNTAXES, is_available
 from dmdbt.terms import Label, Laterality, View
 from tests.support.clinic import write_avi, write_dicom, write_mhd
 from tests.support.weights import parameters_text
