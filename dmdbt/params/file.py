@@ -18,6 +18,7 @@ from dmdbt.params.sections import (
     Evaluation,
     Features,
     Heads,
+    Labels,
     Mammogram,
     Phantom,
     Quarantine,
@@ -33,6 +34,7 @@ DEFAULT_PATH = Path("params.yaml")
 SECTIONS = {
     "phantom": Phantom,
     "reading": Reading,
+    "labels": Labels,
     "quarantine": Quarantine,
     "split": Split,
     "mammogram": Mammogram,

@@ -16,10 +16,12 @@ from dmdbt.params.kinds import (
     Rho,
     Schedule,
     Seed,
+    Spelling,
     Widths,
     expect,
     once,
 )
+from dmdbt.terms import Label
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,29 @@ class Phantom:
     label_ambiguity: Annotated[float, Field(ge=0.0, le=0.5)]
     density: Annotated[float, Field(ge=0.05, le=0.45)]
     codec: Literal["mjpeg", "ffv1", "raw"]
+
+
+@dataclass(frozen=True)
+class Labels:
+    """Spellings of the label in a cohort's table, next to ``benign`` and ``malignant``."""
+
+    benign: list[Spelling]
+    malignant: list[Spelling]
+
+    def __post_init__(self) -> None:
+        texts = [str(spelling).casefold() for spelling in (*self.benign, *self.malignant)]
+        if not once([*Label, *texts]):
+            raise ParameterError(
+                "labels",
+                expected="each spelling once, without regard to case, and benign and malignant not at all",
+                found={"benign": self.benign, "malignant": self.malignant},
+                remedy="Remove the spelling that is there twice.",
+            )
+
+    def meaning(self) -> dict[str, Label]:
+        """Return what each spelling means, in lower case."""
+        spellings = {Label.BENIGN: self.benign, Label.MALIGNANT: self.malignant}
+        return {str(text).casefold(): label for label, texts in spellings.items() for text in texts}
 
 
 @dataclass(frozen=True)
