@@ -1,6 +1,7 @@
 """The table as a workbook, ``cases.xlsx``."""
 
 import warnings
+import zlib
 from collections.abc import Iterator
 from io import BytesIO
 from itertools import zip_longest
@@ -9,12 +10,24 @@ from typing import Any
 from zipfile import BadZipFile
 
 from openpyxl import load_workbook
-from openpyxl.utils.exceptions import InvalidFileException
 
 from dmdbt.cohort.sheet import Sheet, malformed
 from dmdbt.errors import TableError
 
 _NAME = "cases"  # of the sheet that counts where there are several
+# What zipfile, the parser of XML and openpyxl raise over a damaged file.
+_DAMAGE = (
+    BadZipFile,
+    zlib.error,
+    OSError,
+    EOFError,
+    SyntaxError,
+    ValueError,
+    LookupError,
+    RuntimeError,
+    TypeError,
+    AttributeError,
+)
 _DIGITS = 15  # of a number, as a spreadsheet keeps them
 
 
@@ -40,7 +53,7 @@ def read_workbook(path: Path) -> Sheet:
                 for values, formulas in zip(stored.worksheets, written.worksheets, strict=True)
                 if values.sheet_state == "visible" and (records := list(_records(values, formulas)))
             }
-    except (BadZipFile, InvalidFileException, KeyError, ValueError, OSError, SyntaxError) as exc:
+    except _DAMAGE as exc:
         cause = f"expected a workbook, found damage, a password or another format ({type(exc).__name__})"
         raise malformed(path, cause, "Save the table as an Excel workbook (.xlsx) or as CSV UTF-8.") from exc
     if len(found) > 1 and _NAME not in found:

@@ -6,12 +6,12 @@ from functools import partial
 from pathlib import Path
 
 from dmdbt import params
-from dmdbt.cohort import Case, Problem, Sheet, patients_alike
+from dmdbt.cohort import Case, Problem, Sheet, check_sheet, patients_alike, read_sheet, table_path
 from dmdbt.errors import InputDataError
 from dmdbt.ingest import Facts, case_files, examine, read_examination, slice_ends
 from dmdbt.readers import Limits
 from dmdbt.running import Item, Step, make_items
-from dmdbt.terms import Modality
+from dmdbt.terms import MissingModality, Modality
 
 _LISTED = 5  # groups of patients, on the screen
 
@@ -46,18 +46,17 @@ def examine_cohort(
     return {case_id: facts for case_id, (facts, _) in found.items()}, sorted(problems, key=lambda p: p.case)
 
 
-def report_table(sheet: Sheet) -> None:
-    """Print what the table was read as."""
+def read_cases(cohort: Path, missing_modality: MissingModality, labels: params.Labels) -> tuple[list[Case], Sheet]:
+    """Read a cohort's table; print how it was written, and which patients may be one: trained on and tested on."""
+    sheet = read_sheet(table_path(cohort))
     written = f"{sheet.encoding}, separated by {sheet.separator}" if sheet.separator else "a workbook"
     print(f"ingest: {sheet.file} is {written}")
-
-
-def report_patients_alike(cases: Iterable[Case]) -> None:
-    """Print which patients may be one, who could then be trained on and tested on."""
+    cases = check_sheet(sheet, missing_modality, labels.meaning())
     if groups := patients_alike(case.patient_id for case in cases):
         listed = "; ".join(", ".join(group) for group in groups[:_LISTED])
         more = f"; and {len(groups) - _LISTED} more" if len(groups) > _LISTED else ""
         print(f"ingest: patients that may be one: {listed}{more}. If so, give them one patient_id.")
+    return cases, sheet
 
 
 def report_slice_ends(images: Iterable[Mapping[Modality, Facts]]) -> None:
