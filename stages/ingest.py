@@ -7,7 +7,7 @@ from dmdbt import params
 from dmdbt.entry import run
 from dmdbt.files import write_json
 from dmdbt.ingest import check_copies, summarize
-from dmdbt.steps.ingest import check_quarantine, examine_cohort, read_cases, report_slice_ends
+from dmdbt.steps.ingest import check_quarantine, examine_cohort, read_cohort, report_slice_ends
 from dmdbt.terms import MissingModality
 
 
@@ -23,8 +23,7 @@ def main(
     settings: params.Quarantine,
 ) -> None:
     """Examine every case; write the table of those that go on, what is wrong with the others, and counts."""
-    table, sheet = read_cases(cohort, missing_modality, labels)
-    statement = cohorts.read_statement(cohort / cohorts.STATEMENT_NAME)
+    table, about = read_cohort(cohort, missing_modality, labels)
     records, problems = examine_cohort(table, cohort, examined, reading)
     cohorts.write_quarantine(quarantine, problems)
     check_quarantine(table, problems, allowed=settings.max_cases, listing=quarantine)
@@ -33,7 +32,6 @@ def main(
     check_copies(kept, {case.case_id: records[case.case_id] for case in kept})
     cohorts.write_table(cases, kept)
     report_slice_ends(records[case.case_id] for case in kept)
-    about = cohorts.stated(statement) | {"table": cohorts.written_as(sheet)}
     write_json(metrics, summarize(kept, records, quarantined=len(left_out)) | about)
 
 

@@ -42,9 +42,9 @@ class Sheet:
     separator: str = ""
 
 
-def written_as(sheet: Sheet) -> dict[str, str]:
+def written_as(sheet: Sheet) -> dict[str, object]:
     """Return how a table was written, as ``metrics/cohort.json`` has it."""
-    return {"file": sheet.file, "encoding": sheet.encoding, "separator": sheet.separator}
+    return {"table": {"file": sheet.file, "encoding": sheet.encoding, "separator": sheet.separator}}
 
 
 def read_text_sheet(path: Path, columns: Collection[str]) -> Sheet:

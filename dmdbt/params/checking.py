@@ -118,6 +118,7 @@ def _describe(node: Mapping[str, Any]) -> str:
         return f"a list, each {_describe(node['items'])}"
     if node["type"] == "object":
         return f"a mapping to {_describe(node['additionalProperties'])}"
-    text = {"integer": "a whole number", "number": "a number", "string": "text"}[node["type"]]
+    kinds = {"integer": "a whole number", "number": "a number", "string": "text", "boolean": "true or false"}
+    text = kinds[node["type"]]
     words = {"minimum": "from", "exclusiveMinimum": "above", "maximum": "up to" if "exclusiveMinimum" in node else "to"}
     return text + "".join(f" {word} {node[name]:g}" for name, word in words.items() if name in node)

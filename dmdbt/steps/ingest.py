@@ -6,7 +6,18 @@ from functools import partial
 from pathlib import Path
 
 from dmdbt import params
-from dmdbt.cohort import Case, Problem, Sheet, check_sheet, patients_alike, read_sheet, table_path
+from dmdbt.cohort import (
+    STATEMENT_NAME,
+    Case,
+    Problem,
+    check_sheet,
+    patients_alike,
+    read_sheet,
+    read_statement,
+    stated,
+    table_path,
+    written_as,
+)
 from dmdbt.errors import InputDataError
 from dmdbt.ingest import Facts, case_files, examine, read_examination, slice_ends
 from dmdbt.readers import Limits
@@ -46,8 +57,18 @@ def examine_cohort(
     return {case_id: facts for case_id, (facts, _) in found.items()}, sorted(problems, key=lambda p: p.case)
 
 
-def read_cases(cohort: Path, missing_modality: MissingModality, labels: params.Labels) -> tuple[list[Case], Sheet]:
-    """Read a cohort's table; print how it was written, and which patients may be one: trained on and tested on."""
+def read_cohort(
+    cohort: Path, missing_modality: MissingModality, labels: params.Labels
+) -> tuple[list[Case], dict[str, object]]:
+    """Read a cohort's table and statement; print how the table was written, and which patients may be one.
+
+    Returns
+    -------
+    cases : list of Case
+        Sorted by case.
+    about : dict
+        The statement, and how the table was written, for ``metrics/cohort.json``.
+    """
     sheet = read_sheet(table_path(cohort))
     written = f"{sheet.encoding}, separated by {sheet.separator}" if sheet.separator else "a workbook"
     print(f"ingest: {sheet.file} is {written}")
@@ -55,8 +76,8 @@ def read_cases(cohort: Path, missing_modality: MissingModality, labels: params.L
     if groups := patients_alike(case.patient_id for case in cases):
         listed = "; ".join(", ".join(group) for group in groups[:_LISTED])
         more = f"; and {len(groups) - _LISTED} more" if len(groups) > _LISTED else ""
-        print(f"ingest: patients that may be one: {listed}{more}. If so, give them one patient_id.")
-    return cases, sheet
+        print(f"ingest: patients that may be one: {listed}{more}. If they are, give all their rows one patient_id.")
+    return cases, stated(read_statement(cohort / STATEMENT_NAME)) | written_as(sheet)
 
 
 def report_slice_ends(images: Iterable[Mapping[Modality, Facts]]) -> None:

@@ -39,7 +39,7 @@ def lines(separator, *rows, end="\r\n"):
 def test_encoding_and_separator_are_found_and_told(tmp_path, separator, name, codec, bom, encoding, end):
     path = write(tmp_path, bom + lines(separator, COLUMNS, ROW, end=end).encode(codec))
     sheet = read_sheet(path)
-    assert written_as(sheet) == {"file": "cases.csv", "encoding": encoding, "separator": name}
+    assert written_as(sheet)["table"] == {"file": "cases.csv", "encoding": encoding, "separator": name}
     assert sheet.records == ((1, COLUMNS), (2, ROW))
 
 

@@ -45,7 +45,7 @@ def test_a_workbook_is_a_table_whose_numbers_have_no_decimals(tmp_path):
     path = workbook(tmp_path, [" Patient_ID", *COLUMNS[1:]], *rows)
     assert table_path(tmp_path) == path
     assert [(case.case_id, case.dm) for case in read_table(path)] == [("02-R-MLO", FILES[0]), ("1-L-CC", FILES[0])]
-    assert written_as(read_sheet(path)) == {"file": "cases.xlsx", "encoding": "", "separator": ""}
+    assert written_as(read_sheet(path))["table"] == {"file": "cases.xlsx", "encoding": "", "separator": ""}
 
 
 @pytest.mark.parametrize(

@@ -33,6 +33,11 @@ def test_the_demo_has_no_section_without_a_type():
 @pytest.mark.parametrize(
     ("section", "key", "value", "message"),
     [
+        (params.Labels, "benign", ["0", "Malignant"], r"labels: expected each spelling once, .*, got .*'Malignant'"),
+        (params.Labels, "malignant", [1, "1"], r"labels: expected each spelling once, .* Remove the spelling"),
+        (params.Labels, "malignant", [True, "TRUE"], r"labels: expected each spelling once"),
+        (params.Labels, "benign", [0.5], r"labels.benign\[0\]: expected text or .*, got 0.5"),
+        (params.Labels, "benign", 0, r"labels.benign: expected a list, .*, got 0"),
         (params.Train, "epochs", 2.5, r"train.epochs: expected a whole number from 1 to 10000, got 2.5"),
         (params.Train, "epochs", True, r"train.epochs: expected a whole number"),
         (params.Train, "batch_size", 31, r"train.batch_size: expected an even number, got 31"),

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from openpyxl import Workbook
 
 from dmdbt import params
 from dmdbt.cohort import Case, read_quarantined, read_table, write_table
@@ -38,6 +39,43 @@ def test_a_good_cohort_is_described_and_has_no_flags(tmp_path, cohort):
     assert found["flags"] == {}
     assert quarantine(tmp_path) == []
     assert read_table(tmp_path / "cases.csv") == read_table(cohort / "cases.csv")
+
+
+def test_the_table_is_told_as_it_was_written(tmp_path, cohort, capsys):
+    text = (cohort / "cases.csv").read_text()
+    assert run_ingest(tmp_path)["table"] == {"file": "cases.csv", "encoding": "UTF-8", "separator": "comma"}
+    excel = text.replace(",benign", ",0").replace(",", ";").replace("\n", ";\r\n") + ";;;;;;;\r\n"
+    (cohort / "cases.csv").write_bytes(f"sep=;\r\n{excel}".encode("utf-16"))
+    with pytest.raises(TableError) as caught:
+        run_ingest(tmp_path)
+    expected = "expected benign or malignant (`labels` in params.yaml names other spellings)"
+    assert caught.value.__notes__ == [f"row 3 label: {expected}, found '0' (4 rows)"]
+    labels = params.Labels(benign=[0], malignant=[1])
+    assert run_ingest(tmp_path, labels=labels)["table"]["separator"] == "semicolon"
+    assert "ingest: cases.csv is UTF-16, separated by semicolon\n" in capsys.readouterr().out
+    assert (tmp_path / "cases.csv").read_text() == text
+
+
+def test_a_workbook_takes_the_place_of_the_table(tmp_path, cohort, capsys):
+    book = Workbook()
+    for row in csv.reader((cohort / "cases.csv").read_text().splitlines()):
+        book.active.append(row)
+    book.save(cohort / "cases.xlsx")
+    with pytest.raises(TableError, match="E-TABLE-TWO"):
+        run_ingest(tmp_path)
+    (cohort / "cases.csv").unlink()
+    assert run_ingest(tmp_path)["table"] == {"file": "cases.xlsx", "encoding": "", "separator": ""}
+    assert "ingest: cases.xlsx is a workbook\n" in capsys.readouterr().out
+
+
+def test_patients_that_may_be_one_are_reported(tmp_path, cohort, capsys):
+    names = ["1", "P01", "x", "X"]
+    cases = [replace(c, patient_id=name) for c, name in zip(read_table(cohort / "cases.csv"), names, strict=True)]
+    write_table(cohort / "cases.csv", cases)
+    assert run_ingest(tmp_path)["flags"] == {"patient-ids-alike": ["c0", "c1", "c2", "c3"]}
+    assert "ingest: patients that may be one: 1, P01; X, x. If they are," in capsys.readouterr().out
+    write_table(cohort / "cases.csv", [cases[0], replace(cases[1], patient_id="2"), *cases[2:]])
+    assert run_ingest(tmp_path)["flags"] == {"patient-ids-alike": ["c2", "c3"]}
 
 
 def damage(cohort):
