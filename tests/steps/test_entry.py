@@ -125,10 +125,10 @@ def test_the_folder_of_the_cohort_comes_from_the_file_and_from_no_shell(monkeypa
     [
         ("cohort: 5", "cohort: expected the path of a folder, got 5"),
         ("cohort: ''", "cohort: expected the path of a folder, got ''"),
-        ("{}", "cohort: expected the path of a folder, got nothing. Add the key"),
+        ("{}", "cohort: expected the path of a folder, got None. Add the key"),
         ("{cohort: a, missing_modality: nope}", "missing_modality: expected forbid or allow, got 'nope'"),
         ("{cohort: a, missing_modality: allow, decode: {quality: 0}}", "decode.quality: expected a whole number"),
-        ("{backbones: {names: [alexnt], weights: imagenet, resnet_depth: 50}}", "backbones.names.*expected one of"),
+        ("{cohort: a, baselines: {names: [x]}}", r"baselines.names\[0\]: expected one of 2d_t3_alex, .*, got 'x'"),
     ],
 )
 def test_every_value_of_the_file_is_checked_before_any_work(monkeypatch, tmp_path, capsys, content, message):
