@@ -154,3 +154,44 @@ def test_of_very_many_notes_some_are_printed(monkeypatch, capsys):
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 202
     assert lines[-1] == "... and 800 more"
+
+
+@dataclass(frozen=True)
+class Documented:
+    """What is read.
+
+    Attributes
+    ----------
+    cases, split
+        Tables of the pairs and of their folds.
+    """
+
+    cases: Path
+    split: Path
+
+
+def test_the_help_of_an_option_is_what_the_docstring_says_of_it(monkeypatch, capsys):
+    def main(inputs: Documented, output: Path) -> None:
+        """Do something.
+
+        Parameters
+        ----------
+        inputs
+            See there.
+        output
+            The file to write: 95 % of it
+            on two lines.
+
+        Raises
+        ------
+        ValueError
+            Never.
+        """
+        raise AssertionError((inputs, output))
+
+    with pytest.raises(SystemExit):
+        call(monkeypatch, main, "--help")
+    text = " ".join(capsys.readouterr().out.split())
+    assert "Do something. options:" in text
+    assert "--output OUTPUT The file to write: 95 % of it on two lines." in text
+    assert "--split SPLIT Tables of the pairs and of their folds." in text
