@@ -11,10 +11,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from dmdbt.evaluation import CLASSIFIERS, precision_recall_points, roc_points
+from dmdbt.evaluation import CLASSIFIERS, classifier_name, precision_recall_points, roc_points
 from dmdbt.evaluation.predictions import targets
 from dmdbt.report.svg import INK, MUTED, RULE, SERIES, inline_svg, style
-from dmdbt.report.words import backbone_name, classifier_name, metric_name, number, short_name
+from dmdbt.report.words import backbone_name, metric_name, number, short_name
 from dmdbt.terms import Head
 
 _SQUARE = (3.5, 3.3)

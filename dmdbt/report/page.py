@@ -9,7 +9,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from tqdm import tqdm
 
 from dmdbt.cohort import Statement
-from dmdbt.evaluation import CLASSIFIERS, comparable_pairs, metrics_by_classifier
+from dmdbt.evaluation import CLASSIFIERS, classifier_name, comparable_pairs, metrics_by_classifier
 from dmdbt.report import words
 from dmdbt.report.choice import best_backbone, median_pairs, mistakes
 from dmdbt.report.cohort import cohort_rows, flag_rows
@@ -84,7 +84,7 @@ def _environment() -> Environment:
         words.interval,
         words.p_value,
         words.published,
-        words.classifier_name,
+        classifier_name,
         words.model_name,
         words.short_name,
         words.sentence,

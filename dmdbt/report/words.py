@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from dmdbt.baselines.registry import BASELINES
-from dmdbt.terms import Head
+from dmdbt.evaluation import classifier_name
 
 _BACKBONES = {
     "alexnet": "AlexNet",
@@ -53,11 +53,6 @@ def published(value: float | None) -> str:
 def metric_name(name: str) -> str:
     """The paper's name of a metric in a claim."""
     return "AC" if name == "confidence" else name.upper()
-
-
-def classifier_name(name: str) -> str:
-    """The paper's name of a head; any other classifier as it is called."""
-    return name.upper().replace("_", "-") if name in list(Head) else name
 
 
 def backbone_name(name: str) -> str:
