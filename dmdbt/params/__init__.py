@@ -1,21 +1,6 @@
 """The typed sections of ``params.yaml``: every name, type and range is checked when a section is read."""
 
-from dmdbt.params.ablation import Ablation, Variant
-from dmdbt.params.baselines import (
-    Alexnet2d,
-    Alexnet3d,
-    AlexnetMaps,
-    AlexnetTrain,
-    Baselines,
-    GapMaps,
-    Optimization,
-    Resnet3d,
-    SliceMaps,
-    SliceTrain,
-    SvmGap,
-    SvmTrain,
-    VolumeMaps,
-)
+from dmdbt.params.baselines import AlexnetTrain, Baselines, Optimization, SliceTrain
 from dmdbt.params.file import (
     DEFAULT_PATH,
     SECTIONS,
@@ -27,6 +12,7 @@ from dmdbt.params.file import (
     used_weights,
 )
 from dmdbt.params.sections import (
+    Ablation,
     Backbones,
     Decode,
     Ensemble,
@@ -40,6 +26,7 @@ from dmdbt.params.sections import (
     Reading,
     Split,
     Train,
+    Variant,
     Weights,
 )
 
@@ -47,9 +34,6 @@ __all__ = [
     "DEFAULT_PATH",
     "SECTIONS",
     "Ablation",
-    "Alexnet2d",
-    "Alexnet3d",
-    "AlexnetMaps",
     "AlexnetTrain",
     "Backbones",
     "Baselines",
@@ -57,7 +41,6 @@ __all__ = [
     "Ensemble",
     "Evaluation",
     "Features",
-    "GapMaps",
     "Heads",
     "Mammogram",
     "Optimization",
@@ -65,15 +48,10 @@ __all__ = [
     "Quarantine",
     "Rankpool",
     "Reading",
-    "Resnet3d",
-    "SliceMaps",
     "SliceTrain",
     "Split",
-    "SvmGap",
-    "SvmTrain",
     "Train",
     "Variant",
-    "VolumeMaps",
     "Weights",
     "cohort_folder",
     "for_backbone",
