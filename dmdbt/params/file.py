@@ -8,45 +8,29 @@ from typing import Any
 from pydantic import create_model
 
 from dmdbt.errors import ParameterError
-from dmdbt.params.ablation import Ablation
+from dmdbt.params import sections
 from dmdbt.params.baselines import Baselines
 from dmdbt.params.checking import CONFIG, Section, checked_section, load, parse
-from dmdbt.params.sections import (
-    Backbones,
-    Decode,
-    Ensemble,
-    Evaluation,
-    Features,
-    Heads,
-    Mammogram,
-    Phantom,
-    Quarantine,
-    Rankpool,
-    Reading,
-    Split,
-    Train,
-    Weights,
-)
 from dmdbt.terms import MissingModality
 
 DEFAULT_PATH = Path("params.yaml")
 SECTIONS = {
-    "phantom": Phantom,
-    "reading": Reading,
-    "quarantine": Quarantine,
-    "split": Split,
-    "mammogram": Mammogram,
-    "decode": Decode,
-    "rankpool": Rankpool,
-    "backbones": Backbones,
-    "weights": Weights,
-    "features": Features,
-    "heads": Heads,
-    "train": Train,
-    "ensemble": Ensemble,
+    "phantom": sections.Phantom,
+    "reading": sections.Reading,
+    "quarantine": sections.Quarantine,
+    "split": sections.Split,
+    "mammogram": sections.Mammogram,
+    "decode": sections.Decode,
+    "rankpool": sections.Rankpool,
+    "backbones": sections.Backbones,
+    "weights": sections.Weights,
+    "features": sections.Features,
+    "heads": sections.Heads,
+    "train": sections.Train,
+    "ensemble": sections.Ensemble,
     "baselines": Baselines,
-    "evaluation": Evaluation,
-    "ablation": Ablation,
+    "evaluation": sections.Evaluation,
+    "ablation": sections.Ablation,
 }
 
 # What belongs to no section.
@@ -109,7 +93,7 @@ def for_backbone(values: dict[str, int], backbone: str, *, key: str) -> int:
 
 def used_weights(path: Path = DEFAULT_PATH, setting: Path | None = None) -> list[str]:
     """Return the names under ``backbones.weights`` that the backbones and the named baselines use; see `read`."""
-    names = read(Backbones, path, setting).names + read(Baselines, path, setting).backbones
+    names = read(sections.Backbones, path, setting).names + read(Baselines, path, setting).backbones
     return list(dict.fromkeys(names))
 
 
