@@ -1,10 +1,12 @@
 """What the cohort is, as rows of the page."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from dmdbt.readers.dicom import SYNTAXES
 from dmdbt.report.words import TIMES
+from dmdbt.terms import FLAGS
 
 _LISTED = 24  # so many cases of a flag are named
 _GROUPS = {
@@ -27,6 +29,7 @@ class Flag(NamedTuple):
     """What is unusual of some cases: `n_cases` all together, of which `cases` are the first."""
 
     name: str
+    meaning: str
     cases: Sequence[str]
     n_cases: int
 
@@ -44,7 +47,15 @@ def flag_rows(counts: Mapping[str, Any], certificates: Mapping[str, Any]) -> lis
     """Every flag that a case has, those of the files first, then those of the dynamic images."""
     pooled = {f"dynamic-image-{name}": cases for name, cases in certificates.get("flagged", {}).items()}
     flagged = counts.get("flags", {}) | pooled
-    return [Flag(name.replace("_", "-"), cases[:_LISTED], len(cases)) for name, cases in flagged.items() if cases]
+    return [
+        Flag(name.replace("_", "-"), _meaning(name.replace("_", "-")), cases[:_LISTED], len(cases))
+        for name, cases in flagged.items()
+        if cases
+    ]
+
+
+def _meaning(flag: str) -> str:
+    return FLAGS[re.sub("^(dm|dbt|dynamic-image)-", "", flag)]
 
 
 def _words(key: str, value: str) -> str:
