@@ -85,9 +85,8 @@ def json_schema() -> dict[str, Any]:
 def for_backbone(values: dict[str, int], backbone: str, *, key: str) -> int:
     """Value of a mapping from backbones to numbers, such as ``features.size``; ParameterError if there is none."""
     if backbone not in values:
-        raise ParameterError(
-            f"{key}.{backbone}", expected="a number", found=None, remedy="Every name in backbones.names needs one."
-        )
+        remedy = f"Every name in backbones.names needs one: correct it, or add -S +{key}.{backbone}=<number>."
+        raise ParameterError(f"{key}.{backbone}", expected="a number", found=None, remedy=remedy)
     return values[backbone]
 
 
@@ -98,11 +97,16 @@ def used_weights(path: Path = DEFAULT_PATH, setting: Path | None = None) -> list
 
 
 def check(path: Path = DEFAULT_PATH) -> None:
-    """Check every section that the file has; ParameterError as `read`."""
+    """Check every section that the file has, and that what belongs to a backbone is there; ParameterError as `read`."""
     content = load(path)
-    for name, section in SECTIONS.items():
-        if name in content:
-            checked_section(section, content[name], name)
+    found: dict[str, Any] = {
+        name: checked_section(kind, content[name], name) for name, kind in SECTIONS.items() if name in content
+    }
+    if {"backbones", "features", "weights"} <= found.keys():
+        for name in found["backbones"].names:
+            for_backbone(found["features"].size, name, key="features.size")
+            if found["backbones"].source(name) == "procedural":
+                for_backbone(found["weights"].steps, name, key="weights.steps")
 
 
 def value(name: str, path: Path = DEFAULT_PATH) -> Any:

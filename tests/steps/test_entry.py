@@ -10,6 +10,7 @@ from dmdbt import params
 from dmdbt.entry import run
 from dmdbt.errors import IntegrityError
 from dmdbt.terms import MissingModality
+from tests.support import ROOT
 
 
 def call(monkeypatch, main, *arguments):
@@ -195,3 +196,17 @@ def test_the_help_of_an_option_is_what_the_docstring_says_of_it(monkeypatch, cap
     assert "Do something. options:" in text
     assert "--output OUTPUT The file to write: 95 % of it on two lines." in text
     assert "--split SPLIT Tables of the pairs and of their folds." in text
+
+
+def test_an_unknown_backbone_is_refused_before_any_work(monkeypatch, tmp_path, capsys):
+    content = YAML().load(ROOT / "params.yaml")
+    content["backbones"]["names"] = ["alexnt"]
+    content["backbones"]["weights"] = "imagenet"
+    YAML().dump(content, tmp_path / "params.yaml")
+
+    def main(settings: params.Decode) -> None:
+        raise AssertionError(settings)
+
+    with pytest.raises(SystemExit):
+        call(monkeypatch, main, "--params", tmp_path / "params.yaml")
+    assert "features.size.alexnt: expected a number, got None. Every name in" in capsys.readouterr().err
