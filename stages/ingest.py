@@ -7,7 +7,7 @@ from dmdbt import params
 from dmdbt.entry import run
 from dmdbt.files import write_json
 from dmdbt.ingest import check_copies, summarize
-from dmdbt.steps.ingest import check_quarantine, examine_cohort, report_slice_ends
+from dmdbt.steps.ingest import check_quarantine, examine_cohort, report_patients_alike, report_slice_ends, report_table
 from dmdbt.terms import MissingModality
 
 
@@ -19,10 +19,13 @@ def main(
     metrics: Path,
     quarantine: Path,
     reading: params.Reading,
+    labels: params.Labels,
     settings: params.Quarantine,
 ) -> None:
     """Examine every case; write the table of those that go on, what is wrong with the others, and counts."""
-    table = cohorts.read_table(cohort / cohorts.TABLE_NAME, missing_modality)
+    sheet = cohorts.read_sheet(cohorts.table_path(cohort))
+    report_table(sheet)
+    table = cohorts.check_sheet(sheet, missing_modality, labels.meaning())
     statement = cohorts.read_statement(cohort / cohorts.STATEMENT_NAME)
     records, problems = examine_cohort(table, cohort, examined, reading)
     cohorts.write_quarantine(quarantine, problems)
@@ -31,8 +34,10 @@ def main(
     kept = [case for case in table if case.case_id not in left_out]
     check_copies(kept, {case.case_id: records[case.case_id] for case in kept})
     cohorts.write_table(cases, kept)
+    report_patients_alike(kept)
     report_slice_ends(records[case.case_id] for case in kept)
-    write_json(metrics, summarize(kept, records, quarantined=len(left_out)) | cohorts.stated(statement))
+    about = cohorts.stated(statement) | {"table": cohorts.written_as(sheet)}
+    write_json(metrics, summarize(kept, records, quarantined=len(left_out)) | about)
 
 
 if __name__ == "__main__":

@@ -1,21 +1,26 @@
-"""The table of pairs, ``cases.csv``: one row is one view of one breast, seen as DM and as DBT."""
+"""The table of pairs, ``cases.csv`` or ``cases.xlsx``: one row is one view of one breast, seen as DM and as DBT."""
 
-import csv
-import io
 import re
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from enum import StrEnum
 from pathlib import Path, PurePosixPath
+from types import MappingProxyType
 from typing import TypeVar
 
+from dmdbt.cohort.identifiers import LONGEST, rule_broken
+from dmdbt.cohort.sheet import REMEDY, Sheet, read_text_sheet
 from dmdbt.errors import TableError
 from dmdbt.files import write_rows
 from dmdbt.terms import Label, Laterality, MissingModality, Modality, View
 
-TABLE_NAME = "cases.csv"
-_CASE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-_REMEDY = "Correct the table; README.md describes its columns."
+TABLE_NAME, WORKBOOK_NAME = "cases.csv", "cases.xlsx"
+_SHOWN = 300  # characters of a header, in a message
+_NO_VALUE = re.compile(r"=.*|#(N/A|NV|[A-Z0/]+[!?])", re.DOTALL)
+_WINDOWS_PATH = re.compile(r"[A-Za-z]:.*|.*\\.*", re.DOTALL)
+_CONTROLS = re.compile(r"[\0-\x1f\x7f]")
+_NO_LABELS: Mapping[str, Label] = MappingProxyType({})
 
 Term = TypeVar("Term", bound=StrEnum)
 
@@ -54,18 +59,61 @@ class Case:
 
 
 _COLUMNS = tuple(column.name for column in fields(Case))
+_REQUIRED = _COLUMNS[1:]
 
 
-def read_table(path: Path, missing_modality: MissingModality = MissingModality.ALLOW) -> list[Case]:
-    """Read and check a table of pairs. Unknown columns are ignored.
+def table_path(cohort: Path) -> Path:
+    """Return the path of a cohort's table: its workbook, or ``cases.csv`` where there is none.
+
+    Raises
+    ------
+    TableError
+        Both are there.
+    """
+    text, workbook = cohort / TABLE_NAME, cohort / WORKBOOK_NAME
+    if text.is_file() and workbook.is_file():
+        cause = f"expected one table, found {TABLE_NAME} and {WORKBOOK_NAME}"
+        raise TableError("TABLE-TWO", file=WORKBOOK_NAME, cause=cause, remedy="Remove the one that is out of date.")
+    return workbook if workbook.is_file() else text
+
+
+def read_sheet(path: Path) -> Sheet:
+    """Read the cells of a table; TableError if it is missing or malformed."""
+    if not path.is_file():
+        cause = f"expected a cohort folder with {TABLE_NAME} or {WORKBOOK_NAME}, found no such file"
+        raise TableError("TABLE-MISSING", file=path.name, cause=cause, remedy="Correct `cohort` in params.yaml.")
+    if path.suffix != ".xlsx":
+        return read_text_sheet(path, _REQUIRED)
+    from dmdbt.cohort.workbook import read_workbook  # here, because every stage reads a table and none but ingest this
+
+    return read_workbook(path)
+
+
+def read_table(
+    path: Path,
+    missing_modality: MissingModality = MissingModality.ALLOW,
+    labels: Mapping[str, Label] = _NO_LABELS,
+) -> list[Case]:
+    """Read and check a table of pairs; see `check_sheet`."""
+    return check_sheet(read_sheet(path), missing_modality, labels)
+
+
+def check_sheet(
+    sheet: Sheet,
+    missing_modality: MissingModality = MissingModality.ALLOW,
+    labels: Mapping[str, Label] = _NO_LABELS,
+) -> list[Case]:
+    """Check a table of pairs. Unknown columns are ignored.
 
     Parameters
     ----------
-    path
-        The table.
+    sheet
+        Its cells.
     missing_modality
         Whether a pair may lack an image. The parameter of that name decides it once, when a cohort is checked:
         whoever reads the checked table takes every pair that is in it.
+    labels
+        What other spellings of the label mean, in lower case.
 
     Returns
     -------
@@ -75,20 +123,25 @@ def read_table(path: Path, missing_modality: MissingModality = MissingModality.A
     Raises
     ------
     TableError
-        The table is missing, empty or malformed. Every problem of the whole table is a note of the error: row (the
-        header is row 1), column, what was expected, what stands there.
+        The table is empty or malformed. Every problem of the whole table is a note of the error: the first row that
+        has it, column, what was expected, what stands there, and how many rows have the same.
     """
-    rows = _read_rows(path)
-    problems: list[str] = []
-    cases = [_case(row, number, missing_modality, problems) for number, row in enumerate(rows, start=2)]
-    problems += _duplicates(cases)
-    if problems:
-        cause = f"expected a correct table, found {len(problems)} problems"
-        error = TableError("TABLE", file=path.name, cause=cause, remedy=_REMEDY)
-        for problem in problems:
-            error.add_note(problem)
+    (header_row, header), *records = sheet.records or ((1, []),)
+    columns = _columns(sheet, header_row, header)
+    if not records:
+        cause = "expected at least one row, found none"
+        raise TableError("TABLE-EMPTY", file=sheet.file, cause=cause, remedy=REMEDY)
+    problems = _Problems()
+    rows = [(row, _cells(row, columns, cells, problems)) for row, cells in records]
+    cases = {row: _case(row, cells, missing_modality, labels, problems) for row, cells in rows if cells}
+    _check_unique(cases, problems)
+    if lines := list(problems.lines()):
+        cause = f"expected a correct table, found {len(lines)} problems"
+        error = TableError("TABLE", file=sheet.file, cause=cause, remedy=REMEDY)
+        for line in lines:
+            error.add_note(line)
         raise error
-    return sorted(cases, key=lambda case: case.case_id)
+    return sorted(cases.values(), key=lambda case: case.case_id)
 
 
 def write_table(path: Path, cases: Iterable[Case]) -> None:
@@ -96,63 +149,111 @@ def write_table(path: Path, cases: Iterable[Case]) -> None:
     write_rows(path, _COLUMNS, ([getattr(case, column) for column in _COLUMNS] for case in cases))
 
 
-def _read_rows(path: Path) -> list[dict[str, str]]:
-    """Rows as text: a reader that guesses types turns a patient ``012`` into 12 and ``NA`` into nothing."""
-    if not path.is_file():
-        cause = f"expected a cohort folder with {TABLE_NAME}, found no such file"
-        raise TableError("TABLE-MISSING", file=path.name, cause=cause, remedy="Correct `cohort` in params.yaml.")
-    try:
-        reader = csv.DictReader(io.StringIO(path.read_text(encoding="utf-8-sig")), restval="", strict=True)
-        rows = [{key: (value or "").strip() for key, value in row.items() if key is not None} for row in reader]
-    except (UnicodeDecodeError, csv.Error) as exc:
-        cause = f"expected comma-separated UTF-8 text, found {type(exc).__name__}: {exc}"
-        raise TableError("TABLE-MALFORMED", file=path.name, cause=cause, remedy=_REMEDY) from exc
-    missing = [column for column in _COLUMNS[1:] if column not in (reader.fieldnames or ())]
-    if missing:
-        cause = f"expected the columns {', '.join(_COLUMNS[1:])}, found no {', '.join(missing)}"
-        raise TableError("TABLE-COLUMNS", file=path.name, cause=cause, remedy=_REMEDY)
-    if not rows:
-        cause = "expected at least one row, found none"
-        raise TableError("TABLE-EMPTY", file=path.name, cause=cause, remedy=_REMEDY)
-    return rows
+class _Problems:
+    """What is wrong with the rows; what several rows share is one problem."""
+
+    def __init__(self) -> None:
+        self._rows: dict[tuple[str, str, str], list[int]] = {}
+
+    def add(self, row: int, column: str, expected: str, found: str) -> None:
+        self._rows.setdefault((column, expected, found), []).append(row)
+
+    def lines(self) -> Iterator[str]:
+        for (column, expected, found), rows in self._rows.items():
+            more = f" ({len(rows)} rows)" if len(rows) > 1 else ""
+            yield f"row {rows[0]} {column}: expected {expected}, found {found}{more}"
 
 
-def _case(row: dict[str, str], number: int, missing_modality: MissingModality, problems: list[str]) -> Case:
+def _columns(sheet: Sheet, row: int, header: list[str]) -> list[str]:
+    columns = [name.casefold() for name in header]
+    if missing := [column for column in _REQUIRED if column not in columns]:
+        found = ", ".join(map(repr, header))
+        found = f"{found[:_SHOWN]}..." if len(found) > _SHOWN else found
+        separated = f" separated by {sheet.separator}" if sheet.separator else ""
+        cause = f"expected the columns {', '.join(_REQUIRED)}, found no {', '.join(missing)} in row {row}, which has "
+        cause += f"{len(header)} columns{separated}: {found or 'none'}"
+        raise TableError("TABLE-COLUMNS", file=sheet.file, cause=cause, remedy=REMEDY)
+    if twice := [name for name, number in Counter(filter(None, columns)).items() if number > 1]:
+        cause = f"expected every column once, found in row {row} {', '.join(map(repr, twice))} more than once"
+        raise TableError("TABLE-COLUMNS", file=sheet.file, cause=cause, remedy="Rename or remove the other column.")
+    return columns
+
+
+def _cells(row: int, columns: list[str], cells: list[str], problems: _Problems) -> dict[str, str]:
+    """Return the cells of a row by column; nothing, and a problem, if their number is not the header's."""
+    if len(cells) > len(columns):
+        expected = f"{len(columns)} cells as in the header (a value that holds the separator needs quotes)"
+        problems.add(row, f"column {len(columns) + 1}", expected, f"one more: {cells[len(columns)]!r}")
+        return {}
+    if len(cells) < len(columns):
+        expected = f"{len(columns)} cells as in the header (an empty cell needs its separator)"
+        problems.add(row, columns[len(cells)] or f"column {len(cells) + 1}", expected, f"{len(cells)}")
+        return {}
+    for number, (column, cell) in enumerate(zip(columns, cells, strict=True), start=1):
+        if cell and not column:
+            problems.add(row, f"column {number}", "an empty cell below an empty header", repr(cell))
+    return dict(zip(columns, cells, strict=True))
+
+
+def _case(
+    row: int,
+    cells: Mapping[str, str],
+    missing_modality: MissingModality,
+    labels: Mapping[str, Label],
+    problems: _Problems,
+) -> Case:
     """Make a case of a row, and add what is wrong with it to `problems`."""
+    faulty: set[str] = set()
 
     def problem(column: str, expected: str) -> None:
-        problems.append(f"row {number} {column}: expected {expected}, found {row.get(column, '')!r}")
+        if column not in faulty:
+            faulty.add(column)
+            problems.add(row, column, expected, repr(cells.get(column, "")))
 
-    def term(kind: type[Term], column: str) -> Term:
+    def term(kind: type[Term], column: str, others: Mapping[str, Term], remedy: str = "") -> Term:
         terms = {item.value: item for item in kind}
-        if row[column] not in terms:
-            problem(column, " or ".join(terms))
-        return terms.get(row[column], next(iter(kind)))
+        found = terms.get(cells[column], others.get(cells[column].casefold()))
+        if found is None:
+            problem(column, " or ".join(terms) + remedy)
+        return found or next(iter(kind))
 
-    if not row["patient_id"]:
-        problem("patient_id", "a pseudonym")
-    case_id = row.get("case_id") or f"{row['patient_id']}-{row['laterality']}-{row['view']}"
-    if not _CASE_ID.fullmatch(case_id):
-        problem("case_id", "up to 64 letters, digits, dots, underscores and hyphens")
+    for column in _COLUMNS:
+        if _NO_VALUE.fullmatch(cells.get(column, "")):
+            problem(column, "a value (paste values over the formulas of the spreadsheet)")
+    if broken := rule_broken(cells["patient_id"]):
+        problem("patient_id", broken)
+    case_id = cells.get("case_id") or f"{cells['patient_id']}-{cells['laterality']}-{cells['view']}"
+    if cells.get("case_id") and (broken := rule_broken(case_id)):
+        problem("case_id", broken)
     for column, other in (("dm", "dbt"), ("dbt", "dm")):
-        if row[column] and not _stays_inside(row[column]):
-            problem(column, "a path inside the cohort's folder")
-        elif not row[column] and not row[other]:
+        if broken := _rule_of_path(cells[column]):
+            problem(column, broken)
+        elif not cells[column] and not cells[other]:
             problem(column, f"a path here or in {other}")
-        elif not row[column] and missing_modality is MissingModality.FORBID:
+        elif not cells[column] and missing_modality is MissingModality.FORBID:
             problem(column, "a path (for pairs without one, set `missing_modality: allow` in params.yaml)")
-    laterality, view, label = term(Laterality, "laterality"), term(View, "view"), term(Label, "label")
-    return Case(case_id, row["patient_id"], laterality, view, label, dm=row["dm"], dbt=row["dbt"])
+    laterality, view = term(Laterality, "laterality", {}), term(View, "view", {})
+    label = term(Label, "label", labels, " (`labels` in params.yaml names other spellings)")
+    if not faulty and len(case_id) > LONGEST:
+        problem("patient_id", f"a case id made of it of at most {LONGEST} characters")
+    return Case(case_id, cells["patient_id"], laterality, view, label, dm=cells["dm"], dbt=cells["dbt"])
 
 
-def _stays_inside(path: str) -> bool:
+def _rule_of_path(path: str) -> str:
+    """Return what is expected of a path and does not hold; empty if nothing is wrong with it."""
+    if _WINDOWS_PATH.fullmatch(path):
+        return "a path with forward slashes, relative to the cohort's folder"
+    if _CONTROLS.search(path):
+        return "a path without control characters"
     parts = PurePosixPath(path).parts
-    return bool(parts) and not PurePosixPath(path).is_absolute() and ".." not in parts
+    if path and (not parts or PurePosixPath(path).is_absolute() or ".." in parts):
+        return "a path inside the cohort's folder"
+    return ""
 
 
-def _duplicates(cases: list[Case]) -> Iterator[str]:
-    """Cases whose names differ by case alone would overwrite each other on some file systems."""
+def _check_unique(cases: Mapping[int, Case], problems: _Problems) -> None:
+    """Add cases whose names differ by case alone: they would overwrite each other on some file systems."""
     first: dict[str, int] = {}
-    for number, case in enumerate(cases, start=2):
-        if (earlier := first.setdefault(case.case_id.lower(), number)) != number:
-            yield f"row {number} case_id: expected a name of its own, found {case.case_id!r} as in row {earlier}"
+    for row, case in cases.items():
+        if (earlier := first.setdefault(case.case_id.casefold(), row)) != row:
+            problems.add(row, "case_id", "a name of its own", f"{case.case_id!r} as in row {earlier}")

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from dmdbt.cohort import Case
+from dmdbt.cohort import Case, patients_alike
 from dmdbt.errors import IntegrityError
 from dmdbt.terms import Modality
 
@@ -92,6 +92,9 @@ def _flags(cases: Sequence[Case], records: Records) -> dict[str, list[str]]:
     for case in cases:
         for flag in _disagreements(case, records[case.case_id]):
             flagged[flag].add(case.case_id)
+    alike = {patient_id for group in patients_alike(case.patient_id for case in cases) for patient_id in group}
+    if alike:
+        flagged["patient-ids-alike"].update(case.case_id for case in cases if case.patient_id in alike)
     kept = {case.case_id: records[case.case_id] for case in cases}
     for modality in Modality:
         for pair in _same(kept, modality):

@@ -17,6 +17,7 @@ DEFAULT_PATH = Path("params.yaml")
 SECTIONS = {
     "phantom": sections.Phantom,
     "reading": sections.Reading,
+    "labels": sections.Labels,
     "quarantine": sections.Quarantine,
     "split": sections.Split,
     "mammogram": sections.Mammogram,

@@ -30,6 +30,7 @@ WITH_ORIGINAL = expect(
     "Testing uses the original.",
 )
 Copies = Annotated[list[Copy], WITH_ORIGINAL]
+Spelling = str | bool | int  # of a label in a table; YAML reads 1 and true as no text
 Seed = Annotated[int, Field(ge=0, le=2**31 - 1)]
 ImageSize = Annotated[int, Field(ge=32, le=4096)]
 Count = Annotated[int, Field(ge=1, le=1_000_000)]

@@ -8,6 +8,7 @@ from pydantic import BeforeValidator, Field
 
 from dmdbt.errors import ParameterError
 from dmdbt.params import kinds
+from dmdbt.terms import Label
 
 Pooler = Literal["ranksvm", "approximate", "mean", "max", "std", "central", "svr"]
 Rho = Annotated[float, Field(gt=0.0, le=1e8)]
@@ -31,6 +32,29 @@ class Phantom:
     label_ambiguity: Annotated[float, Field(ge=0.0, le=0.5)]
     density: Annotated[float, Field(ge=0.05, le=0.45)]
     codec: Literal["mjpeg", "ffv1", "raw"]
+
+
+@dataclass(frozen=True)
+class Labels:
+    """Spellings of the label in a cohort's table, next to ``benign`` and ``malignant``."""
+
+    benign: list[kinds.Spelling]
+    malignant: list[kinds.Spelling]
+
+    def __post_init__(self) -> None:
+        texts = [str(spelling).casefold() for spelling in (*self.benign, *self.malignant)]
+        if not kinds.once([*Label, *texts]):
+            raise ParameterError(
+                "labels",
+                expected="each spelling once, without regard to case, and benign and malignant not at all",
+                found={"benign": self.benign, "malignant": self.malignant},
+                remedy="Remove the spelling that is there twice.",
+            )
+
+    def meaning(self) -> dict[str, Label]:
+        """Return what each spelling means, in lower case."""
+        spellings = {Label.BENIGN: self.benign, Label.MALIGNANT: self.malignant}
+        return {str(text).casefold(): label for label, texts in spellings.items() for text in texts}
 
 
 @dataclass(frozen=True)

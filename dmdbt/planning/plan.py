@@ -11,7 +11,7 @@ from typing import Any
 from tqdm import tqdm
 
 from dmdbt import params
-from dmdbt.cohort import TABLE_NAME, Case, read_table
+from dmdbt.cohort import Case, read_table, table_path
 from dmdbt.errors import SystemResourceError, TableError, error_context
 from dmdbt.heads import training_bytes
 from dmdbt.planning import costs, sizes
@@ -36,6 +36,7 @@ class PlanSettings:
     """The sections of ``params.yaml`` that decide what the work costs."""
 
     reading: params.Reading
+    labels: params.Labels
     split: params.Split
     mammogram: params.Mammogram
     decode: params.Decode
@@ -109,7 +110,7 @@ def make_plan(cohort: Path, settings: PlanSettings, folder: Path) -> Plan:
         The table or a file that is timed is not what it should be.
     """
     try:
-        cases = read_table(cohort / TABLE_NAME)
+        cases = read_table(table_path(cohort), labels=settings.labels.meaning())
     except TableError as exc:
         exc.add_note("The simulated cohort is made by: dvc repro data/phantom/dvc.yaml")
         raise

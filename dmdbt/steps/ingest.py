@@ -6,12 +6,14 @@ from functools import partial
 from pathlib import Path
 
 from dmdbt import params
-from dmdbt.cohort import Case, Problem
+from dmdbt.cohort import Case, Problem, Sheet, patients_alike
 from dmdbt.errors import InputDataError
 from dmdbt.ingest import Facts, case_files, examine, read_examination, slice_ends
 from dmdbt.readers import Limits
 from dmdbt.running import Item, Step, make_items
 from dmdbt.terms import Modality
+
+_LISTED = 5  # groups of patients, on the screen
 
 
 def ingest_step(cases: Sequence[Case], cohort: Path, reading: params.Reading) -> Step[Case]:
@@ -42,6 +44,20 @@ def examine_cohort(
     found = {case_id: read_examination(examined / f"{case_id}.json") for case_id in without_end}
     problems = [*ended, *(problem for _, of_case in found.values() for problem in of_case)]
     return {case_id: facts for case_id, (facts, _) in found.items()}, sorted(problems, key=lambda p: p.case)
+
+
+def report_table(sheet: Sheet) -> None:
+    """Print what the table was read as."""
+    written = f"{sheet.encoding}, separated by {sheet.separator}" if sheet.separator else "a workbook"
+    print(f"ingest: {sheet.file} is {written}")
+
+
+def report_patients_alike(cases: Iterable[Case]) -> None:
+    """Print which patients may be one, who could then be trained on and tested on."""
+    if groups := patients_alike(case.patient_id for case in cases):
+        listed = "; ".join(", ".join(group) for group in groups[:_LISTED])
+        more = f"; and {len(groups) - _LISTED} more" if len(groups) > _LISTED else ""
+        print(f"ingest: patients that may be one: {listed}{more}. If so, give them one patient_id.")
 
 
 def report_slice_ends(images: Iterable[Mapping[Modality, Facts]]) -> None:

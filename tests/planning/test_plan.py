@@ -69,6 +69,7 @@ def run_stages(folder):
         folder / "cohort.json",
         folder / "quarantine.csv",
         reading,
+        settings.labels,
         params.Quarantine(max_cases=0),
     )
     decode.main(cohort, cases, folder / "examined", data / "decode", settings.decode, reading)

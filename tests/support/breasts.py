@@ -13,6 +13,7 @@ from stages import ingest
 from tests.support.clinic import write_avi, write_dicom
 
 SHOWN = {"BurnedInAnnotation": "NO", "WindowCenter": 2048, "WindowWidth": 4096}
+NO_LABELS = params.Labels(benign=[], malignant=[])
 READING = params.Reading(**vars(Limits()))
 
 
@@ -42,7 +43,7 @@ def write_cohort(folder, n_patients=4):
     return cases
 
 
-def run_ingest(folder, *, allow=0, missing_modality=MissingModality.FORBID, reading=READING):
+def run_ingest(folder, *, allow=0, missing_modality=MissingModality.FORBID, reading=READING, labels=NO_LABELS):
     """Run the stage on ``<folder>/cohort``; return metrics/cohort.json."""
     ingest.main(
         cohort=folder / "cohort",
@@ -52,6 +53,7 @@ def run_ingest(folder, *, allow=0, missing_modality=MissingModality.FORBID, read
         metrics=folder / "cohort.json",
         quarantine=folder / "quarantine.csv",
         reading=reading,
+        labels=labels,
         settings=params.Quarantine(max_cases=allow),
     )
     return json.loads((folder / "cohort.json").read_text())

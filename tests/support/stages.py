@@ -27,6 +27,7 @@ def run_image_stages(folder):
         metrics=folder / "cohort.json",
         quarantine=quarantine,
         reading=reading,
+        labels=section(params.Labels),
         settings=params.Quarantine(max_cases=0),
     )
     images = {"cohort": cohort, "cases": table, "reading": reading}
