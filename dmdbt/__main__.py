@@ -4,11 +4,16 @@ import argparse
 import json
 import shutil
 import sys
+import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from dmdbt import __version__, params
 from dmdbt.errors import DmdbtError
 from dmdbt.terms import Label
+
+if TYPE_CHECKING:
+    from dmdbt import doctor
 
 _INSTALLED = Path(__file__).parent / "settings"  # a wheel has them inside the package, the repository beside it
 SETTINGS = _INSTALLED if _INSTALLED.is_dir() else Path(__file__).parents[1] / "settings"
@@ -114,7 +119,8 @@ def _import(chosen: argparse.Namespace) -> None:
 def _add_doctor(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     doctor = commands.add_parser("doctor", help="tell what this machine can do, and what a cohort needs of it")
     doctor.add_argument("cohort", type=Path, nargs="?", metavar="COHORT", help="folder with cases.csv")
-    doctor.add_argument("--params", type=Path, default=params.DEFAULT_PATH)
+    doctor.add_argument("--params", type=Path, default=params.DEFAULT_PATH, help="params.yaml by default")
+    doctor.add_argument("--pixels", action="store_true", help="also read every pixel, as the stage ingest does")
     doctor.set_defaults(run=_doctor)
 
 
@@ -122,8 +128,26 @@ def _doctor(chosen: argparse.Namespace) -> int:
     from dmdbt import doctor
 
     report = doctor.examine(chosen.params, chosen.cohort)
+    if chosen.cohort:
+        *parts, last = report.sections
+        report = doctor.Report((*parts, _pixels(chosen.cohort, chosen.params, decode=chosen.pixels), last))
     print(doctor.report_text(report))
     return report.exit_code
+
+
+def _pixels(cohort: Path, path: Path, *, decode: bool) -> "doctor.Section":
+    """Examine every case as the stage ingest does, with its limits; nothing is kept."""
+    from dmdbt import cohort as cohorts
+    from dmdbt import doctor
+    from dmdbt.steps.ingest import examine_cohort
+
+    if not decode:
+        return doctor.Section("Pixels", ("only headers were read; --pixels reads every pixel too",))
+    table = cohorts.read_table(cohort / cohorts.TABLE_NAME)
+    with tempfile.TemporaryDirectory() as folder:
+        facts, problems = examine_cohort(table, cohort, Path(folder), params.read(params.Reading, path))
+    faults = [f"case={p.case} {p.role}: {p.code} {p.cause}; {p.remedy}" for p in problems]
+    return doctor.Section("Pixels", (f"every pixel of {len(facts)} cases was read",), faults=tuple(faults))
 
 
 def _add_weights(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", names: list[str]) -> None:

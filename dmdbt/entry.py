@@ -2,6 +2,7 @@
 
 import argparse
 import inspect
+import re
 import sys
 from collections import Counter
 from collections.abc import Callable
@@ -29,12 +30,15 @@ def run(main: Callable[..., None]) -> None:
     """
     kinds = leaves(main)
     sections = {name: kind for name, kind in kinds.items() if kind in params.SECTIONS.values()}
-    parser = argparse.ArgumentParser(description=inspect.getdoc(main), allow_abbrev=False)
+    text, helps = _documented(main)
+    parser = argparse.ArgumentParser(description=text, allow_abbrev=False)
     for name in kinds.keys() - sections.keys():
         kind = kinds[name]
         optional = NoneType in get_args(kind)
         required = not optional and name not in params.VALUES
-        parser.add_argument(_option(name), type=get_args(kind)[0] if optional else kind, required=required)
+        parser.add_argument(
+            _option(name), type=get_args(kind)[0] if optional else kind, required=required, help=helps.get(name)
+        )
     parser.add_argument("--params", type=Path, default=params.DEFAULT_PATH)
     keys = Counter(field.name for kind in sections.values() for field in fields(kind))
     changeable = [key for key, count in keys.items() if count == 1 and key not in kinds]
@@ -45,7 +49,7 @@ def run(main: Callable[..., None]) -> None:
     changes = {key: values[key] for key in changeable if values[key] is not None}
     try:
         params.check(path)
-        values |= {name: params.value(name, path) for name in params.VALUES.keys() & kinds.keys() if not values[name]}
+        values |= {name: params.value(name, path) for name in kinds if name in params.VALUES and not values[name]}
         values |= {name: params.read(kind, path, changes=changes) for name, kind in sections.items()}
         main(**{name: _value(name, kind, values) for name, kind in _parameters(main).items()})
     except DmdbtError as error:
@@ -63,6 +67,18 @@ def leaves(main: Callable[..., None]) -> dict[str, Any]:
     for name, kind in _parameters(main).items():
         found |= get_type_hints(kind) if _is_group(kind) else {name: kind}
     return found
+
+
+def _documented(main: Callable[..., None]) -> tuple[str, dict[str, str]]:
+    """Return what a docstring says of the whole, and of each parameter: of its own, and those of its dataclasses."""
+    text, _, own = (inspect.getdoc(main) or "").partition("\n\nParameters\n----------\n")
+    helps: dict[str, str] = {}
+    for kind in _parameters(main).values():
+        if _is_group(kind):
+            own += "\n" + (inspect.getdoc(kind) or "").partition("\n\nAttributes\n----------\n")[2]
+    for names, words in re.findall(r"^([a-z_]+(?:, [a-z_]+)*)\n((?:    .+\n?)+)", own, re.MULTILINE):
+        helps |= dict.fromkeys(names.split(", "), " ".join(words.split()).replace("%", "%%"))
+    return text, helps
 
 
 def _parameters(main: Callable[..., None]) -> dict[str, Any]:

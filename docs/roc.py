@@ -10,9 +10,9 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from dmdbt.evaluation import CLASSIFIERS, read_predictions, roc_points
+from dmdbt.evaluation import CLASSIFIERS, classifier_name, read_predictions, roc_points
 from dmdbt.evaluation.predictions import comparable_pairs, targets
-from dmdbt.report.words import backbone_name, classifier_name
+from dmdbt.report.words import backbone_name
 
 
 def main(backbone: str, output: str) -> None:

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from dmdbt.cohort import TABLE_NAME, read_table
+from dmdbt.doctor.advice import next_command
 from dmdbt.doctor.cohort_files import cohort_files
 from dmdbt.doctor.machine import decoders, hardware, software, weights
 from dmdbt.doctor.text import Report, Section, report_text
@@ -20,4 +22,6 @@ def examine(params_path: Path, cohort: Path | None) -> Report:
         The cohort's table is.
     """
     sections = [software(), hardware(Path.cwd()), decoders(), weights(params_path)]
-    return Report((*sections, *([cohort_files(cohort)] if cohort is not None else [])))
+    if cohort is not None:
+        sections += [cohort_files(cohort), next_command(read_table(cohort / TABLE_NAME), cohort)]
+    return Report(tuple(sections))

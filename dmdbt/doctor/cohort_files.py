@@ -12,6 +12,7 @@ from pydicom.errors import InvalidDicomError
 from tqdm import tqdm
 
 from dmdbt.cohort import STATEMENT_NAME, TABLE_NAME, Statement, read_statement, read_table
+from dmdbt.doctor.advice import counts, twins
 from dmdbt.doctor.machine import codec_available
 from dmdbt.doctor.text import Section
 from dmdbt.errors import InputDataError
@@ -39,7 +40,7 @@ def cohort_files(cohort: Path) -> Section:
     TableError
         The table is missing or malformed, or the statement is malformed.
     """
-    counts: Counter[tuple[str, str]] = Counter()
+    kinds: Counter[tuple[str, str]] = Counter()
     missing: Counter[str] = Counter()
     faults: list[str] = []
     cases = read_table(cohort / TABLE_NAME)
@@ -48,11 +49,11 @@ def cohort_files(cohort: Path) -> Section:
         for modality in Modality:
             name = case.file(modality)
             for kind in _kinds(cohort / name) if name else ():
-                counts[modality.value, kind.name] += 1
+                kinds[modality.value, kind.name] += 1
                 missing.update([kind.missing] if kind.missing else [])
                 faults += [f"case={case.case_id} file={name}: {kind.fault}"] if kind.fault else []
-    lines = _stated(statement)
-    lines += [f"{modality}: {count} x {kind}" for (modality, kind), count in sorted(counts.items())]
+    lines = [*_stated(statement), *counts(cases), *twins(cases, cohort)]
+    lines += [f"{modality}: {count} x {kind}" for (modality, kind), count in sorted(kinds.items())]
     needed = [f"{what} ({count} files of the cohort)" for what, count in sorted(missing.items())]
     return Section("Cohort", tuple(lines), missing=tuple(needed), faults=tuple(faults))
 

@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from dmdbt.evaluation.intervals import Bootstrap, metric_draws, percentile_interval
 from dmdbt.evaluation.voting import decide
-from dmdbt.evaluation.weighted import Floats, calibration_bins, weighted_metrics
+from dmdbt.evaluation.weighted import Floats, weighted_metrics
 
 Metrics = dict[str, Any]
 
@@ -45,7 +45,8 @@ def classifier_metrics(
         Counts: ``n``, ``n_malignant``, ``n_patients`` (if given), ``tp``, ``fp``, ``tn``, ``fn``. Of the decisions:
         ``acc``, ``precision``, ``recall``, ``f1``, ``ap_hard`` (the paper's AP: average precision of the decisions).
         Of the probabilities: ``auc``, ``ap``, ``sensitivity_at_90_specificity``, ``confidence`` (mean max-softmax of
-        the correctly classified pairs, the paper's AC), ``brier``, ``ece``.
+        the correctly classified pairs, the paper's AC), ``brier``, ``ece`` (Naeini,
+        Cooper and Hauskrecht, AAAI 2015: in 15 bins of equal width, closed below; the last one holds 1 too).
         With `bootstrap` for each metric ``<metric>_low`` and ``<metric>_high``, the ends of its 95 % interval.
         An undefined number is None: there are no pairs, one class only, nothing is called malignant (precision,
         f1), or nothing is correct (confidence). If there is one, ``undefined`` has the reason for each.
@@ -79,20 +80,6 @@ def renamed_metric(metrics: Metrics, name: str, *, called: str) -> Metrics:
     new = {key: called + key.removeprefix(name) for key in old if key in metrics}
     undefined = {new[key]: reason for key, reason in metrics.get("undefined", {}).items() if key in new}
     return {new[key]: metrics[key] for key in new} | ({"undefined": undefined} if undefined else {})
-
-
-def expected_calibration_error(targets: ArrayLike, probs: ArrayLike) -> float:
-    """Return the mean distance, over the pairs, of a bin's mean probability from its share of malignant pairs.
-
-    The probabilities of malignant fall into 15 bins of equal width, closed below; the last one holds 1 too.
-
-    References
-    ----------
-    Naeini, Cooper and Hauskrecht, AAAI 2015.
-    """
-    targets, probs = np.asarray(targets, dtype=np.float64), np.asarray(probs, dtype=np.float64)
-    gaps = np.bincount(calibration_bins(probs), weights=probs - targets)
-    return float(np.abs(gaps).sum() / len(probs))
 
 
 def _check(

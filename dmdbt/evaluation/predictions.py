@@ -107,6 +107,11 @@ def best_head(metrics: Mapping[str, Metrics]) -> dict[str, str | float]:
     return {"name": name, "auc": metrics[name]["auc"]}
 
 
+def classifier_name(classifier: str) -> str:
+    """Return how a text names a head: DM, DBT, DM-DBT; every other name as it is."""
+    return classifier.upper().replace("_", "-") if classifier in list(Head) else classifier
+
+
 def targets(table: pd.DataFrame) -> pd.Series:
     """Return 1 for malignant, 0 for benign."""
     return table["label"].map(lambda label: Label(label).target).astype("int64")

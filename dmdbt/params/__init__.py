@@ -1,21 +1,6 @@
 """The typed sections of ``params.yaml``: every name, type and range is checked when a section is read."""
 
-from dmdbt.params.ablation import Ablation, Variant
-from dmdbt.params.baselines import (
-    Alexnet2d,
-    Alexnet3d,
-    AlexnetMaps,
-    AlexnetTrain,
-    Baselines,
-    GapMaps,
-    Optimization,
-    Resnet3d,
-    SliceMaps,
-    SliceTrain,
-    SvmGap,
-    SvmTrain,
-    VolumeMaps,
-)
+from dmdbt.params.baselines import AlexnetTrain, Baselines, Optimization, SliceTrain
 from dmdbt.params.file import (
     DEFAULT_PATH,
     SECTIONS,
@@ -29,6 +14,7 @@ from dmdbt.params.file import (
     value,
 )
 from dmdbt.params.sections import (
+    Ablation,
     Backbones,
     Decode,
     Ensemble,
@@ -43,6 +29,7 @@ from dmdbt.params.sections import (
     Reading,
     Split,
     Train,
+    Variant,
     Weights,
 )
 
@@ -51,9 +38,6 @@ __all__ = [
     "SECTIONS",
     "VALUES",
     "Ablation",
-    "Alexnet2d",
-    "Alexnet3d",
-    "AlexnetMaps",
     "AlexnetTrain",
     "Backbones",
     "Baselines",
@@ -61,7 +45,6 @@ __all__ = [
     "Ensemble",
     "Evaluation",
     "Features",
-    "GapMaps",
     "Heads",
     "Labels",
     "Mammogram",
@@ -70,15 +53,10 @@ __all__ = [
     "Quarantine",
     "Rankpool",
     "Reading",
-    "Resnet3d",
-    "SliceMaps",
     "SliceTrain",
     "Split",
-    "SvmGap",
-    "SvmTrain",
     "Train",
     "Variant",
-    "VolumeMaps",
     "Weights",
     "check",
     "for_backbone",

@@ -6,31 +6,16 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from dmdbt.baselines.registry import BASELINES
-from dmdbt.params.kinds import (
-    WITH_ORIGINAL,
-    AlexnetSize,
-    BatchSize,
-    Copies,
-    Grid,
-    ImageSize,
-    Positives,
-    Rate,
-    Schedule,
-    Seed,
-    SliceChoice,
-    Widths,
-    expect,
-    once,
-)
+from dmdbt.params import kinds
 
 
 @dataclass(frozen=True)
 class AlexnetMaps:
     """Feature maps of a mammogram: size of AlexNet's input, rows and columns of the pooled map, augmented copies."""
 
-    size: AlexnetSize
-    grid: Grid
-    augmentations: Copies
+    size: kinds.AlexnetSize
+    grid: kinds.Grid
+    augmentations: kinds.Copies
 
 
 @dataclass(frozen=True)
@@ -38,17 +23,17 @@ class SliceMaps:
     """Feature maps of slices: how many and which, and of each as `AlexnetMaps`."""
 
     slices: Annotated[int, Field(ge=1, le=1000)]
-    choice: SliceChoice
-    size: AlexnetSize
-    grid: Grid
-    augmentations: Copies
+    choice: kinds.SliceChoice
+    size: kinds.AlexnetSize
+    grid: kinds.Grid
+    augmentations: kinds.Copies
 
 
 @dataclass(frozen=True)
 class GapMaps:
     """Size of VGG19's input."""
 
-    size: ImageSize
+    size: kinds.ImageSize
 
 
 @dataclass(frozen=True)
@@ -56,10 +41,10 @@ class VolumeMaps:
     """A volume of fewer slices, rows and columns; no copy that would make columns of rows."""
 
     slices: Annotated[int, Field(ge=1, le=1000)]
-    choice: SliceChoice
+    choice: kinds.SliceChoice
     rows: Annotated[int, Field(ge=16, le=4096)]
     columns: Annotated[int, Field(ge=16, le=4096)]
-    augmentations: Annotated[list[Literal["original", "flip", "rot180"]], WITH_ORIGINAL]
+    augmentations: Annotated[list[Literal["original", "flip", "rot180"]], kinds.WITH_ORIGINAL]
 
 
 @dataclass(frozen=True)
@@ -67,18 +52,18 @@ class Optimization:
     """Optimization of a network; half of every batch is benign, half malignant."""
 
     epochs: Annotated[int, Field(ge=1, le=10_000)]
-    batch_size: BatchSize
+    batch_size: kinds.BatchSize
     learning_rate: Annotated[float, Field(ge=1e-8, le=1.0)]
-    schedule: Schedule
-    seed: Seed
+    schedule: kinds.Schedule
+    seed: kinds.Seed
 
 
 @dataclass(frozen=True)
 class AlexnetTrain(Optimization):
     """Fully connected layers, and dropout before each."""
 
-    hidden: Widths
-    dropout: Rate
+    hidden: kinds.Widths
+    dropout: kinds.Rate
 
 
 @dataclass(frozen=True)
@@ -93,9 +78,9 @@ class SvmTrain:
     """What the inner cross-validation chooses from; `gamma` in units of 1 / number of features."""
 
     folds: Annotated[int, Field(ge=2, le=100)]
-    c: Positives
-    gamma: Positives
-    seed: Seed
+    c: kinds.Positives
+    gamma: kinds.Positives
+    seed: kinds.Seed
 
 
 @dataclass(frozen=True)
@@ -137,7 +122,9 @@ class Baselines:
     ``2d_t3_alex`` and ``3d_t2_alex`` have theirs under names that ``dvc exp run -S`` takes for keys: no digit first.
     """
 
-    names: Annotated[list[Literal["2d_t3_alex", "3d_t2_alex", "svm_gap", "resnet3d"]], expect(once, "each name once")]
+    names: Annotated[
+        list[Literal["2d_t3_alex", "3d_t2_alex", "svm_gap", "resnet3d"]], kinds.expect(kinds.once, "each name once")
+    ]
     alexnet_2d: Alexnet2d
     alexnet_3d: Alexnet3d
     svm_gap: SvmGap

@@ -23,6 +23,7 @@ RENAMED = {
     "baselines.alexnet_3d.maps.copies": "baselines.alexnet_3d.maps.augmentations",
     "baselines.resnet3d.maps.copies": "baselines.resnet3d.maps.augmentations",
 }
+_MOST_VALUES = 100_000
 CONFIG = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
 
@@ -33,10 +34,24 @@ def load(path: Path) -> dict[str, Any]:
     content = parse(path.read_bytes(), str(path))
     if not isinstance(content, dict):
         raise ParameterError(str(path), expected="a mapping of sections", found=content, remedy="Restore the file.")
+    if (size := _expanded(content, {})) > _MOST_VALUES:
+        expected, found = f"at most {_MOST_VALUES} values", f"{size:.0g} by aliases (*name)"
+        raise ParameterError(str(path), expected=expected, found=found, remedy="Write the values out.")
     for key in RENAMED.keys() & content.keys():
         remedy = f"It is called {RENAMED[key]} now."
         raise ParameterError(key, expected="no such key", found=content[key], remedy=remedy)
     return content
+
+
+def _expanded(content: Any, known: dict[int, int]) -> int:
+    """Count the values of a tree in which one branch may stand in many places."""
+    if not isinstance(content, dict | list):
+        return 1
+    if id(content) not in known:
+        parts = content.values() if isinstance(content, dict) else content
+        known[id(content)] = 1  # of a branch that holds itself
+        known[id(content)] = 1 + sum(_expanded(part, known) for part in parts)
+    return known[id(content)]
 
 
 def parse(text: str | bytes, where: str) -> Any:

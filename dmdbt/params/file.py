@@ -8,47 +8,30 @@ from typing import Any
 from pydantic import create_model
 
 from dmdbt.errors import ParameterError
-from dmdbt.params.ablation import Ablation
+from dmdbt.params import sections
 from dmdbt.params.baselines import Baselines
 from dmdbt.params.checking import CONFIG, Section, checked_section, load, parse
-from dmdbt.params.sections import (
-    Backbones,
-    Decode,
-    Ensemble,
-    Evaluation,
-    Features,
-    Heads,
-    Labels,
-    Mammogram,
-    Phantom,
-    Quarantine,
-    Rankpool,
-    Reading,
-    Split,
-    Train,
-    Weights,
-)
 from dmdbt.terms import MissingModality
 
 DEFAULT_PATH = Path("params.yaml")
 SECTIONS = {
-    "phantom": Phantom,
-    "reading": Reading,
-    "labels": Labels,
-    "quarantine": Quarantine,
-    "split": Split,
-    "mammogram": Mammogram,
-    "decode": Decode,
-    "rankpool": Rankpool,
-    "backbones": Backbones,
-    "weights": Weights,
-    "features": Features,
-    "heads": Heads,
-    "train": Train,
-    "ensemble": Ensemble,
+    "phantom": sections.Phantom,
+    "reading": sections.Reading,
+    "labels": sections.Labels,
+    "quarantine": sections.Quarantine,
+    "split": sections.Split,
+    "mammogram": sections.Mammogram,
+    "decode": sections.Decode,
+    "rankpool": sections.Rankpool,
+    "backbones": sections.Backbones,
+    "weights": sections.Weights,
+    "features": sections.Features,
+    "heads": sections.Heads,
+    "train": sections.Train,
+    "ensemble": sections.Ensemble,
     "baselines": Baselines,
-    "evaluation": Evaluation,
-    "ablation": Ablation,
+    "evaluation": sections.Evaluation,
+    "ablation": sections.Ablation,
 }
 
 # What belongs to no section.
@@ -103,24 +86,28 @@ def json_schema() -> dict[str, Any]:
 def for_backbone(values: dict[str, int], backbone: str, *, key: str) -> int:
     """Value of a mapping from backbones to numbers, such as ``features.size``; ParameterError if there is none."""
     if backbone not in values:
-        raise ParameterError(
-            f"{key}.{backbone}", expected="a number", found=None, remedy="Every name in backbones.names needs one."
-        )
+        remedy = f"Every name in backbones.names needs one: correct it, or add -S +{key}.{backbone}=<number>."
+        raise ParameterError(f"{key}.{backbone}", expected="a number", found=None, remedy=remedy)
     return values[backbone]
 
 
 def used_weights(path: Path = DEFAULT_PATH, setting: Path | None = None) -> list[str]:
     """Return the names under ``backbones.weights`` that the backbones and the named baselines use; see `read`."""
-    names = read(Backbones, path, setting).names + read(Baselines, path, setting).backbones
+    names = read(sections.Backbones, path, setting).names + read(Baselines, path, setting).backbones
     return list(dict.fromkeys(names))
 
 
 def check(path: Path = DEFAULT_PATH) -> None:
-    """Check every section that the file has; ParameterError as `read`."""
+    """Check every section that the file has, and that what belongs to a backbone is there; ParameterError as `read`."""
     content = load(path)
-    for name, section in SECTIONS.items():
-        if name in content:
-            checked_section(section, content[name], name)
+    found: dict[str, Any] = {
+        name: checked_section(kind, content[name], name) for name, kind in SECTIONS.items() if name in content
+    }
+    if {"backbones", "features", "weights"} <= found.keys():
+        for name in found["backbones"].names:
+            for_backbone(found["features"].size, name, key="features.size")
+            if found["backbones"].source(name) == "procedural":
+                for_backbone(found["weights"].steps, name, key="weights.steps")
 
 
 def value(name: str, path: Path = DEFAULT_PATH) -> Any:

@@ -18,7 +18,7 @@ def expect(holds: Callable[[Any], bool], expected: str, remedy: str = "Correct t
     return AfterValidator(checked)
 
 
-def once(values: list[str]) -> bool:
+def once(values: list[Any]) -> bool:
     """Whether no value is there twice."""
     return len(set(values)) == len(values)
 
@@ -39,8 +39,6 @@ AlexnetSize = Annotated[int, Field(ge=64, le=4096)]  # of smaller images its las
 Widths = list[Annotated[int, Field(ge=1, le=65536)]]
 Rate = Annotated[float, Field(ge=0, le=0.99)]
 Positives = Annotated[list[Annotated[float, Field(ge=1e-6, le=1e6)]], expect(bool, "at least one number")]
-Pooler = Literal["ranksvm", "approximate", "mean", "max", "std", "central", "svr"]
-Rho = Annotated[float, Field(gt=0.0, le=1e8)]
 SliceChoice = Literal["even", "central"]
 Schedule = Literal["constant", "cosine"]  # of the learning rate
 BatchSize = Annotated[

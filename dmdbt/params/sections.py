@@ -1,35 +1,25 @@
-"""The sections of the pipeline itself."""
+"""The sections of the pipeline itself, and of what is tried beside it."""
 
+import re
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from dmdbt.errors import ParameterError
-from dmdbt.params.kinds import (
-    BatchSize,
-    Copies,
-    Count,
-    ImageSize,
-    Pooler,
-    Rate,
-    Rho,
-    Schedule,
-    Seed,
-    Spelling,
-    Widths,
-    expect,
-    once,
-)
+from dmdbt.params import kinds
 from dmdbt.terms import Label
+
+Pooler = Literal["ranksvm", "approximate", "mean", "max", "std", "central", "svr"]
+Rho = Annotated[float, Field(gt=0.0, le=1e8)]
 
 
 @dataclass(frozen=True)
 class Phantom:
     """The simulated cohort; see `dmdbt.phantom.PhantomSettings`, which has the same fields."""
 
-    patients: Count
-    seed: Seed
+    patients: kinds.Count
+    seed: kinds.Seed
     views_per_patient: Annotated[float, Field(ge=1.0, le=2.0)]
     dm_rows: Annotated[int, Field(ge=64, le=8192)]
     dm_columns: Annotated[int, Field(ge=64, le=8192)]
@@ -48,12 +38,12 @@ class Phantom:
 class Labels:
     """Spellings of the label in a cohort's table, next to ``benign`` and ``malignant``."""
 
-    benign: list[Spelling]
-    malignant: list[Spelling]
+    benign: list[kinds.Spelling]
+    malignant: list[kinds.Spelling]
 
     def __post_init__(self) -> None:
         texts = [str(spelling).casefold() for spelling in (*self.benign, *self.malignant)]
-        if not once([*Label, *texts]):
+        if not kinds.once([*Label, *texts]):
             raise ParameterError(
                 "labels",
                 expected="each spelling once, without regard to case, and benign and malignant not at all",
@@ -73,7 +63,7 @@ class Split:
 
     folds: Annotated[int, Field(ge=2, le=100)]
     test_folds: list[Annotated[int, Field(ge=0, le=99)]]
-    seed: Seed
+    seed: kinds.Seed
 
     def __post_init__(self) -> None:
         expected = f"at least one fold, each once, from 0 to {self.folds - 1}"
@@ -110,7 +100,7 @@ class Quarantine:
 class Mammogram:
     """Size of the stored mammogram, and how it becomes a square."""
 
-    size: ImageSize
+    size: kinds.ImageSize
     resize: Literal["stretch", "pad"]
 
 
@@ -135,7 +125,9 @@ class Rankpool:
 class Backbones:
     """The frozen networks, and where their weights come from."""
 
-    names: Annotated[list[str], expect(lambda names: bool(names) and once(names), "at least one name, each once")]
+    names: Annotated[
+        list[str], kinds.expect(lambda names: bool(names) and kinds.once(names), "at least one name, each once")
+    ]
     resnet_depth: Literal[18, 34, 50, 101, 152]
     weights: str | dict[str, str]
 
@@ -166,10 +158,10 @@ class Backbones:
 class Weights:
     """Budget of the procedural pre-training; `steps` per backbone."""
 
-    seed: Seed
-    image_size: ImageSize
+    seed: kinds.Seed
+    image_size: kinds.ImageSize
     batch_size: Annotated[int, Field(ge=2, le=4096)]
-    steps: dict[str, Count]
+    steps: dict[str, kinds.Count]
 
 
 @dataclass(frozen=True)
@@ -177,8 +169,8 @@ class Features:
     """What of an image a backbone sees, its augmented copies, and the input size of each backbone."""
 
     crop: Literal["breast", "none"]
-    augmentations: Copies
-    size: dict[str, ImageSize]
+    augmentations: kinds.Copies
+    size: dict[str, kinds.ImageSize]
 
 
 @dataclass(frozen=True)
@@ -186,9 +178,9 @@ class Heads:
     """Table I of the paper, and what stands between its fully connected layers."""
 
     filters: Literal["backbone"] | Annotated[int, Field(ge=1, le=8192)]
-    hidden: Widths
+    hidden: kinds.Widths
     activation: Literal["none", "relu", "batch_norm_relu"]
-    dropout: Rate
+    dropout: kinds.Rate
 
 
 @dataclass(frozen=True)
@@ -196,11 +188,11 @@ class Train:
     """Optimization of the three heads."""
 
     epochs: Annotated[int, Field(ge=1, le=10_000)]
-    batch_size: BatchSize
+    batch_size: kinds.BatchSize
     learning_rate: Annotated[float, Field(ge=1e-8, le=1.0)]
-    schedule: Schedule
+    schedule: kinds.Schedule
     precision: Literal["float32", "mixed"]
-    seed: Seed
+    seed: kinds.Seed
 
 
 @dataclass(frozen=True)
@@ -209,7 +201,7 @@ class Ensemble:
 
     weights: Annotated[
         dict[Literal["dm", "dbt", "dm_dbt"], Annotated[float, Field(ge=0.0, le=1e6)]],
-        expect(
+        kinds.expect(
             lambda weights: set(weights) == {"dm", "dbt", "dm_dbt"} and sum(weights.values()) > 0,
             "one weight each for dm, dbt and dm_dbt, not all 0",
             "{dm: 1, dbt: 1, dm_dbt: 1} is the paper's vote.",
@@ -222,4 +214,44 @@ class Evaluation:
     """The bootstrap of patients, behind every interval."""
 
     draws: Annotated[int, Field(ge=100, le=1_000_000)]
-    seed: Seed
+    seed: kinds.Seed
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A pooling of the slices: these keys in place of those of ``rankpool``. Only ranksvm looks at rho."""
+
+    pooler: Pooler
+    rho: Rho
+
+    @property
+    def pooling(self) -> tuple[str, float | None]:
+        """What tells two variants apart."""
+        return self.pooler, self.rho if self.pooler == "ranksvm" else None
+
+
+_MAPPING = kinds.expect(
+    lambda variants: not isinstance(variants, list),
+    "a mapping of names to poolings",
+    "Write each as name: {pooler, rho}, such as mean: {pooler: mean, rho: 1.0}.",
+)
+_ONCE = kinds.expect(
+    lambda variants: variants and kinds.once([variant.pooling for variant in variants.values()]),
+    "at least one, and each pooling once",
+    "Correct the mapping.",
+)
+_NAMED = kinds.expect(
+    lambda variants: all(re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name) for name in variants),
+    "names of letters, digits, dots, dashes and underscores",
+    "Rename the variant: it is the name of a file.",
+)
+
+
+@dataclass(frozen=True)
+class Ablation:
+    """What is tried beside the pipeline: poolings of the slices by name, and fewer training patients."""
+
+    backbone: str
+    variants: Annotated[dict[str, Variant], BeforeValidator(_MAPPING.func), _ONCE, _NAMED]
+    fractions: list[Annotated[float, Field(gt=0.0, le=0.99)]]
+    seed: kinds.Seed

@@ -1,13 +1,5 @@
 """What the work costs, before it starts."""
 
-from dmdbt.planning.plan import Line, Plan, PlanSettings, check_room, make_plan, plan_text, read_settings
+from dmdbt.planning.plan import Line, Plan, check_room, make_plan, plan_text, read_settings
 
-__all__ = [
-    "Line",
-    "Plan",
-    "PlanSettings",
-    "check_room",
-    "make_plan",
-    "plan_text",
-    "read_settings",
-]
+__all__ = ["Line", "Plan", "check_room", "make_plan", "plan_text", "read_settings"]

@@ -46,16 +46,9 @@ class Cost:
 def measure(
     function: Timed[Payload], payloads: Sequence[Payload], *, description: str, name: Callable[[Payload], str]
 ) -> Cost:
-    """Call a function that times itself on every payload, in worker processes.
+    """Call a picklable function that times itself on every payload, of which there is at least one, in workers.
 
-    Parameters
-    ----------
-    function
-        Picklable; returns seconds.
-    payloads
-        At least one.
-    description, name
-        See `dmdbt.running.map_cases`.
+    `description` and `name` are those of `dmdbt.running.map_cases`.
     """
     found = map_cases(
         partial(_with_peak, function=function),

@@ -62,21 +62,13 @@ class Line:
 
 @dataclass(frozen=True)
 class Plan:
-    """What all stages cost.
-
-    Attributes
-    ----------
-    copies
-        How often a cached output lies on the disk: 2, or 1 where DVC's cache shares its content.
-    notes
-        How the numbers were found, where a line cannot tell.
-    """
+    """What all stages cost."""
 
     n_pairs: int
     n_patients: int
     lines: tuple[Line, ...]
-    copies: int
-    notes: tuple[str, ...] = ()
+    copies: int  # of a cached output on the disk: 2, or 1 where DVC's cache shares its content
+    notes: tuple[str, ...] = ()  # how the numbers were found, where a line cannot tell
 
     @property
     def disk(self) -> int:
@@ -134,14 +126,7 @@ def make_plan(cohort: Path, settings: PlanSettings, folder: Path) -> Plan:
 
 
 def check_room(plan: Plan, *, free: int, memory: int) -> None:
-    """Refuse a plan for which the disk or the memory does not suffice.
-
-    Parameters
-    ----------
-    plan
-        Of `make_plan`.
-    free, memory
-        Bytes free on the disk, and in the machine.
+    """Refuse a plan for which the bytes free on the disk, or those of the machine's memory, do not suffice.
 
     Raises
     ------

@@ -3,7 +3,7 @@
 from dmdbt.readers.containers import Container, container, visible_entries
 from dmdbt.readers.limits import EmptyFrames, Limits
 from dmdbt.readers.mammogram import Mammogram, read_mammogram
-from dmdbt.readers.open_volume import open_volume, volume_files
+from dmdbt.readers.open_volume import open_volume, read_volume, volume_files
 
 __all__ = [
     "Container",
@@ -13,6 +13,7 @@ __all__ = [
     "container",
     "open_volume",
     "read_mammogram",
+    "read_volume",
     "visible_entries",
     "volume_files",
 ]

@@ -40,7 +40,7 @@ class Mammogram:
     flags: tuple[str, ...] = ()
 
 
-def read_mammogram(path: Path, limits: Limits = _DEFAULT) -> Mammogram:
+def read_mammogram(path: Path | str, limits: Limits = _DEFAULT) -> Mammogram:
     """Read a Digital Mammography X-Ray Image - For Presentation, or a gray PNG or TIFF file; its content decides.
 
     A picture is taken as it is, without any window.
@@ -50,6 +50,7 @@ def read_mammogram(path: Path, limits: Limits = _DEFAULT) -> Mammogram:
     InputDataError
         The file is missing or of another kind, another DICOM object, too large, or damaged.
     """
+    path = Path(path)
     if not path.is_file():
         cause = "expected a mammogram, found no file"
         raise InputDataError("DM-MISSING", file=path.name, cause=cause, remedy="Correct the path in cases.csv.")

@@ -4,6 +4,8 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 
+import numpy as np
+
 from dmdbt.errors import InputDataError
 from dmdbt.imaging.volume import MIN_SLICES, Volume
 from dmdbt.readers.avi.volume import AviVolume
@@ -31,8 +33,11 @@ _KINDS = "an AVI, MetaImage or DICOM file, or a folder of slices"
 _FOLDER_REMEDY = "Keep the slices of one volume, and nothing else, in a folder of its own."
 
 
-def open_volume(path: Path, limits: Limits = _DEFAULT) -> AbstractContextManager[Volume]:
+def open_volume(path: Path | str, limits: Limits = _DEFAULT) -> AbstractContextManager[Volume]:
     """Open a tomosynthesis volume; what it is, its first bytes say, not its name.
+
+    The volume is used in a ``with`` statement, and iterating over it yields its slices, uint8 of shape (H, W); see
+    `dmdbt.imaging.volume.Volume`. `read_volume` returns all of them.
 
     Parameters
     ----------
@@ -47,6 +52,7 @@ def open_volume(path: Path, limits: Limits = _DEFAULT) -> AbstractContextManager
     InputDataError
         The file is missing, of an unknown kind, damaged, or has fewer than two slices.
     """
+    path = Path(path)
     if not path.exists():
         cause = "expected a tomosynthesis volume, found no file"
         raise InputDataError("DBT-MISSING", file=path.name, cause=cause, remedy="Correct the path in cases.csv.")
@@ -60,6 +66,12 @@ def open_volume(path: Path, limits: Limits = _DEFAULT) -> AbstractContextManager
         entered.flags += ["many-slices"] if entered.n_slices > _MANY else []
         opened.pop_all()
     return volume
+
+
+def read_volume(path: Path | str, limits: Limits = _DEFAULT) -> np.ndarray:
+    """Read all slices of a tomosynthesis volume, uint8 of shape (T, H, W); InputDataError as `open_volume`."""
+    with open_volume(path, limits) as volume:
+        return np.stack(list(volume))
 
 
 def volume_files(path: Path) -> list[Path]:

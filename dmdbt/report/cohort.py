@@ -1,11 +1,12 @@
 """What the cohort is, as rows of the page."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 from dmdbt.readers.dicom import SYNTAXES
 from dmdbt.report.words import TIMES
+from dmdbt.terms import FLAGS
 
 _LISTED = 24  # so many cases of a flag are named
 _GROUPS = {
@@ -24,22 +25,12 @@ _GROUPS = {
 _WORDS = {"L": "left", "R": "right", "dm": "DM alone", "dbt": "DBT alone", "dm and dbt": "DM and DBT"}
 
 
-@dataclass(frozen=True)
-class Flag:
-    """What is unusual of some cases.
-
-    Attributes
-    ----------
-    name
-        As in ``metrics/cohort.json`` or ``metrics/rankpool.json``.
-    cases
-        The first of them.
-    n_cases
-        All of them.
-    """
+class Flag(NamedTuple):
+    """What is unusual of some cases: `n_cases` all together, of which `cases` are the first."""
 
     name: str
-    cases: tuple[str, ...]
+    meaning: str
+    cases: Sequence[str]
     n_cases: int
 
 
@@ -54,13 +45,17 @@ def cohort_rows(counts: Mapping[str, Any]) -> list[tuple[str, list[tuple[str, in
 
 def flag_rows(counts: Mapping[str, Any], certificates: Mapping[str, Any]) -> list[Flag]:
     """Every flag that a case has, those of the files first, then those of the dynamic images."""
-    return list(_flags(counts.get("flags", {}))) + list(_flags(certificates.get("flagged", {}), "dynamic-image-"))
+    pooled = {f"dynamic-image-{name}": cases for name, cases in certificates.get("flagged", {}).items()}
+    flagged = counts.get("flags", {}) | pooled
+    return [
+        Flag(name.replace("_", "-"), _meaning(name.replace("_", "-")), cases[:_LISTED], len(cases))
+        for name, cases in flagged.items()
+        if cases
+    ]
 
 
-def _flags(flagged: Mapping[str, list[str]], prefix: str = "") -> Iterator[Flag]:
-    for name, cases in flagged.items():
-        if cases:
-            yield Flag(f"{prefix}{name}".replace("_", "-"), tuple(cases[:_LISTED]), len(cases))
+def _meaning(flag: str) -> str:
+    return FLAGS[re.sub("^(dm|dbt|dynamic-image)-", "", flag)]
 
 
 def _words(key: str, value: str) -> str:

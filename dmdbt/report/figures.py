@@ -1,8 +1,8 @@
 """The figures of the page. Every one says in words what it shows."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from collections.abc import Callable, Mapping, Sequence
+from itertools import chain
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -11,31 +11,24 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from dmdbt.evaluation import CLASSIFIERS, precision_recall_points, roc_points
+from dmdbt.evaluation import CLASSIFIERS, classifier_name, precision_recall_points, roc_points
 from dmdbt.evaluation.predictions import targets
 from dmdbt.report.svg import INK, MUTED, RULE, SERIES, inline_svg, style
-from dmdbt.report.words import backbone_name, classifier_name, metric_name, number, short_name
+from dmdbt.report.words import backbone_name, metric_name, number, short_name
 from dmdbt.terms import Head
 
 _SQUARE = (3.5, 3.3)
-_COLORS = dict(zip(CLASSIFIERS, SERIES, strict=True))
 # Told apart without color too, on paper and by whoever does not see it.
-_DASHES = dict(zip(CLASSIFIERS, ("-", (0, (5, 2)), (0, (1, 1.3)), "-"), strict=True))
-_WIDTHS = dict(zip(CLASSIFIERS, (1.3, 1.3, 1.8, 2.0), strict=True))
+_DASHES = ("-", (0, (5, 2)), (0, (1, 1.3)), "-")
+_LINES: dict[str, dict[str, Any]] = {
+    name: {"color": color, "linestyle": dashes, "linewidth": width, "label": classifier_name(name)}
+    for name, color, dashes, width in zip(CLASSIFIERS, SERIES, _DASHES, (1.3, 1.3, 1.8, 2.0), strict=True)
+}
 _GROUPS, _LEAST = 5, 10  # of the calibration: so many groups, of so many pairs at least
 
 
-@dataclass(frozen=True)
-class Drawing:
-    """A figure of the page.
-
-    Attributes
-    ----------
-    svg
-        The element, with its alternative text.
-    caption
-        What stands below it.
-    """
+class Drawing(NamedTuple):
+    """A figure of the page: its element, with the alternative text, and what stands below it."""
 
     svg: Markup
     caption: str
@@ -44,28 +37,24 @@ class Drawing:
 @style()
 def roc_figure(backbone: str, table: pd.DataFrame) -> Drawing | None:
     """ROC curves of the four classifiers on the rows of a table of predictions; None where no curve is defined."""
-    curves = {name: roc_points(targets(rows), rows[f"p_{name}"]) for name, rows in _rows(table).items()}
-    drawn = {name: curve for name, curve in curves.items() if len(curve)}
+    drawn = _curves(roc_points, table)
     if not drawn:
         return None
     figure, axes = _axes("1 - specificity", "sensitivity")
     axes.plot([0, 1], [0, 1], color=RULE, linewidth=1)
     for name, curve in drawn.items():
-        axes.plot(curve["false_positive_rate"], curve["true_positive_rate"], **_line(name))
+        axes.plot(curve["false_positive_rate"], curve["true_positive_rate"], **_LINES[name])
     _legend(axes, "lower right")
     at = {name: np.interp(0.1, c["false_positive_rate"], c["true_positive_rate"]) for name, c in drawn.items()}
-    words = ", ".join(f"{classifier_name(name)} {number(value, 2)}" for name, value in at.items())
-    alternative = f"ROC curves of {backbone_name(backbone)}. Sensitivity at a specificity of 0.90: {words}."
-    return Drawing(
-        inline_svg(figure, f"roc-{backbone}", alternative=alternative), "ROC curves; the diagonal is chance."
-    )
+    alternative = f"ROC curves of {backbone_name(backbone)}. Sensitivity at a specificity of 0.90: {_words(at)}."
+    caption = "ROC curves; the diagonal is chance."
+    return Drawing(inline_svg(figure, f"roc-{backbone}", alternative=alternative), caption)
 
 
 @style()
 def precision_recall_figure(backbone: str, table: pd.DataFrame) -> Drawing | None:
     """Precision over recall, as `roc_figure`, but for the convention at recall 0; the share of malignant is a line."""
-    curves = {name: precision_recall_points(targets(rows), rows[f"p_{name}"]) for name, rows in _rows(table).items()}
-    drawn = {name: curve for name, curve in curves.items() if len(curve)}
+    drawn = _curves(precision_recall_points, table)
     if not drawn:
         return None
     prevalence = float(targets(table).mean())
@@ -73,11 +62,12 @@ def precision_recall_figure(backbone: str, table: pd.DataFrame) -> Drawing | Non
     axes.axhline(prevalence, color=RULE, linewidth=1)
     for name, curve in drawn.items():
         measured = curve[curve["recall"] > 0]
-        axes.plot(measured["recall"], measured["precision"], drawstyle="steps-pre", **_line(name))
+        axes.plot(measured["recall"], measured["precision"], drawstyle="steps-pre", **_LINES[name])
     _legend(axes, "lower left")
     at = {name: float(curve.loc[curve["recall"] >= 0.8, "precision"].max()) for name, curve in drawn.items()}
-    words = ", ".join(f"{classifier_name(name)} {number(value, 2)}" for name, value in at.items())
-    alternative = f"Precision-recall curves of {backbone_name(backbone)}. Best precision at a recall of 0.8: {words}."
+    alternative = (
+        f"Precision-recall curves of {backbone_name(backbone)}. Best precision at a recall of 0.8: {_words(at)}."
+    )
     caption = f"Precision and recall; the horizontal line is the share of malignant pairs, {number(prevalence, 2)}."
     return Drawing(inline_svg(figure, f"pr-{backbone}", alternative=alternative), caption)
 
@@ -94,7 +84,7 @@ def calibration_figure(backbone: str, table: pd.DataFrame) -> Drawing | None:
     figure, axes = _axes("mean probability of malignant", "share of malignant pairs")
     axes.plot([0, 1], [0, 1], color=RULE, linewidth=1)
     for name, points in drawn.items():
-        axes.plot(points["probability"], points["share"], **_line(name), marker="o", markersize=4)
+        axes.plot(points["probability"], points["share"], **_LINES[name], marker="o", markersize=4)
     _legend(axes, "best")
     points = drawn[CLASSIFIERS[-1]]
     ends = zip(points["probability"].tolist(), points["share"].tolist(), strict=True)
@@ -102,8 +92,9 @@ def calibration_figure(backbone: str, table: pd.DataFrame) -> Drawing | None:
     alternative = (
         f"Calibration of {backbone_name(backbone)}. Ensemble, mean probability and share of malignant: {words}."
     )
+    groups = "1 group" if len(points) == 1 else f"{len(points)} groups"
     caption = (
-        f"Calibration: the pairs sorted by probability in {_plural(len(points), 'group')} of equal size. "
+        f"Calibration: the pairs sorted by probability in {groups} of equal size. "
         "On the diagonal a probability comes true as often as it says."
     )
     return Drawing(inline_svg(figure, f"calibration-{backbone}", alternative=alternative), caption)
@@ -119,7 +110,7 @@ def loss_figure(backbone: str, history: pd.DataFrame) -> Drawing | None:
     for head in Head:
         of_head = history[history["head"] == head.value]
         for index, (_, of_fold) in enumerate(of_head.groupby("fold", sort=True)):
-            look = _line(head.value) | ({} if index == 0 else {"label": "_"})
+            look = _LINES[head] | ({} if index == 0 else {"label": "_"})
             axes.plot(of_fold["epoch"], of_fold["loss"], **look, marker="." if len(of_fold) < 3 else "")
         if len(of_head):
             first, last = (of_head[of_head["epoch"] == of_head["epoch"].agg(edge)]["loss"] for edge in ("min", "max"))
@@ -136,14 +127,9 @@ def loss_figure(backbone: str, history: pd.DataFrame) -> Drawing | None:
 def forest_figures(claims: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[Drawing]:
     """Differences with their intervals, a figure per backbone on one scale; none where all are undefined."""
     drawn = {name: [row for row in rows if row["difference"] is not None] for name, rows in claims.items()}
-    ends = [
-        row[end]
-        for rows in drawn.values()
-        for row in rows
-        for end in ("difference", "low", "high")
-        if row[end] is not None
-    ]
-    limits = (min(0, *ends), max(0, *ends)) if ends else (0, 0)
+    shown = chain.from_iterable(drawn.values())
+    ends = [row[end] for row in shown for end in ("difference", "low", "high") if row[end] is not None]
+    limits = min([0, *ends]), max([0, *ends])
     return [_forest_figure(name, rows, limits) for name, rows in drawn.items() if rows]
 
 
@@ -188,15 +174,6 @@ def _axes(x_label: str, y_label: str, *, unit: bool = True) -> tuple[Figure, Axe
     return figure, axes
 
 
-def _line(classifier: str) -> dict[str, Any]:
-    return {
-        "color": _COLORS[classifier],
-        "linestyle": _DASHES[classifier],
-        "linewidth": _WIDTHS[classifier],
-        "label": classifier_name(classifier),
-    }
-
-
 def _legend(axes: Axes, place: Literal["best", "lower left", "lower right"]) -> None:
     axes.legend(loc=place, handlelength=2.2, labelspacing=0.25)
 
@@ -206,6 +183,16 @@ def _rows(table: pd.DataFrame) -> dict[str, pd.DataFrame]:
     return {name: table[table[f"p_{name}"].notna()] for name in CLASSIFIERS}
 
 
+def _curves(points: Callable[..., pd.DataFrame], table: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """By classifier, its curve on the pairs that it has seen, if that is defined."""
+    curves = {name: points(targets(rows), rows[f"p_{name}"]) for name, rows in _rows(table).items()}
+    return {name: curve for name, curve in curves.items() if len(curve)}
+
+
+def _words(values: Mapping[str, float]) -> str:
+    return ", ".join(f"{classifier_name(name)} {number(value, 2)}" for name, value in values.items())
+
+
 def _calibration(rows: pd.DataFrame, column: str) -> pd.DataFrame:
     """Mean ``probability`` and ``share`` of malignant in each group, by rising probability."""
     ranked = rows.sort_values([column, "case_id"])
@@ -213,7 +200,3 @@ def _calibration(rows: pd.DataFrame, column: str) -> pd.DataFrame:
     places = np.arange(len(ranked)) * n_groups // len(ranked)
     values = pd.DataFrame({"probability": ranked[column], "share": targets(ranked)})
     return values.groupby(places).mean()
-
-
-def _plural(count: int, word: str) -> str:
-    return f"{count} {word}{'' if count == 1 else 's'}"

@@ -9,18 +9,10 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from tqdm import tqdm
 
 from dmdbt.cohort import Statement
-from dmdbt.evaluation import CLASSIFIERS, comparable_pairs, metrics_by_classifier
-from dmdbt.report import words
+from dmdbt.evaluation import CLASSIFIERS, classifier_name, comparable_pairs, metrics_by_classifier
+from dmdbt.report import figures, words
 from dmdbt.report.choice import best_backbone, median_pairs, mistakes
 from dmdbt.report.cohort import cohort_rows, flag_rows
-from dmdbt.report.figures import (
-    Drawing,
-    calibration_figure,
-    forest_figures,
-    loss_figure,
-    precision_recall_figure,
-    roc_figure,
-)
 from dmdbt.report.pairs import Images, shown_pair
 from dmdbt.report.results import Results
 from dmdbt.report.settings import ReportSettings, input_sizes, library_versions, settings_rows
@@ -30,7 +22,6 @@ _EXAMPLE_SLICES = 5
 _MISTAKES = 6
 _SIGNED = ("ranksvm", "approximate", "svr")  # poolers whose images have values on both sides of no change
 _APART = {"incomplete_pairs": "pair that lacks an image or a head", "paper_protocol": "copy of a pair, as in the paper"}
-_TEMPLATE = "report.html.jinja"
 
 
 def render_page(results: Results, images: Images, settings: ReportSettings, statement: Statement) -> str:
@@ -63,9 +54,13 @@ def render_page(results: Results, images: Images, settings: ReportSettings, stat
         "digest": results.digest,
         "classifiers": CLASSIFIERS,
         "problems": results.problems,
+        "counts": results.counts,
+        "cohort_rows": cohort_rows(results.counts),
+        "flags": flag_rows(results.counts, results.certificates),
+        "certificates": results.certificates,
     }
-    content |= _comparison(results) | _cohort(results) | _shown(results, images)
-    return _environment().get_template(_TEMPLATE).render(content) + "\n"
+    content |= _comparison(results) | _shown(results, images)
+    return _environment().get_template("report.html.jinja").render(content) + "\n"
 
 
 def _environment() -> Environment:
@@ -83,15 +78,13 @@ def _environment() -> Environment:
         words.signed,
         words.interval,
         words.p_value,
-        words.published,
-        words.classifier_name,
+        classifier_name,
         words.model_name,
         words.short_name,
         words.sentence,
         words.backbone_name,
         words.source_of_weights,
         words.backbones_with,
-        words.verdict,
     )
     environment.filters |= {function.__name__: function for function in filters}
     return environment
@@ -107,24 +100,12 @@ def _claims(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Mapping[str, An
 def _comparison(results: Results) -> dict[str, Any]:
     """Claims, and tables beside the paper's."""
     claims = _claims(results.tables["claims"])
-    heads = _by_backbone(results.tables["heads"])
-    protocols = {name: measured.get("paper_protocol") for name, measured in results.metrics.items()}
     return {
         "tables": results.tables,
         "claims": claims,
-        "forests": forest_figures(claims),
-        "heads": heads,
-        "protocols": protocols,
-    }
-
-
-def _cohort(results: Results) -> dict[str, Any]:
-    """What the cohort is, and what rank pooling says of its volumes."""
-    return {
-        "counts": results.counts,
-        "cohort_rows": cohort_rows(results.counts),
-        "flags": flag_rows(results.counts, results.certificates),
-        "certificates": results.certificates,
+        "forests": figures.forest_figures(claims),
+        "heads": _by_backbone(results.tables["heads"]),
+        "protocols": {name: measured.get("paper_protocol") for name, measured in results.metrics.items()},
     }
 
 
@@ -158,13 +139,11 @@ def _backbone(name: str, results: Results) -> dict[str, Any]:
     """Curves, results fold by fold and by unit of a backbone."""
     table = results.predictions[name]
     compared = table[comparable_pairs(table)]
-    drawings: list[Drawing | None] = [
-        figure(name, compared) for figure in (roc_figure, precision_recall_figure, calibration_figure)
-    ]
+    drawings = (figures.roc_figure, figures.precision_recall_figure, figures.calibration_figure)
     return {
         "name": name,
-        "figures": [drawing for drawing in drawings if drawing is not None],
-        "losses": loss_figure(name, results.losses[name]),
+        "figures": [drawing for draw in drawings if (drawing := draw(name, compared))],
+        "losses": figures.loss_figure(name, results.losses[name]),
         "folds": _folds(compared),
         "units": _units(results.metrics[name]),
     }

@@ -45,20 +45,9 @@ class Images:
 
 @dataclass(frozen=True)
 class Pair:
-    """A pair on the page.
+    """A pair on the page; `lacks` has a sentence for each image that it lacks, instead of a picture.
 
-    Attributes
-    ----------
-    case
-        Its row of the table.
-    pictures
-        Mammogram, some slices, dynamic image; without those that the pair lacks.
-    lacks
-        A sentence for each image that it lacks.
-    probabilities
-        Of malignant, by classifier; None where one cannot run.
-    decisions
-        By classifier; empty where one cannot run.
+    By classifier, the probability of malignant and the decision; None and empty where it cannot run.
     """
 
     case: Case

@@ -2,7 +2,7 @@
 
 import base64
 import io
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -16,19 +16,8 @@ _QUALITY = 82  # of the JPEG data
 Box = tuple[slice, slice]
 
 
-@dataclass(frozen=True)
-class Picture:
-    """A picture of the page.
-
-    Attributes
-    ----------
-    address
-        A ``data:`` address with the image itself.
-    rows, columns
-        Size.
-    caption, alternative
-        What stands below it; what is seen, for whoever does not see it.
-    """
+class Picture(NamedTuple):
+    """A picture of the page: a ``data:`` address, what stands below it, and what is seen for whoever cannot see it."""
 
     address: str
     rows: int
@@ -38,10 +27,12 @@ class Picture:
 
 
 def frame(image: np.ndarray) -> Box:
-    """Return the box around the breast with a margin, inside the image; see `dmdbt.readers.breast_box`."""
-    return tuple(  # type: ignore[return-value]
-        _widened(extent, length) for extent, length in zip(breast_box(image), image.shape, strict=True)
-    )
+    """Return the box around the breast with a margin, inside the image; see `dmdbt.imaging.breast_box`."""
+    box = []
+    for extent, length in zip(breast_box(image), image.shape, strict=True):
+        margin = round(_MARGIN * (extent.stop - extent.start))
+        box.append(slice(max(0, extent.start - margin), min(length, extent.stop + margin)))
+    return box[0], box[1]
 
 
 def picture(
@@ -70,8 +61,3 @@ def picture(
     Image.fromarray(np.rint(gray).astype(np.uint8)).save(buffer, "JPEG", quality=_QUALITY)
     address = "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
     return Picture(address, height, width, caption, alternative)
-
-
-def _widened(extent: slice, length: int) -> slice:
-    margin = round(_MARGIN * (extent.stop - extent.start))
-    return slice(max(0, extent.start - margin), min(length, extent.stop + margin))

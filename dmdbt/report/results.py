@@ -19,29 +19,17 @@ _HISTORY = ("fold", "head", "epoch", "loss")
 
 @dataclass(frozen=True)
 class ReportInputs:
-    """The files and folders that the page is made from.
-
-    Attributes
-    ----------
-    cases, quarantine
-        The tables of the cases that went on and of those that were left out.
-    examined, mammograms, slices, dynamic
-        Folders with the shape of the files and the images of every case.
-    metrics, predictions, losses
-        Folders with a JSON or a CSV file per backbone.
-    counts, certificates, tables
-        What the stages ingest, rankpool and tables wrote.
-    """
+    """The files and folders that the page is made from."""
 
     cases: Path
-    examined: Path
+    examined: Path  # folders with the shape of the files and the images of every case
     mammograms: Path
     slices: Path
     dynamic: Path
-    metrics: Path
+    metrics: Path  # folders with a JSON or a CSV file per backbone
     predictions: Path
     losses: Path
-    counts: Path
+    counts: Path  # what the stages ingest and rankpool wrote
     certificates: Path
     quarantine: Path
     tables: Path
@@ -49,34 +37,17 @@ class ReportInputs:
 
 @dataclass(frozen=True)
 class Results:
-    """What the page is made of.
-
-    Attributes
-    ----------
-    tables
-        Claims and tables beside the paper's, as the stage tables wrote them.
-    metrics, predictions, losses
-        By backbone, in the order of the parameter: what the stage ensemble measured; the tested pairs sorted by case;
-        the losses of the training.
-    cases
-        The pairs that were not left out, by case.
-    counts, certificates
-        As the stages ingest and rankpool wrote them.
-    problems
-        What is wrong with the cases that were left out.
-    digest
-        SHA-256 of the table of cases.
-    """
+    """What the page is made of; by backbone in the order of the parameter."""
 
     tables: Mapping[str, Any]
     metrics: Mapping[str, Mapping[str, Any]]
-    predictions: Mapping[str, pd.DataFrame]
+    predictions: Mapping[str, pd.DataFrame]  # the tested pairs, sorted by case
     losses: Mapping[str, pd.DataFrame]
-    cases: Mapping[str, Case]
+    cases: Mapping[str, Case]  # without those in quarantine
     counts: Mapping[str, Any]
     certificates: Mapping[str, Any]
     problems: Sequence[Problem]
-    digest: str
+    digest: str  # SHA-256 of the table of cases
 
 
 def read_results(backbones: Sequence[str], inputs: ReportInputs) -> Results:
@@ -103,8 +74,7 @@ def read_results(backbones: Sequence[str], inputs: ReportInputs) -> Results:
 
 
 def _read_json(path: Path) -> dict[str, Any]:
-    content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return content
+    return json.loads(path.read_text(encoding="utf-8"))
 
 
 def _read_tables(path: Path) -> dict[str, Any]:

@@ -7,7 +7,8 @@ from importlib.metadata import version
 
 from dmdbt import params
 from dmdbt.cohort import Statement, phantom_source
-from dmdbt.report.words import TIMES, classifier_name
+from dmdbt.evaluation import classifier_name
+from dmdbt.report.words import TIMES
 
 _LIBRARIES = ("torch", "torchvision", "numpy", "scikit-learn", "pydicom", "av", "pillow")
 

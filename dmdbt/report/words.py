@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from dmdbt.baselines.registry import BASELINES
-from dmdbt.terms import Head
+from dmdbt.evaluation import classifier_name
 
 _BACKBONES = {
     "alexnet": "AlexNet",
@@ -13,7 +13,6 @@ _BACKBONES = {
     "squeezenet": "SqueezeNet",
     "mobilenet_v2": "MobileNetV2",
 }
-_VERDICTS = {"undefined": "not defined"}
 _SMALLEST_P = 0.001
 _DASH, _MINUS = "\N{EN DASH}", "\N{MINUS SIGN}"
 TIMES = "\N{MULTIPLICATION SIGN}"
@@ -45,19 +44,9 @@ def p_value(value: float | None) -> str:
     return number(value)
 
 
-def published(value: float | None) -> str:
-    """A figure of the paper, in its two digits."""
-    return number(value, 2)
-
-
 def metric_name(name: str) -> str:
     """The paper's name of a metric in a claim."""
     return "AC" if name == "confidence" else name.upper()
-
-
-def classifier_name(name: str) -> str:
-    """The paper's name of a head; any other classifier as it is called."""
-    return name.upper().replace("_", "-") if name in list(Head) else name
 
 
 def backbone_name(name: str) -> str:
@@ -81,11 +70,6 @@ def sentence(claim: str) -> str:
     for name in BASELINES:
         text = text.replace(f"the baseline {name}", f"the baseline {model_name(name)}")
     return text
-
-
-def verdict(word: str) -> str:
-    """The verdict on a claim."""
-    return _VERDICTS.get(word, word)
 
 
 def source_of_weights(provenance: Mapping[str, Any]) -> str:

@@ -1,7 +1,6 @@
 """The paper's claims, each a comparison on the same pairs that may come out either way."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,8 +9,15 @@ import pandas as pd
 from dmdbt.baselines.registry import BASELINES
 from dmdbt.evaluation.comparison import BOOTSTRAP, DELONG, Comparison, bootstrap_test, delong_test, holm
 from dmdbt.evaluation.intervals import Bootstrap, metric_draws
-from dmdbt.evaluation.metrics import classifier_metrics
-from dmdbt.evaluation.predictions import CLASSIFIERS, ENSEMBLE, comparable_pairs, complete_pairs, targets
+from dmdbt.evaluation.predictions import (
+    CLASSIFIERS,
+    ENSEMBLE,
+    classifier_name,
+    comparable_pairs,
+    complete_pairs,
+    metrics_by_classifier,
+    targets,
+)
 from dmdbt.evaluation.weighted import Floats
 from dmdbt.results import published
 from dmdbt.terms import Head, Label
@@ -21,6 +27,7 @@ ALPHA = 0.05  # of all claims together
 _PAIRS = ((Head.DM_DBT, Head.DM), (Head.DM_DBT, Head.DBT), (Head.DBT, Head.DM))
 _PAPERS_BACKBONE = "alexnet"  # of the paper's baselines
 
+Row = dict[str, Any]
 Scores = pd.DataFrame | str  # what `read_scores` gives, or why there is nothing
 
 
@@ -31,26 +38,10 @@ class _Sample(NamedTuple):
     draws: Floats
 
 
-@dataclass(frozen=True)
-class Claim:
-    """One row: `first` is said to have the larger `metric` than `second`. Names are those of tables.json."""
-
-    id: str
-    sentence: str
-    metric: str
-    first: str
-    second: str
-    comparison: Comparison
-    n_pairs: int
-    n_patients: int
-    paper_first: float | None = None
-    paper_second: float | None = None
-
-
 def all_claims(
     predictions: Mapping[str, pd.DataFrame], baselines: Mapping[str, Scores], bootstrap: Bootstrap
-) -> list[Claim]:
-    """Test every claim.
+) -> list[Row]:
+    """Test every claim: ``first`` is said to have the larger ``metric`` than ``second``. Keys are those of tables.json.
 
     The claims about two heads come from section IV-D of the paper and its conclusion, which speak of the averages of
     Table IV. Here each backbone is tested.
@@ -79,10 +70,13 @@ def all_claims(
     return claims
 
 
-def claim_rows(claims: list[Claim]) -> list[dict[str, Any]]:
-    """Return the rows of tables.json: numbers, Holm's correction over all of them, and the verdicts."""
-    corrected = holm([claim.comparison.p_value for claim in claims])
-    return [_row(claim, p_holm) for claim, p_holm in zip(claims, corrected, strict=True)]
+def claim_rows(claims: list[Row]) -> list[Row]:
+    """Add Holm's correction over all claims, ``p_holm``, and the verdicts: the rows of tables.json."""
+    corrected = holm([claim["p_value"] for claim in claims])
+    return [
+        claim | {"p_holm": p_holm, "verdict": verdict(claim["difference"], p_holm)}
+        for claim, p_holm in zip(claims, corrected, strict=True)
+    ]
 
 
 def verdict(difference: float | None, p_holm: float | None) -> str:
@@ -107,82 +101,67 @@ def aligned_scores(scores: Scores, rows: pd.DataFrame) -> Floats | str:
     return found["p"].to_numpy(dtype=np.float64)
 
 
-def display_name(classifier: str) -> str:
-    """Return how a text names a head: DM, DBT, DM-DBT; every other name as it is."""
-    return classifier.upper().replace("_", "-") if classifier in list(Head) else classifier
-
-
-def _of_backbone(backbone: str, rows: pd.DataFrame, bootstrap: Bootstrap) -> Iterator[Claim]:
+def _of_backbone(backbone: str, rows: pd.DataFrame, bootstrap: Bootstrap) -> Iterator[Row]:
     complete = rows[complete_pairs(rows)]
     samples = _samples(complete, bootstrap)
-    for first, second in _PAIRS:
-        both = rows[rows[[f"p_{first}", f"p_{second}"]].notna().all(axis=1)]
-        comparison = _delong(both, both[f"p_{first}"], both[f"p_{second}"])
-        yield _of_heads(backbone, first, second, "auc", both, comparison)
-    for first, second in _PAIRS:
-        comparison = _bootstrapped(samples, "confidence", first, second)
-        yield _of_heads(backbone, first, second, "confidence", complete, comparison)
+    for metric, relation in (("auc", "better"), ("confidence", "more confident")):
+        for first, second in _PAIRS:
+            if metric == "auc":
+                seen = rows[rows[[f"p_{first}", f"p_{second}"]].notna().all(axis=1)]
+                comparison = _delong(seen, seen[f"p_{first}"], seen[f"p_{second}"])
+            else:
+                seen, comparison = complete, _bootstrapped(samples, metric, first, second)
+            sentence = f"{classifier_name(first)} is {relation} than {classifier_name(second)}"
+            paper = published.printed(backbone, second, metric)
+            yield _claim(backbone, first, f"{backbone} {second}", metric, sentence, seen, comparison, paper)
     for metric, sentence in (
-        ("auc", "the ensemble is better than the best single head"),
+        ("auc", f"the {ENSEMBLE} is better than the best single head"),
         ("acc", "the vote is more accurate than the most accurate single head"),
     ):
-        yield Claim(
-            id=f"{backbone}-{ENSEMBLE}-over-best_head-{metric}",
-            sentence=f"{backbone}: {sentence}",
-            metric=metric,
-            first=f"{backbone} {ENSEMBLE}",
-            second=f"{backbone} {BEST_HEAD}",
-            comparison=_bootstrapped(samples, metric, ENSEMBLE, BEST_HEAD),
-            **_size(complete),
-            paper_first=published.printed(backbone, ENSEMBLE, metric),
-            paper_second=max((row[metric] for row in published.HEADS.get(backbone, {}).values()), default=None),
-        )
+        comparison = _bootstrapped(samples, metric, ENSEMBLE, BEST_HEAD)
+        paper = max((row[metric] for row in published.HEADS.get(backbone, {}).values()), default=None)
+        yield _claim(backbone, ENSEMBLE, f"{backbone} {BEST_HEAD}", metric, sentence, complete, comparison, paper)
 
 
-def _of_heads(
-    backbone: str, first: Head, second: Head, metric: str, rows: pd.DataFrame, comparison: Comparison
-) -> Claim:
-    relation = "more confident" if metric == "confidence" else "better"
-    return Claim(
-        id=f"{backbone}-{first}-over-{second}-{metric}",
-        sentence=f"{backbone}: {display_name(first)} is {relation} than {display_name(second)}",
-        metric=metric,
-        first=f"{backbone} {first}",
-        second=f"{backbone} {second}",
-        comparison=comparison,
-        **_size(rows),
-        paper_first=published.printed(backbone, first, metric),
-        paper_second=published.printed(backbone, second, metric),
-    )
-
-
-def _over_baseline(name: str, scores: Scores, rows: pd.DataFrame) -> Iterator[Claim]:
-    found = aligned_scores(scores, rows)
-    for classifier in (*_heads_of_same_input(name), Head.DM_DBT, ENSEMBLE):
+def _over_baseline(name: str, scores: Scores, rows: pd.DataFrame) -> Iterator[Row]:
+    """Compare a baseline of the paper with the head of its one modality, and every one with both images."""
+    found, baseline = aligned_scores(scores, rows), BASELINES[name]
+    same_input = [head for head in Head if baseline.published_auc and head.modalities == baseline.modalities]
+    for classifier in (*same_input, Head.DM_DBT, ENSEMBLE):
         seen = rows[f"p_{classifier}"].notna()
-        called = f"the {ENSEMBLE}" if classifier == ENSEMBLE else display_name(classifier)
-        comparison = (
-            Comparison(DELONG, reason=found)
-            if isinstance(found, str)
-            else _delong(rows[seen], rows.loc[seen, f"p_{classifier}"], found[seen.to_numpy()])
-        )
-        yield Claim(
-            id=f"{_PAPERS_BACKBONE}-{classifier}-over-{name}-auc",
-            sentence=f"{_PAPERS_BACKBONE}: {called} is better than the baseline {name}",
-            metric="auc",
-            first=f"{_PAPERS_BACKBONE} {classifier}",
-            second=f"baseline {name}",
-            comparison=comparison,
-            **_size(rows[seen]),
-            paper_first=published.printed(_PAPERS_BACKBONE, classifier),
-            paper_second=BASELINES[name].published_auc,
-        )
+        if isinstance(found, str):
+            comparison = Comparison(DELONG, reason=found)
+        else:
+            comparison = _delong(rows[seen], rows.loc[seen, f"p_{classifier}"], found[seen.to_numpy()])
+        called = f"the {ENSEMBLE}" if classifier == ENSEMBLE else classifier_name(classifier)
+        sentence, paper = f"{called} is better than the baseline {name}", baseline.published_auc
+        yield _claim(_PAPERS_BACKBONE, classifier, f"baseline {name}", "auc", sentence, rows[seen], comparison, paper)
 
 
-def _heads_of_same_input(name: str) -> list[Head]:
-    """The head of one modality that a baseline of the paper is compared with; the others face both images."""
-    baseline = BASELINES[name]
-    return [head for head in Head if baseline.published_auc and head.modalities == baseline.modalities]
+def _claim(
+    backbone: str,
+    first: str,
+    second: str,
+    metric: str,
+    sentence: str,
+    rows: pd.DataFrame,
+    comparison: Comparison,
+    paper_second: float | None,
+) -> Row:
+    """Return the row of one claim; `first` is a classifier of the backbone, `second` has its whole name."""
+    return comparison._asdict() | {
+        "id": f"{backbone}-{first}-over-{second.partition(' ')[2].replace(' ', '_')}-{metric}",
+        "claim": f"{backbone}: {sentence}",
+        "metric": metric,
+        "first": f"{backbone} {first}",
+        "second": second,
+        "first_value": comparison.first,
+        "second_value": comparison.second,
+        "n_pairs": len(rows),
+        "n_patients": int(rows["patient_id"].nunique()),
+        "paper_first": published.printed(backbone, first, metric),
+        "paper_second": paper_second,
+    }
 
 
 def _delong(rows: pd.DataFrame, first: Any, second: Any) -> Comparison:
@@ -196,11 +175,16 @@ def _samples(rows: pd.DataFrame, bootstrap: Bootstrap) -> dict[str, dict[str, _S
     """
     if not len(rows):
         return {}
-    samples = {}
+    measured, samples = metrics_by_classifier(rows), {}
     for classifier in CLASSIFIERS:
-        arguments = _arguments(rows, classifier)
-        values, draws = classifier_metrics(**arguments), metric_draws(**arguments, bootstrap=bootstrap)
-        samples[classifier] = {metric: _Sample(values[metric], draws[metric]) for metric in draws}
+        draws = metric_draws(
+            targets(rows).to_numpy(dtype=np.float64),
+            rows[f"p_{classifier}"].to_numpy(dtype=np.float64),
+            (rows[f"decision_{classifier}"] == Label.MALIGNANT).to_numpy(),
+            rows["patient_id"].tolist(),
+            bootstrap,
+        )
+        samples[classifier] = {metric: _Sample(measured[classifier][metric], draws[metric]) for metric in draws}
     samples[BEST_HEAD] = {metric: _largest([samples[head][metric] for head in Head]) for metric in samples[ENSEMBLE]}
     return samples
 
@@ -215,41 +199,3 @@ def _bootstrapped(samples: Mapping[str, Mapping[str, _Sample]], metric: str, fir
         return Comparison(BOOTSTRAP, reason="no pair has a probability of every head")
     one, other = samples[first][metric], samples[second][metric]
     return bootstrap_test(one.value, other.value, one.draws, other.draws)
-
-
-def _arguments(rows: pd.DataFrame, classifier: str) -> dict[str, Any]:
-    return {
-        "targets": targets(rows).to_numpy(dtype=np.float64),
-        "probs": rows[f"p_{classifier}"].to_numpy(dtype=np.float64),
-        "decisions": (rows[f"decision_{classifier}"] == Label.MALIGNANT).to_numpy(),
-        "patients": rows["patient_id"].tolist(),
-    }
-
-
-def _size(rows: pd.DataFrame) -> dict[str, int]:
-    return {"n_pairs": len(rows), "n_patients": int(rows["patient_id"].nunique())}
-
-
-def _row(claim: Claim, p_holm: float | None) -> dict[str, Any]:
-    found = claim.comparison
-    return {
-        "id": claim.id,
-        "claim": claim.sentence,
-        "metric": claim.metric,
-        "first": claim.first,
-        "second": claim.second,
-        "first_value": found.first,
-        "second_value": found.second,
-        "difference": found.difference,
-        "low": found.low,
-        "high": found.high,
-        "p_value": found.p_value,
-        "p_holm": p_holm,
-        "test": found.test,
-        "n_pairs": claim.n_pairs,
-        "n_patients": claim.n_patients,
-        "paper_first": claim.paper_first,
-        "paper_second": claim.paper_second,
-        "verdict": verdict(found.difference, p_holm),
-        "reason": found.reason,
-    }

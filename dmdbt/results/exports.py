@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from dmdbt.results.claims import display_name
+from dmdbt.evaluation.predictions import classifier_name
 from dmdbt.results.notation import markdown_table, number, p_value, with_interval
-from dmdbt.results.paper_tables import COLUMNS
+from dmdbt.results.published import COLUMNS
 from dmdbt.terms import kind_of_cohort
 
 _HEADINGS = dict(zip(COLUMNS, ("ACC", "AUC", "F1", "Prec", "Reca", "AP", "AC"), strict=True))
@@ -32,25 +32,15 @@ def latex_tables(content: Mapping[str, Any]) -> str:
     """Return the same as LaTeX tables that need no package."""
     parts = [f"% {_title(content)}. {_measured_on(content)}"]
     for table in _tables(content):
-        lines = [" & ".join(map(_escaped, line)) + r" \\" for line in (table.heading, *table.rows)]
-        columns = "l" * len(table.heading)
-        parts += [
-            "\n".join(
-                [
-                    r"\begin{table}",
-                    rf"\caption{{{_escaped(table.caption)}{_escaped(_suffix(content))}}}",
-                    rf"\begin{{tabular}}{{{columns}}}",
-                    r"\hline",
-                    lines[0],
-                    r"\hline",
-                    *lines[1:],
-                    r"\hline",
-                    r"\end{tabular}",
-                    r"\end{table}",
-                ]
-            )
+        heading, *rows = (" & ".join(map(_escaped, line)) + r" \\" for line in (table.heading, *table.rows))
+        begin = [
+            r"\begin{table}",
+            rf"\caption{{{_escaped(table.caption + _suffix(content))}}}",
+            rf"\begin{{tabular}}{{{'l' * len(table.heading)}}}",
         ]
-    parts += ["\n\n".join(_escaped(note) for note in _notes(content))]
+        end = [r"\hline", r"\end{tabular}", r"\end{table}"]
+        parts.append("\n".join([*begin, r"\hline", heading, r"\hline", *rows, *end]))
+    parts.append("\n\n".join(map(_escaped, _notes(content))))
     return "\n\n".join(parts) + "\n"
 
 
@@ -87,24 +77,21 @@ def _tables(content: Mapping[str, Any]) -> list[_Table]:
 
 
 def _claims(rows: Sequence[Mapping[str, Any]]) -> _Table:
-    heading = ("claim", "metric", "first", "second", "difference", "p", "p (Holm)", "paper", "verdict")
-    lines = []
-    for row in rows:
-        difference = with_interval(row["difference"], row["low"], row["high"], "{:+.3f}")
-        papers = f"{number(row['paper_first'], '{:.2f}')}, {number(row['paper_second'], '{:.2f}')}"
-        lines.append(
-            (
-                row["claim"],
-                _HEADINGS[row["metric"]],
-                number(row["first_value"]),
-                number(row["second_value"]),
-                difference,
-                p_value(row["p_value"]),
-                p_value(row["p_holm"]),
-                papers,
-                row["verdict"] + (f": {row['reason']}" if row["verdict"] == "undefined" else ""),
-            )
+    lines = [
+        (
+            row["claim"],
+            _HEADINGS[row["metric"]],
+            number(row["first_value"]),
+            number(row["second_value"]),
+            with_interval(row["difference"], row["low"], row["high"], "{:+.3f}"),
+            p_value(row["p_value"]),
+            p_value(row["p_holm"]),
+            _printed(row["paper_first"], row["paper_second"]),
+            row["verdict"] + (f": {row['reason']}" if row["verdict"] == "undefined" else ""),
         )
+        for row in rows
+    ]
+    heading = ("claim", "metric", "first", "second", "difference", "p", "p (Holm)", "paper", "verdict")
     return _Table("Claims", heading, lines)
 
 
@@ -112,11 +99,11 @@ def _consistency(groups: Sequence[Mapping[str, Any]]) -> _Table:
     lines = [
         (
             f"{', '.join(group['backbones'])} (weights: {', '.join(group['weights'])})",
-            display_name(row["classifier"]),
+            classifier_name(row["classifier"]),
             number(row["min"]),
             number(row["max"]),
             _cell(row["spread"]),
-            f"{number(row['paper_min'], '{:.2f}')}, {number(row['paper_max'], '{:.2f}')}",
+            _printed(row["paper_min"], row["paper_max"]),
         )
         for group in groups
         for row in group["rows"]
@@ -127,7 +114,7 @@ def _consistency(groups: Sequence[Mapping[str, Any]]) -> _Table:
 
 def _models(rows: Sequence[Mapping[str, Any]]) -> _Table:
     lines = [
-        (display_name(row["model"]), row["input"], row["backbone"], _cell(row["ours"]), number(row["paper"], "{:.2f}"))
+        (classifier_name(row["model"]), row["input"], row["backbone"], _cell(row["ours"]), _printed(row["paper"]))
         for row in rows
     ]
     return _Table("AUC of the models (Table II)", ("model", "input", "backbone", "ours", "paper"), lines)
@@ -137,24 +124,29 @@ def _ensembles(rows: Sequence[Mapping[str, Any]]) -> _Table:
     lines = []
     for row in rows:
         best = row["best_head"]
-        named = f"{display_name(best['name'])} {_cell(best)}" if best else "-"
-        lines.append((row["backbone"], _cell(row["ours"]), named, number(row["paper"], "{:.2f}")))
+        named = f"{classifier_name(best['name'])} {_cell(best)}" if best else "-"
+        lines.append((row["backbone"], _cell(row["ours"]), named, _printed(row["paper"])))
     return _Table("AUC of the ensembles (Table III)", ("backbone", "ours", "best head", "paper"), lines)
 
 
 def _heads(rows: Sequence[Mapping[str, Any]]) -> _Table:
     lines = []
     for row in rows:
-        printed = row["paper"] or {}
-        marks = [f"{_cell(row['ours'][name])} [{number(printed.get(name), '{:.2f}')}]" for name in COLUMNS]
-        lines.append((row["backbone"], display_name(row["head"]), *marks))
-    heading = ("backbone", "head", *(_HEADINGS[name] for name in COLUMNS))
+        paper = row["paper"] or {}
+        marks = [f"{_cell(row['ours'][name])} [{_printed(paper.get(name))}]" for name in COLUMNS]
+        lines.append((row["backbone"], classifier_name(row["head"]), *marks))
+    heading = ("backbone", "head", *_HEADINGS.values())
     return _Table("The heads, the paper's figures in brackets (Table IV)", heading, lines)
+
+
+def _printed(*figures: float | None) -> str:
+    """Return figures of the paper in their two digits."""
+    return ", ".join(number(figure, "{:.2f}") for figure in figures)
 
 
 def _notes(content: Mapping[str, Any]) -> list[str]:
     of_rows = [
-        f"{row['backbone']} {display_name(row['head'])} in the paper: {row['note']}"
+        f"{row['backbone']} {classifier_name(row['head'])} in the paper: {row['note']}"
         for row in content["heads"]
         if row["note"]
     ]

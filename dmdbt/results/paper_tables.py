@@ -8,22 +8,22 @@ import pandas as pd
 from dmdbt.baselines.registry import BASELINES
 from dmdbt.evaluation.intervals import Bootstrap
 from dmdbt.evaluation.metrics import Metrics, classifier_metrics
-from dmdbt.evaluation.predictions import ENSEMBLE, best_head, comparable_pairs, metrics_by_classifier, targets
+from dmdbt.evaluation.predictions import (
+    CLASSIFIERS,
+    ENSEMBLE,
+    best_head,
+    comparable_pairs,
+    metrics_by_classifier,
+    targets,
+)
 from dmdbt.results import published
 from dmdbt.results.claims import Scores, aligned_scores, all_claims, claim_rows
 from dmdbt.results.consistency import consistency_groups
 from dmdbt.terms import Head
 
 FORMAT = {"format": "dmdbt tables", "version": 2}
-COLUMNS = ("acc", "auc", "f1", "precision", "recall", "ap_hard", "confidence")  # of the paper's Table IV
 _PAPERS_BACKBONE = "alexnet"
-_INPUTS = {
-    "dm": "DM",
-    "dbt": "DBT",
-    "dm_dbt": "DM and DBT",
-    ENSEMBLE: "DM and DBT",
-}
-
+_INPUTS = {"dm": "DM", "dbt": "DBT", "dm_dbt": "DM and DBT", ENSEMBLE: "DM and DBT"}
 _CONSISTENCY = (
     "The spread over the backbones is the largest AUC less the smallest. Chance alone makes it positive, also between "
     "equal backbones, and drawing patients adds to it: an interval above 0 does not show that backbones differ. Where "
@@ -76,11 +76,7 @@ def tables_content(
         "consistency": consistency_groups(compared, sources, bootstrap),
         "models": [
             *(_baseline_row(name, scores, first, bootstrap) for name, scores in baselines.items()),
-            *(
-                _model_row(name, measured[_PAPERS_BACKBONE])
-                for name in (*Head, ENSEMBLE)
-                if _PAPERS_BACKBONE in measured
-            ),
+            *(_model_row(name, of) for name in CLASSIFIERS if (of := measured.get(_PAPERS_BACKBONE))),
         ],
         "ensembles": [_ensemble_row(backbone, of) for backbone, of in measured.items()],
         "heads": [_head_row(backbone, head, of[head]) for backbone, of in measured.items() for head in Head],
@@ -111,7 +107,7 @@ def _baseline_row(name: str, scores: Scores, rows: pd.DataFrame, bootstrap: Boot
 
 
 def _model_row(classifier: str, measured: Mapping[str, Metrics]) -> dict[str, Any]:
-    names = {"model": str(classifier), "input": _INPUTS[classifier], "backbone": _PAPERS_BACKBONE}
+    names = {"model": classifier, "input": _INPUTS[classifier], "backbone": _PAPERS_BACKBONE}
     return names | {"ours": cell(measured[classifier], "auc"), "paper": published.printed(_PAPERS_BACKBONE, classifier)}
 
 
@@ -131,7 +127,7 @@ def _head_row(backbone: str, head: str, measured: Metrics) -> dict[str, Any]:
     return {
         "backbone": backbone,
         "head": str(head),
-        "ours": {name: cell(measured, name) for name in COLUMNS},
+        "ours": {name: cell(measured, name) for name in published.COLUMNS},
         "paper": published.HEADS.get(backbone, {}).get(head),
         "note": published.NOTES.get((backbone, str(head))),
     }

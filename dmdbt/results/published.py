@@ -9,11 +9,11 @@ from collections.abc import Mapping
 
 import numpy as np
 
-_COLUMNS = ("acc", "auc", "f1", "precision", "recall", "ap_hard", "confidence")
+COLUMNS = ("acc", "auc", "f1", "precision", "recall", "ap_hard", "confidence")  # of Table IV
 
-# Table IV, by backbone and head.
+# By backbone and head.
 HEADS: dict[str, dict[str, dict[str, float]]] = {
-    backbone: {head: dict(zip(_COLUMNS, row, strict=True)) for head, row in rows.items()}
+    backbone: {head: dict(zip(COLUMNS, row, strict=True)) for head, row in rows.items()}
     for backbone, rows in {
         "alexnet": {
             "dm": (0.78, 0.87, 0.76, 0.87, 0.75, 0.70, 0.78),

@@ -6,7 +6,7 @@ import pandas as pd
 
 from dmdbt.evaluation.curves import calibration_points, precision_recall_points, roc_points
 from dmdbt.evaluation.metrics import Metrics
-from dmdbt.evaluation.predictions import CLASSIFIERS, ENSEMBLE, best_head, targets
+from dmdbt.evaluation.predictions import CLASSIFIERS, ENSEMBLE, best_head, classifier_name, targets
 from dmdbt.terms import Label
 
 BackboneMetrics = Mapping[str, Mapping[str, Metrics]]
@@ -19,17 +19,17 @@ def summary_numbers(metrics: BackboneMetrics) -> dict[str, dict[str, float]]:
     """
     numbers = {}
     for backbone, of in metrics.items():
-        found = {"acc": of[ENSEMBLE]["acc"], "auc": of[ENSEMBLE]["auc"], "best_head_auc": _best_auc(of)}
+        found = {"acc": of[ENSEMBLE]["acc"], "auc": of[ENSEMBLE]["auc"], "best_head_auc": best_head(of).get("auc")}
         numbers[backbone] = {name: value for name, value in found.items() if value is not None}
     return numbers
 
 
 def summary_text(metrics: BackboneMetrics) -> str:
     """Lay out AUC and accuracy of every classifier as a table for a terminal, one line per backbone."""
-    rows = [["", *(_heading(classifier) for classifier in CLASSIFIERS), "best head"]]
+    rows = [["", *(classifier_name(classifier) for classifier in CLASSIFIERS), "best head"]]
     for backbone, of in metrics.items():
         best = best_head(of).get("name")
-        rows.append([backbone, *(_cell(of[name]) for name in CLASSIFIERS), _heading(str(best)) if best else "-"])
+        rows.append([backbone, *(_cell(of[name]) for name in CLASSIFIERS), classifier_name(str(best)) if best else "-"])
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
 
@@ -55,15 +55,6 @@ def plot_tables(predictions: Mapping[str, pd.DataFrame], metrics: BackboneMetric
                 part.insert(1, "classifier", classifier)
                 tables[name].append(part)
     return {name: pd.concat(parts, ignore_index=True) for name, parts in tables.items()}
-
-
-def _best_auc(metrics: Mapping[str, Metrics]) -> float | None:
-    best = best_head(metrics)
-    return float(best["auc"]) if best else None
-
-
-def _heading(classifier: str) -> str:
-    return classifier if classifier == ENSEMBLE else classifier.upper().replace("_", "-")
 
 
 def _cell(metrics: Metrics) -> str:

@@ -1,4 +1,6 @@
 import re
+import shlex
+from dataclasses import replace
 
 import av
 import numpy as np
@@ -9,11 +11,13 @@ from PIL import Image
 from dmdbt.__main__ import main
 from dmdbt.cohort import Case, Statement, write_statement, write_table
 from dmdbt.doctor import Report, Section, report_text
+from dmdbt.doctor.advice import next_command
 from dmdbt.doctor.cohort_files import cohort_files
 from dmdbt.doctor.machine import OPTIONAL, codec_available
 from dmdbt.readers.avi.volume import CODECS as AVI_CODECS
 from dmdbt.readers.dicom import SYNTAXES, is_available
 from dmdbt.terms import Label, Laterality, View
+from tests.support import breasts
 from tests.support.clinic import write_avi, write_dicom, write_mhd
 from tests.support.weights import parameters_text
 
@@ -71,6 +75,8 @@ def test_the_doctor_counts_what_a_cohort_is_made_of(cohort):
     section = cohort_files(cohort)
     assert section.lines == (
         "not stated to be real or simulated: there is no cohort.json",
+        "5 patients: 0 with a malignant pair, 5 without",
+        "5 pairs: 5 CC; 5 L; 5 dm and dbt",
         "dbt: 1 x AVI ffv1",
         "dbt: 1 x AVI mjpeg",
         "dbt: 1 x DICOM Explicit VR Little Endian",
@@ -184,3 +190,65 @@ def test_what_is_missing_here_goes_before_faults_in_the_data():
     assert report_text(report).splitlines()[:3] == ["a", "  line", "b"]
     assert Report((Section("b", (), faults=("f",)),)).exit_code == 3
     assert Report(()).exit_code == 0
+
+
+def patients(folder, n_patients, **changes):
+    """A table of pairs, half of them malignant, whose files have a few bytes each."""
+    cases = []
+    for number in range(n_patients):
+        case = Case(
+            f"c{number}", f"p{number}", Laterality.LEFT, View.CC, list(Label)[number % 2], f"{number}", f"v{number}"
+        )
+        for name in (case.dm, case.dbt):
+            folder.mkdir(exist_ok=True)
+            (folder / name).write_text(f"file {name}")
+        cases.append(replace(case, **changes))
+    write_table(folder / "cases.csv", cases)
+    return cases
+
+
+def test_the_doctor_counts_patients_and_names_files_that_look_the_same(tmp_path):
+    cases = patients(tmp_path, 6)
+    (tmp_path / "3").write_text("file 1")
+    lines = cohort_files(tmp_path).lines
+    assert lines[1:4] == (
+        "6 patients: 3 with a malignant pair, 3 without",
+        "6 pairs: 6 CC; 6 L; 6 dm and dbt",
+        "these files look the same: 1, 3",
+    )
+    assert len(cases) == 6
+
+
+@pytest.mark.parametrize(
+    ("n_patients", "name", "changes", "command"),
+    [
+        (6, "lab", {}, "dvc exp run $(python -m dmdbt settings small) -S cohort={0}/lab"),
+        (60, "lab", {}, "dvc exp run -S cohort={0}/lab"),
+        (60, "lab", {"dm": ""}, "dvc exp run -S cohort={0}/lab -S missing_modality=allow"),
+        (60, "My Cohort", {}, """dvc exp run -S 'cohort='"'"'{0}/My Cohort'"'"''"""),
+    ],
+)
+def test_the_doctor_gives_the_command_that_runs_a_cohort(tmp_path, n_patients, name, changes, command):
+    section = next_command(patients(tmp_path / name, n_patients, **changes), tmp_path / name)
+    assert section.lines[-1] == command.format(tmp_path)
+    words = shlex.split(section.lines[-1].replace("$(python -m dmdbt settings small)", ""))
+    assert words[:3] == ["dvc", "exp", "run"]
+    path = next(word.removeprefix("cohort=") for word in words if word.startswith("cohort="))
+    assert path.strip("'") == str(tmp_path / name)
+
+
+def test_too_few_patients_of_a_class_are_said_in_place_of_a_command(tmp_path):
+    section = next_command(patients(tmp_path / "lab", 5), tmp_path / "lab")
+    assert section.lines == ("to train, at least 3 patients of each class are needed; one has 2",)
+
+
+def test_the_doctor_reads_every_pixel_if_asked(tmp_path, capsys):
+    breasts.write_cohort(tmp_path)
+    main(["doctor", str(tmp_path)])
+    assert "only headers were read" in capsys.readouterr().out
+    content = bytearray((tmp_path / "dbt/1.avi").read_bytes())
+    content[len(content) // 2] ^= 0xFF
+    (tmp_path / "dbt/1.avi").write_bytes(content)
+    assert main(["doctor", str(tmp_path), "--pixels"]) == 3
+    out = capsys.readouterr().out
+    assert re.search(r"FAULT case=c1 dbt: AVI-DAMAGED expected 9 slices", out)

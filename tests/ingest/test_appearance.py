@@ -67,6 +67,6 @@ def test_a_white_marker_does_not_hide_a_low_range():
     assert gray_flags(gray_counts(image)) == ["low-range"]
 
 
-def test_the_counts_of_a_large_image_are_of_some_of_its_rows():
-    rows = np.repeat(np.arange(1024)[:, None] % 4, 10, axis=1).astype(np.uint8)
-    assert gray_counts(rows).sum() == 256 * 10
+def test_the_counts_of_a_large_image_are_of_a_sample():
+    rows = np.repeat(np.arange(1024)[:, None] % 4, 12, axis=1).astype(np.uint8)
+    assert gray_counts(rows).sum() == 64 * 3

@@ -242,3 +242,17 @@ def test_an_old_name_of_a_parameter_gives_an_error_that_names_the_new_one(tmp_pa
     section = params.SECTIONS[sections[0]] if sections else params.Split
     with pytest.raises(ParameterError, match=rf"{old}: expected .* It is called {re.escape(new)} now"):
         params.read(section, tmp_path / "params.yaml")
+
+
+def test_aliases_that_grow_without_end_are_refused_at_once(tmp_path):
+    lines = ["a0: &a0 [1, 1, 1, 1, 1, 1, 1, 1, 1, 1]"]
+    lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 12)]
+    (tmp_path / "params.yaml").write_text("\n".join(lines))
+    with pytest.raises(ParameterError, match=r"params.yaml: expected at most 100000 values, got '1e\+12 by aliases"):
+        params.check(tmp_path / "params.yaml")
+
+
+def test_parameters_that_are_no_text_are_refused(tmp_path):
+    (tmp_path / "params.yaml").write_bytes(b"cohort: \xff\xfe")
+    with pytest.raises(ParameterError, match=r"params.yaml: expected YAML in UTF-8"):
+        params.check(tmp_path / "params.yaml")

@@ -1,9 +1,12 @@
 import os
 
+import numpy as np
 import pytest
 
 from dmdbt.errors import InputDataError
-from dmdbt.readers import container, open_volume
+from dmdbt.readers import container, open_volume, read_mammogram, read_volume
+from tests.support.clinic import RAMP, write_avi, write_dicom
+from tests.support.volumes import smooth_volume
 
 
 @pytest.mark.parametrize(
@@ -22,3 +25,11 @@ def test_a_pipe_is_no_volume_and_is_not_waited_for(tmp_path):
     with pytest.raises(InputDataError, match="E-DBT-KIND .*found .bin and a file of no known kind"):
         open_volume(tmp_path / "a.bin")
     assert container(tmp_path / "a.bin") == "unknown"
+
+
+def test_a_volume_is_read_whole_by_the_text_of_its_path(tmp_path):
+    slices = smooth_volume(4, 12, 16, 0)
+    write_avi(tmp_path / "a.avi", slices)
+    np.testing.assert_array_equal(read_volume(str(tmp_path / "a.avi")), slices)
+    write_dicom(tmp_path / "a.dcm", RAMP)
+    assert read_mammogram(str(tmp_path / "a.dcm")).pixels.shape == RAMP.shape

@@ -7,8 +7,7 @@ import pytest
 from dmdbt import params
 from dmdbt.cohort import write_quarantine
 from dmdbt.evaluation import Bootstrap, add_votes, delong_test, write_table
-from dmdbt.results import all_claims
-from dmdbt.results.claims import claim_rows, verdict
+from dmdbt.results.claims import all_claims, claim_rows, verdict
 from dmdbt.terms import Head
 from stages import tables
 from tests.support import ROOT

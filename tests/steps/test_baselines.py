@@ -17,6 +17,17 @@ from dmdbt.cohort import write_folds, write_quarantine, write_table
 from dmdbt.errors import IntegrityError, SystemResourceError
 from dmdbt.files import write_json
 from dmdbt.imaging import write_gray, write_slices
+from dmdbt.params.baselines import (
+    Alexnet2d,
+    Alexnet3d,
+    AlexnetMaps,
+    GapMaps,
+    Resnet3d,
+    SliceMaps,
+    SvmGap,
+    SvmTrain,
+    VolumeMaps,
+)
 from dmdbt.terms import Label, Modality
 from stages.baselines import evaluate, resnet3d, svm, volumes
 from stages.baselines import maps as maps_stage
@@ -31,16 +42,16 @@ SPLIT = params.Split(folds=2, test_folds=[0, 1], seed=0)
 TRAIN = {"epochs": 20, "batch_size": 4, "learning_rate": 1e-2, "schedule": "cosine", "seed": 1}
 BASELINES = params.Baselines(
     names=["2d_t3_alex"],
-    alexnet_2d=params.Alexnet2d(
-        params.AlexnetMaps(64, 1, ["original", "flip"]), params.AlexnetTrain(**TRAIN, hidden=[16], dropout=0.1)
+    alexnet_2d=Alexnet2d(
+        AlexnetMaps(64, 1, ["original", "flip"]), params.AlexnetTrain(**TRAIN, hidden=[16], dropout=0.1)
     ),
-    alexnet_3d=params.Alexnet3d(
-        params.SliceMaps(6, "even", 64, 1, ["original"]),  # more than there are
+    alexnet_3d=Alexnet3d(
+        SliceMaps(6, "even", 64, 1, ["original"]),  # more than there are
         params.SliceTrain(**TRAIN, hidden=[16], dropout=0.1, filters=8),
     ),
-    svm_gap=params.SvmGap(params.GapMaps(32), params.SvmTrain(2, [1.0, 10.0], [1.0], 1)),
-    resnet3d=params.Resnet3d(
-        params.VolumeMaps(4, "central", 16, 16, ["original"]),
+    svm_gap=SvmGap(GapMaps(32), SvmTrain(2, [1.0, 10.0], [1.0], 1)),
+    resnet3d=Resnet3d(
+        VolumeMaps(4, "central", 16, 16, ["original"]),
         # One batch is all training pairs: batch norm then sees the same in training as it keeps for testing.
         params.Optimization(**TRAIN | {"epochs": 25, "batch_size": 6, "learning_rate": 3e-4}),
     ),

@@ -10,6 +10,7 @@ from dmdbt import params
 from dmdbt.entry import run
 from dmdbt.errors import IntegrityError
 from dmdbt.terms import MissingModality
+from tests.support import ROOT
 
 
 def call(monkeypatch, main, *arguments):
@@ -125,10 +126,10 @@ def test_the_folder_of_the_cohort_comes_from_the_file_and_from_no_shell(monkeypa
     [
         ("cohort: 5", "cohort: expected the path of a folder, got 5"),
         ("cohort: ''", "cohort: expected the path of a folder, got ''"),
-        ("{}", "cohort: expected the path of a folder, got nothing. Add the key"),
+        ("{}", "cohort: expected the path of a folder, got None. Add the key"),
         ("{cohort: a, missing_modality: nope}", "missing_modality: expected forbid or allow, got 'nope'"),
         ("{cohort: a, missing_modality: allow, decode: {quality: 0}}", "decode.quality: expected a whole number"),
-        ("{backbones: {names: [alexnt], weights: imagenet, resnet_depth: 50}}", "backbones.names.*expected one of"),
+        ("{cohort: a, baselines: {names: [x]}}", r"baselines.names\[0\]: expected one of 2d_t3_alex, .*, got 'x'"),
     ],
 )
 def test_every_value_of_the_file_is_checked_before_any_work(monkeypatch, tmp_path, capsys, content, message):
@@ -154,3 +155,58 @@ def test_of_very_many_notes_some_are_printed(monkeypatch, capsys):
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 202
     assert lines[-1] == "... and 800 more"
+
+
+@dataclass(frozen=True)
+class Documented:
+    """What is read.
+
+    Attributes
+    ----------
+    cases, split
+        Tables of the pairs and of their folds.
+    """
+
+    cases: Path
+    split: Path
+
+
+def test_the_help_of_an_option_is_what_the_docstring_says_of_it(monkeypatch, capsys):
+    def main(inputs: Documented, output: Path) -> None:
+        """Do something.
+
+        Parameters
+        ----------
+        inputs
+            See there.
+        output
+            The file to write: 95 % of it
+            on two lines.
+
+        Raises
+        ------
+        ValueError
+            Never.
+        """
+        raise AssertionError((inputs, output))
+
+    with pytest.raises(SystemExit):
+        call(monkeypatch, main, "--help")
+    text = " ".join(capsys.readouterr().out.split())
+    assert "Do something. options:" in text
+    assert "--output OUTPUT The file to write: 95 % of it on two lines." in text
+    assert "--split SPLIT Tables of the pairs and of their folds." in text
+
+
+def test_an_unknown_backbone_is_refused_before_any_work(monkeypatch, tmp_path, capsys):
+    content = YAML().load(ROOT / "params.yaml")
+    content["backbones"]["names"] = ["alexnt"]
+    content["backbones"]["weights"] = "imagenet"
+    YAML().dump(content, tmp_path / "params.yaml")
+
+    def main(settings: params.Decode) -> None:
+        raise AssertionError(settings)
+
+    with pytest.raises(SystemExit):
+        call(monkeypatch, main, "--params", tmp_path / "params.yaml")
+    assert "features.size.alexnt: expected a number, got None. Every name in" in capsys.readouterr().err

@@ -5,6 +5,7 @@ import re
 
 import pytest
 
+from dmdbt.terms import FLAGS
 from tests.support import ROOT
 from tests.system.test_layout import FLOORS
 
@@ -60,3 +61,12 @@ def test_the_floors_of_the_architecture_are_those_of_the_code():
     steps = {name: floor for name, floor in FLOORS.items() if name.startswith("dmdbt/steps/")}
     assert {floor for name, floor in steps.items() if name not in told} == {told.pop("dmdbt/steps")}
     assert told == {name: floor for name, floor in FLOORS.items() if name in told or name not in steps}
+
+
+def test_every_flag_has_a_meaning_and_is_raised_somewhere():
+    code = "".join(path.read_text() for path in (ROOT / "dmdbt").rglob("*.py") if path.name != "terms.py")
+    assert [flag for flag in FLAGS if not re.search(f'["-]{flag}"', code.replace("_", "-"))] == []
+    lines = re.findall(r"flags? ((?:`[a-z0-9*-]+`(?:, | and )?)+)", FAULTS)
+    documented = {re.sub(r"^(dm|dbt|\*)-", "", flag) for line in lines for flag in re.findall("`([^`]+)`", line)}
+    assert len(documented) > 20
+    assert documented <= FLAGS.keys()

@@ -2,14 +2,10 @@
 
 import csv
 import json
-import os
 import re
 import shutil
 import socket
-import subprocess
-import sys
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pydicom
@@ -20,6 +16,7 @@ from dmdbt.cohort import read_table, write_table
 from dmdbt.params.file import merged
 from dmdbt.readers import open_volume
 from tests.support import ROOT, yaml
+from tests.support.clones import call, copy_repository
 from tests.support.dicom_corpus import write_tomosynthesis
 
 pytestmark = pytest.mark.system
@@ -32,15 +29,6 @@ SMALL = {
     "split": {"folds": 2, "test_folds": [0, 1]},
     "backbones": {"names": BACKBONES},
 }
-
-
-def call(folder, *command, check=True):
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    environment = os.environ | {"PATH": path, "GIT_CONFIG_GLOBAL": os.devnull}
-    result = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
-    if check and result.returncode:
-        raise AssertionError(f"{' '.join(command)}\n{result.stdout}\n{result.stderr}")
-    return result.stdout + result.stderr
 
 
 def change(folder, section, **values):
@@ -66,18 +54,12 @@ def clone(built):
 def built(tmp_path_factory):
     """A clone of what is here, committed or not, but for results; with a small cohort, the pipeline has run once."""
     folder = tmp_path_factory.mktemp("clone")
-    for name in call(ROOT, "git", "ls-files", "-z", "--cached", "--others", "--exclude-standard").split("\0"):
-        if (ROOT / name).is_file() and not name.startswith("metrics/") and not name.endswith("dvc.lock"):
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(ROOT / name, folder / name)
+    copy_repository(folder)
     small = yaml.load(ROOT / "settings" / "ci.yaml")
     content = yaml.load(folder / "params.yaml")
     for changes in (small, SMALL):
         content = merged(content, changes)
     yaml.dump(content, folder / "params.yaml")
-    call(folder, "git", "init", "--quiet")
-    call(folder, "git", "config", "user.email", "test@example.org")
-    call(folder, "git", "config", "user.name", "test")
     call(folder, "dvc", "repro", "--quiet")
     call(folder, "git", "add", "--all")
     call(folder, "git", "commit", "--quiet", "--message", "small")
