@@ -38,6 +38,7 @@ def main(arguments: list[str] | None = None) -> int:
     plan.add_argument("--setting", choices=names, help="a file of settings/ that changes the parameters")
     plan.set_defaults(run=_plan)
     _add_import(commands)
+    _add_table(commands)
     _add_doctor(commands)
     _add_weights(commands, names)
     chosen = parser.parse_args(arguments)
@@ -114,6 +115,20 @@ def _import(chosen: argparse.Namespace) -> None:
     options = {"copy": chosen.copy, "incomplete": chosen.incomplete}
     summary = importers.build_cohort(chosen.target, findings, **options, about=about, statement=statement)
     print(summary, about, sep="\n\n")
+
+
+def _add_table(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    table = commands.add_parser("table", help="write a first cases.csv for a folder of images, without labels")
+    table.add_argument("cohort", type=Path, metavar="COHORT", help="folder with the images, in one folder per patient")
+    text = "take Patient ID of the DICOM headers, not the folder; only where it is a pseudonym"
+    table.add_argument("--patient-of-header", action="store_true", help=text)
+    table.set_defaults(run=_table)
+
+
+def _table(chosen: argparse.Namespace) -> None:
+    from dmdbt.importers.first_table import table_text, write_first_table
+
+    print(table_text(write_first_table(chosen.cohort, patient_of_header=chosen.patient_of_header)))
 
 
 def _add_doctor(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
