@@ -1,0 +1,109 @@
+"""Slices that do not continue their neighbors, such as those of a damaged codestream that still decodes."""
+
+import numpy as np
+from PIL import Image
+
+from dmdbt.ingest.appearance import is_blank
+
+_BLOCK = 8  # pixels, as of JPEG and MPEG
+_BLANK_LEVELS = 4  # by which blank slices at one end may differ
+_MEAN_SHARE, _TEXTURE_SHARE = 0.005, 0.02  # of the blocks of a slice, see `SliceComparison`
+_LEAST, _DEVIATIONS = 2.5, 6  # gray levels; multiples of the standard deviation that the volume's slices tell
+_FADING = 8  # times the change beyond the next slice: what is in focus at an end of the volume fades as fast as that
+_BAR, _BAR_ROWS = 0.8, 1 / 8  # of a row's blocks, of the slice's rows: the edge of a paddle, in focus at an end
+
+
+class SliceComparison:
+    """Compare every slice of a volume with its neighbors, in blocks of 8 x 8 pixels.
+
+    Two maps of each slice are kept, together a 32nd of its pixels: the mean of each block, and its texture, which is
+    the mean difference of neighboring pixels in the middle of it. A block stands out by so many gray levels as its
+    value lies outside those of both neighboring slices, there and one block around. A slice stands out by what at least
+    0.5 % of its blocks reach by their mean, or 2 % by their texture: half and twice the area of grave damage.
+
+    A slice is odd if it stands out by 2.5 gray levels more than the volume's slices do: more than their median and six
+    standard deviations, estimated by the median absolute deviation. So is a blank slice between others. Blank slices
+    at the ends are left out. The first and the last slice have one neighbor, and show what was in focus beyond it: they
+    may differ by 8 times what that neighbor differs from the next, and by bars as wide as the image.
+    """
+
+    def __init__(self) -> None:
+        self._means: list[np.ndarray] = []
+        self._textures: list[np.ndarray] = []
+        self._blank: list[bool] = []
+
+    def add(self, image: np.ndarray) -> None:
+        """Take the next slice, uint8 of shape (H, W)."""
+        self._means.append(np.asarray(Image.fromarray(image).reduce(_BLOCK)))
+        self._textures.append(_texture(image))
+        self._blank.append(is_blank(image))
+
+    def odd_slices(self) -> list[int]:
+        """Return the numbers of the slices that are odd, from 1; none in a volume of fewer than three."""
+        first, last = self._border(1), len(self._blank) - self._border(-1)
+        if last - first < 3:
+            return []
+        odd = np.array(self._blank[first:last])
+        for maps, share in ((self._means, _MEAN_SHARE), (self._textures, _TEXTURE_SHARE)):
+            scores = _scores(np.stack(maps[first:last]), share)
+            deviation = 1.4826 * np.median(np.abs(scores - np.median(scores)))
+            odd |= scores > np.median(scores) + _DEVIATIONS * deviation + _LEAST
+        return [first + int(index) + 1 for index in np.flatnonzero(odd)]
+
+    def _border(self, step: int) -> int:
+        """Count the blank slices of one gray level at the beginning (`step` 1) or the end (-1)."""
+        levels = [int(means[0, 0]) for means in self._means[::step]]
+        same = [
+            is_blank and abs(level - levels[0]) < _BLANK_LEVELS
+            for is_blank, level in zip(self._blank[::step], levels, strict=True)
+        ]
+        return same.index(False) if False in same else len(same)
+
+
+def _texture(image: np.ndarray) -> np.ndarray:
+    """Return the mean difference of neighboring pixels in the fifth row of each block, uint8."""
+    lower = image[4::_BLOCK]
+    upper = image[3::_BLOCK][: len(lower)]
+    changes = np.maximum(_difference(lower[:, 1:], lower[:, :-1]), _difference(lower, upper)[:, 1:])
+    return np.asarray(Image.fromarray(changes).reduce((_BLOCK, 1))) if changes.size else changes
+
+
+def _difference(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    return np.maximum(one, other) - np.minimum(one, other)
+
+
+def _scores(maps: np.ndarray, share: float) -> np.ndarray:
+    """By how many gray levels each slice stands out; `maps` is uint8 of shape (T, rows, columns)."""
+    low, high = _around(maps, np.minimum), _around(maps, np.maximum)
+    inner = _outside(maps[1:-1], np.minimum(low[:-2], low[2:]), np.maximum(high[:-2], high[2:]))
+    ends = [_end(maps[::step], low[::step], high[::step]) for step in (1, -1)]
+    return np.array([_reached(blocks, share) for blocks in (ends[0], *inner, ends[1])])
+
+
+def _around(maps: np.ndarray, extreme: np.ufunc) -> np.ndarray:
+    """Lowest or highest value of each block and those around it."""
+    wide = np.pad(maps, ((0, 0), (1, 1), (1, 1)), mode="edge")
+    lines = extreme(extreme(wide[:, :-2], wide[:, 1:-1]), wide[:, 2:])
+    return np.asarray(extreme(extreme(lines[..., :-2], lines[..., 1:-1]), lines[..., 2:]))
+
+
+def _outside(values: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
+    """By how much values lie below `low` or above `high`, uint8."""
+    return np.maximum(np.maximum(values, high) - high, low - np.minimum(values, low))
+
+
+def _end(maps: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
+    """By how much the blocks of the first slice stand out."""
+    fading = _FADING * _difference(maps[1], maps[2]).astype(np.int16)
+    blocks = np.maximum(_outside(maps[0], low[1], high[1]) - fading, 0)
+    for view in (blocks, blocks.T):
+        bars = (view > 0).mean(axis=1) > _BAR
+        if np.count_nonzero(bars) <= max(2, _BAR_ROWS * len(bars)):
+            view[bars] = 0
+    return blocks
+
+
+def _reached(blocks: np.ndarray, share: float) -> int:
+    """What that share of the blocks reaches, and at least two of them."""
+    count = max(2, int(share * blocks.size))
+    return int(np.partition(blocks, -count, axis=None)[-count]) if count <= blocks.size else 0
