@@ -1,30 +1,43 @@
 """Slices that do not continue their neighbors, such as those of a damaged codestream that still decodes."""
 
+from typing import NamedTuple
+
 import numpy as np
 from PIL import Image
 
-from dmdbt.ingest.appearance import is_blank
-
 _BLOCK = 8  # pixels, as of JPEG and MPEG
 _BLANK_LEVELS = 4  # by which blank slices at one end may differ
-_MEAN_SHARE, _TEXTURE_SHARE = 0.005, 0.02  # of the blocks of a slice, see `SliceComparison`
-_LEAST, _DEVIATIONS = 2.5, 6  # gray levels; multiples of the standard deviation that the volume's slices tell
+_DEVIATIONS = 6  # multiples of the standard deviation that the volume's slices tell
 _FADING = 8  # times the change beyond the next slice: what is in focus at an end of the volume fades as fast as that
 _BAR, _BAR_ROWS = 0.8, 1 / 8  # of a row's blocks, of the slice's rows: the edge of a paddle, in focus at an end
+
+
+class _Rule(NamedTuple):
+    share: float  # of the blocks of a slice that stand out
+    slack: float  # of the neighbors' values, beyond which a value lies outside
+    least: int  # gray levels, of which a slice stands out by more
+    at_ends: bool  # whether the first and the last slice are compared
+
+
+_MEAN = _Rule(share=0.005, slack=0, least=2, at_ends=True)
+_TEXTURE = _Rule(
+    share=0.02, slack=0.25, least=1, at_ends=False
+)  # the mean of 8 differences is itself uncertain by about as much
 
 
 class SliceComparison:
     """Compare every slice of a volume with its neighbors, in blocks of 8 x 8 pixels.
 
     Two maps of each slice are kept, together a 32nd of its pixels: the mean of each block, and its texture, which is
-    the mean difference of neighboring pixels in the middle of it. A block stands out by so many gray levels as its
+    the mean difference of neighboring pixels in the middle of it. A block stands out by as many gray levels as its
     value lies outside those of both neighboring slices, there and one block around. A slice stands out by what at least
     0.5 % of its blocks reach by their mean, or 2 % by their texture: half and twice the area of grave damage.
 
-    A slice is odd if it stands out by 2.5 gray levels more than the volume's slices do: more than their median and six
-    standard deviations, estimated by the median absolute deviation. So is a blank slice between others. Blank slices
-    at the ends are left out. The first and the last slice have one neighbor, and show what was in focus beyond it: they
-    may differ by 8 times what that neighbor differs from the next, and by bars as wide as the image.
+    A slice is odd if it stands out by over 2 (mean) or 1 (texture) gray levels more than the volume's slices do: more
+    than their median and six standard deviations, estimated by the median absolute deviation. So is a blank slice
+    between others. Blank slices at the ends are left out. The first and the last slice have one neighbor, and may show
+    what is in focus beyond it. They are compared by their means only, which may differ by 8 times what the neighbor's
+    differ from the next slice's, and by bars as wide as the image.
     """
 
     def __init__(self) -> None:
@@ -32,11 +45,11 @@ class SliceComparison:
         self._textures: list[np.ndarray] = []
         self._blank: list[bool] = []
 
-    def add(self, image: np.ndarray) -> None:
-        """Take the next slice, uint8 of shape (H, W)."""
+    def add(self, image: np.ndarray, *, is_blank: bool) -> None:
+        """Take the next slice, uint8 of shape (H, W); see `dmdbt.ingest.appearance.is_blank`."""
         self._means.append(np.asarray(Image.fromarray(image).reduce(_BLOCK)))
         self._textures.append(_texture(image))
-        self._blank.append(is_blank(image))
+        self._blank.append(is_blank)
 
     def odd_slices(self) -> list[int]:
         """Return the numbers of the slices that are odd, from 1; none in a volume of fewer than three."""
@@ -44,10 +57,10 @@ class SliceComparison:
         if last - first < 3:
             return []
         odd = np.array(self._blank[first:last])
-        for maps, share in ((self._means, _MEAN_SHARE), (self._textures, _TEXTURE_SHARE)):
-            scores = _scores(np.stack(maps[first:last]), share)
+        for maps, rule in ((self._means, _MEAN), (self._textures, _TEXTURE)):
+            scores = _scores(np.stack(maps[first:last]), rule)
             deviation = 1.4826 * np.median(np.abs(scores - np.median(scores)))
-            odd |= scores > np.median(scores) + _DEVIATIONS * deviation + _LEAST
+            odd |= scores > np.median(scores) + _DEVIATIONS * deviation + rule.least
         return [first + int(index) + 1 for index in np.flatnonzero(odd)]
 
     def _border(self, step: int) -> int:
@@ -72,12 +85,17 @@ def _difference(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     return np.maximum(one, other) - np.minimum(one, other)
 
 
-def _scores(maps: np.ndarray, share: float) -> np.ndarray:
+def _scores(maps: np.ndarray, rule: _Rule) -> np.ndarray:
     """By how many gray levels each slice stands out; `maps` is uint8 of shape (T, rows, columns)."""
     low, high = _around(maps, np.minimum), _around(maps, np.maximum)
+    low, high = (
+        low - (rule.slack * low).astype(np.uint8),
+        high + np.minimum(rule.slack * high, 255 - high).astype(np.uint8),
+    )
     inner = _outside(maps[1:-1], np.minimum(low[:-2], low[2:]), np.maximum(high[:-2], high[2:]))
     ends = [_end(maps[::step], low[::step], high[::step]) for step in (1, -1)]
-    return np.array([_reached(blocks, share) for blocks in (ends[0], *inner, ends[1])])
+    ends = ends if rule.at_ends else [np.zeros_like(inner[0])] * 2
+    return np.array([_reached(blocks, rule.share) for blocks in (ends[0], *inner, ends[1])])
 
 
 def _around(maps: np.ndarray, extreme: np.ufunc) -> np.ndarray:
