@@ -88,7 +88,7 @@ def _examine_volume(path: Path, limits: Limits) -> Facts:
     with open_volume(path, limits) as volume:
         middle = np.zeros((volume.rows, volume.columns), np.uint8)
         for number, image in enumerate(volume):
-            digest.update(image.tobytes())
+            digest.update(np.ascontiguousarray(image).data)
             blank.append(is_blank(image))
             counts += gray_counts(image)
             comparison.add(image, is_blank=blank[-1])

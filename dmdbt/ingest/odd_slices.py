@@ -9,20 +9,19 @@ _BLOCK = 8  # pixels, as of JPEG and MPEG
 _BLANK_LEVELS = 4  # by which blank slices at one end may differ
 _DEVIATIONS = 6  # multiples of the standard deviation that the volume's slices tell
 _FADING = 8  # times the change beyond the next slice: what is in focus at an end of the volume fades as fast as that
-_BAR, _BAR_ROWS = 0.8, 1 / 8  # of a row's blocks, of the slice's rows: the edge of a paddle, in focus at an end
+_BAR, _BAR_ROWS = 0.4, 1 / 8  # of a row's blocks, of the rows: the edge of a paddle, not seen where the breast is white
 
 
 class _Rule(NamedTuple):
     share: float  # of the blocks of a slice that stand out
-    slack: float  # of the neighbors' values, beyond which a value lies outside
+    slack: int  # the neighbors' values divided by it, beyond which a value lies outside; 0: none
     least: int  # gray levels, of which a slice stands out by more
     at_ends: bool  # whether the first and the last slice are compared
 
 
 _MEAN = _Rule(share=0.005, slack=0, least=2, at_ends=True)
-_TEXTURE = _Rule(
-    share=0.02, slack=0.25, least=1, at_ends=False
-)  # the mean of 8 differences is itself uncertain by about as much
+# The mean of eight differences is itself uncertain by about a quarter.
+_TEXTURE = _Rule(share=0.02, slack=4, least=1, at_ends=False)
 
 
 class SliceComparison:
@@ -37,7 +36,7 @@ class SliceComparison:
     than their median and six standard deviations, estimated by the median absolute deviation. So is a blank slice
     between others. Blank slices at the ends are left out. The first and the last slice have one neighbor, and may show
     what is in focus beyond it. They are compared by their means only, which may differ by 8 times what the neighbor's
-    differ from the next slice's, and by bars as wide as the image.
+    differ from the next slice's, and by bars along the image, which paddles show.
     """
 
     def __init__(self) -> None:
@@ -88,10 +87,8 @@ def _difference(one: np.ndarray, other: np.ndarray) -> np.ndarray:
 def _scores(maps: np.ndarray, rule: _Rule) -> np.ndarray:
     """By how many gray levels each slice stands out; `maps` is uint8 of shape (T, rows, columns)."""
     low, high = _around(maps, np.minimum), _around(maps, np.maximum)
-    low, high = (
-        low - (rule.slack * low).astype(np.uint8),
-        high + np.minimum(rule.slack * high, 255 - high).astype(np.uint8),
-    )
+    if rule.slack:
+        low, high = low - low // rule.slack, high + np.minimum(high // rule.slack, 255 - high)
     inner = _outside(maps[1:-1], np.minimum(low[:-2], low[2:]), np.maximum(high[:-2], high[2:]))
     ends = [_end(maps[::step], low[::step], high[::step]) for step in (1, -1)]
     ends = ends if rule.at_ends else [np.zeros_like(inner[0])] * 2
@@ -122,6 +119,6 @@ def _end(maps: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
 
 
 def _reached(blocks: np.ndarray, share: float) -> int:
-    """What that share of the blocks reaches, and at least two of them."""
-    count = max(2, int(share * blocks.size))
-    return int(np.partition(blocks, -count, axis=None)[-count]) if count <= blocks.size else 0
+    """Return what that share of the blocks reaches, and at least two of them."""
+    count, found = max(2, int(share * blocks.size)), blocks[blocks > 0]
+    return int(np.partition(found, -count)[-count]) if count <= found.size else 0
