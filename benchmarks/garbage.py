@@ -54,7 +54,7 @@ class Format:
 
 
 def sound_volume(seed: int, *, size: int = 128) -> np.ndarray:
-    """Simulate one volume, uint8 of shape (T, H, W): spacing, dose, density, blank ends and a paddle by the seed."""
+    """Simulate a volume, uint8 of shape (T, H, W): spacing, dose, density, grain, blank ends and a paddle by the seed."""
     rng = np.random.default_rng([seed, 77])
     settings = PhantomSettings(
         patients=1,
@@ -71,6 +71,8 @@ def sound_volume(seed: int, *, size: int = 128) -> np.ndarray:
     slices = image_pair(patient, patient.views[0], settings).slices.copy()
     if rng.random() < 0.3:
         _add_paddle(slices, rng)
+    grain = rng.normal(0, rng.choice([0, 2, 8, 20]), slices.shape)
+    slices = np.where(slices, np.clip(slices + grain, 0, 255), 0).astype(np.uint8)
     blank = np.zeros_like(slices[:1])
     before, after = (rng.integers(1, 4) if rng.random() < 0.3 else 0 for _ in range(2))
     return np.concatenate([blank.repeat(before, 0), slices, blank.repeat(after, 0)])

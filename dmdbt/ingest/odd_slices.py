@@ -6,8 +6,9 @@ import numpy as np
 from PIL import Image
 
 _BLOCK = 8  # pixels, as of JPEG and MPEG
+_LEAST_BLOCKS = 4  # rows and columns of blocks; smaller slices are not compared
 _BLANK_LEVELS = 4  # by which blank slices at one end may differ
-_DEVIATIONS = 6  # multiples of the standard deviation that the volume's slices tell
+_SPREAD = 4  # times the distance from the median of a volume's scores to their 80 % quantile
 _FADING = 8  # times the change beyond the next slice: what is in focus at an end of the volume fades as fast as that
 _BAR, _BAR_ROWS = 0.4, 1 / 8  # of a row's blocks, of the rows: the edge of a paddle, not seen where the breast is white
 
@@ -20,8 +21,8 @@ class _Rule(NamedTuple):
 
 
 _MEAN = _Rule(share=0.005, slack=0, least=2, at_ends=True)
-# The mean of eight differences is itself uncertain by about a quarter.
-_TEXTURE = _Rule(share=0.02, slack=4, least=1, at_ends=False)
+# Where there is noise, the mean of eight differences is itself uncertain by about a third.
+_TEXTURE = _Rule(share=0.02, slack=3, least=1, at_ends=False)
 
 
 class SliceComparison:
@@ -33,7 +34,8 @@ class SliceComparison:
     0.5 % of its blocks reach by their mean, or 2 % by their texture: half and twice the area of grave damage.
 
     A slice is odd if it stands out by over 2 (mean) or 1 (texture) gray levels more than the volume's slices do: more
-    than their median and six standard deviations, estimated by the median absolute deviation. So is a blank slice
+    than their median and four times the distance from there to their 80 % quantile. The median absolute deviation is
+    no measure of it, for it is 0 where most slices do not stand out at all. So is a blank slice
     between others. Blank slices at the ends are left out. The first and the last slice have one neighbor, and may show
     what is in focus beyond it. They are compared by their means only, which may differ by 8 times what the neighbor's
     differ from the next slice's, and by bars along the image, which paddles show.
@@ -51,15 +53,15 @@ class SliceComparison:
         self._blank.append(is_blank)
 
     def odd_slices(self) -> list[int]:
-        """Return the numbers of the slices that are odd, from 1; none in a volume of fewer than three."""
+        """Return the numbers of the slices that are odd, from 1; none of fewer than three, or of small ones."""
         first, last = self._border(1), len(self._blank) - self._border(-1)
-        if last - first < 3:
+        if last - first < 3 or min(self._means[0].shape) < _LEAST_BLOCKS:
             return []
         odd = np.array(self._blank[first:last])
         for maps, rule in ((self._means, _MEAN), (self._textures, _TEXTURE)):
             scores = _scores(np.stack(maps[first:last]), rule)
-            deviation = 1.4826 * np.median(np.abs(scores - np.median(scores)))
-            odd |= scores > np.median(scores) + _DEVIATIONS * deviation + rule.least
+            median, high = np.quantile(scores, [0.5, 0.8])
+            odd |= scores > median + _SPREAD * (high - median) + rule.least
         return [first + int(index) + 1 for index in np.flatnonzero(odd)]
 
     def _border(self, step: int) -> int:

@@ -7,8 +7,8 @@ from benchmarks.garbage import FORMATS, damage_counts, odd_slices, sound_volume
 
 @pytest.mark.parametrize("name", FORMATS)
 def test_of_grave_damage_at_least_95_percent_is_noticed(name):
-    found = damage_counts(name, 600, tries=60, size=96)
-    assert found["grave"] >= 3
+    found = damage_counts(name, 600, tries=100 if "AVI" in name else 50, size=96)
+    assert found["grave"] >= 5
     assert found["noticed"] >= 0.95 * found["grave"]
 
 

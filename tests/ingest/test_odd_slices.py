@@ -55,14 +55,16 @@ def test_a_texture_that_leaves_the_mean_of_each_block_is_found():
 
 
 def test_a_sound_volume_has_no_odd_slice():
-    for seed in range(20):
+    for seed in range(5):
         assert odd_slices(smooth_volume(20, SIZE, SIZE, seed)) == []
 
 
 @pytest.mark.parametrize("sigma", [1, 5, 25])
 def test_noise_makes_no_slice_odd(sigma):
-    noise = np.random.default_rng(0).normal(0, sigma, (20, SIZE, SIZE))
-    assert odd_slices(np.clip(breast() + noise, 0, 255).astype(np.uint8)) == []
+    volume = breast()
+    for seed in range(10):
+        noise = np.random.default_rng(seed).normal(0, sigma, volume.shape)
+        assert odd_slices(np.clip(volume + noise, 0, 255).astype(np.uint8)) == []
 
 
 def test_blank_slices_at_the_ends_are_not_odd_and_one_between_others_is():
@@ -96,11 +98,11 @@ def test_a_calcification_in_one_slice_is_not_odd():
 
 
 def test_slices_that_have_nothing_to_do_with_each_other_are_not_told_apart():
-    assert odd_slices(np.random.default_rng(0).integers(0, 256, (20, 16, 16)).astype(np.uint8)) == []
+    assert odd_slices(np.random.default_rng(0).integers(0, 256, (20, SIZE, SIZE)).astype(np.uint8)) == []
 
 
-@pytest.mark.parametrize("shape", [(1, 40, 40), (2, 40, 40), (5, 3, 3), (5, 4, 1), (5, 1, 40), (9, 9, 17)])
-def test_small_volumes_are_compared_as_far_as_they_go(shape):
+@pytest.mark.parametrize("shape", [(1, 40, 40), (2, 40, 40), (5, 3, 3), (5, 4, 1), (5, 1, 40), (9, 9, 24)])
+def test_few_or_small_slices_are_not_compared(shape):
     volume = np.random.default_rng(0).integers(90, 110, shape).astype(np.uint8)
     assert odd_slices(volume) == []
 
