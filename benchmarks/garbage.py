@@ -54,7 +54,7 @@ class Format:
 
 
 def sound_volume(seed: int, *, size: int = 128) -> np.ndarray:
-    """Simulate a volume, uint8 of shape (T, H, W): spacing, dose, density, grain, blank ends and a paddle by the seed."""
+    """Simulate a volume, uint8 of shape (T, H, W): its spacing, dose, grain, blank ends and paddle come by the seed."""
     rng = np.random.default_rng([seed, 77])
     settings = PhantomSettings(
         patients=1,

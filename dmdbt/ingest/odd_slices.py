@@ -20,9 +20,9 @@ class _Rule(NamedTuple):
     at_ends: bool  # whether the first and the last slice are compared
 
 
-_MEAN = _Rule(share=0.005, slack=0, least=2, at_ends=True)
-# Where there is noise, the mean of eight differences is itself uncertain by about a third.
-_TEXTURE = _Rule(share=0.02, slack=3, least=1, at_ends=False)
+_MEAN = _Rule(share=0.005, slack=0, least=4, at_ends=True)
+# Under noise the mean of eight differences is itself uncertain by a quarter, and the largest of many by half.
+_TEXTURE = _Rule(share=0.02, slack=2, least=1, at_ends=False)
 
 
 class SliceComparison:
@@ -30,10 +30,11 @@ class SliceComparison:
 
     Two maps of each slice are kept, together a 32nd of its pixels: the mean of each block, and its texture, which is
     the mean difference of neighboring pixels in the middle of it. A block stands out by as many gray levels as its
-    value lies outside those of both neighboring slices, there and one block around. A slice stands out by what at least
+    value lies outside those of both neighboring slices, there and one block around; a texture by what it is above one
+    and a half times, or below half of them. A slice stands out by what at least
     0.5 % of its blocks reach by their mean, or 2 % by their texture: half and twice the area of grave damage.
 
-    A slice is odd if it stands out by over 2 (mean) or 1 (texture) gray levels more than the volume's slices do: more
+    A slice is odd if it stands out by over 4 (mean) or 1 (texture) gray levels more than the volume's slices do: more
     than their median and four times the distance from there to their 80 % quantile. The median absolute deviation is
     no measure of it, for it is 0 where most slices do not stand out at all. So is a blank slice
     between others. Blank slices at the ends are left out. The first and the last slice have one neighbor, and may show
