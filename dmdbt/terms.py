@@ -89,6 +89,7 @@ FLAGS = {
     "near-duplicate": "the texture is nearly that of another patient's image: this may be one patient under two names",
     "no-voi": "no window is stated: the darkest and brightest pixel become black and white",
     "number-of-frames": "the header states 0 frames; there is one",
+    "odd-slice": "a slice does not continue its neighbors: it may be damaged, or of another volume",
     "offset-table": "the table of frames is wrong; each frame is one fragment",
     "orientation-tag": "a viewer would turn the image, which is not done here",
     "other-sop-class": "a mammogram stored as CR or DX; it may not be meant for presentation",

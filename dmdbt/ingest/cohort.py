@@ -77,6 +77,7 @@ def summarize(cases: Sequence[Case], records: Records, *, quarantined: int) -> d
         "dbt_kinds": _count(facts["kind"] for facts in of[Modality.DBT]),
         "slice_orders": _count(facts["slice_order"] for facts in of[Modality.DBT]),
         "slices": {"min": min(slices), "median": median(slices), "max": max(slices)} if slices else {},
+        "odd_slices": {c.case_id: odd for c in cases if (odd := _odd_slices(records[c.case_id]))},
         "flags": _flags(cases, records),
     }
 
@@ -84,6 +85,11 @@ def summarize(cases: Sequence[Case], records: Records, *, quarantined: int) -> d
 def slice_ends(images: Iterable[Mapping[Modality, Mapping[str, Any]]]) -> dict[str, int]:
     """Count the volumes whose first slice lies at the ``paddle`` or at the ``detector``; others do not tell."""
     return _count(end for facts in images if (end := facts.get(Modality.DBT, {}).get("first_slice")))
+
+
+def _odd_slices(images: Mapping[Modality, Mapping[str, Any]]) -> list[int]:
+    """Numbers of the slices, from 1, that do not continue their neighbors."""
+    return list(images.get(Modality.DBT, {}).get("odd_slices", []))
 
 
 def _flags(cases: Sequence[Case], records: Records) -> dict[str, list[str]]:

@@ -18,6 +18,7 @@ from dmdbt.cohort import Case, Problem
 from dmdbt.errors import InputDataError, IntegrityError, error_context
 from dmdbt.files import other_format, write_json
 from dmdbt.ingest.appearance import chest_wall_side, gray_counts, gray_flags, is_blank, texture_hash
+from dmdbt.ingest.odd_slices import SliceComparison
 from dmdbt.readers import Limits, open_volume, read_mammogram, volume_files
 from dmdbt.terms import Modality
 
@@ -82,23 +83,26 @@ def _examine_mammogram(path: Path, limits: Limits) -> Facts:
 
 
 def _examine_volume(path: Path, limits: Limits) -> Facts:
-    """One slice in memory, and the middle one."""
-    digest, blank, counts = hashlib.sha256(), [], np.zeros(256, np.int64)
+    """One slice in memory, the middle one, and the maps of `SliceComparison`."""
+    digest, blank, counts, comparison = hashlib.sha256(), [], np.zeros(256, np.int64), SliceComparison()
     with open_volume(path, limits) as volume:
         middle = np.zeros((volume.rows, volume.columns), np.uint8)
         for number, image in enumerate(volume):
-            digest.update(image.tobytes())
+            digest.update(np.ascontiguousarray(image).data)
             blank.append(is_blank(image))
             counts += gray_counts(image)
+            comparison.add(image, is_blank=blank[-1])
             if number == volume.n_slices // 2:
                 middle = image.copy()
+        odd = comparison.odd_slices()
         facts = {
             "shape": [volume.n_slices, volume.rows, volume.columns],
             "kind": f"{volume.provenance['container']} {volume.provenance['codec']}",
             "slice_order": str(volume.provenance["slice_order"]),
             "first_slice": str(volume.provenance.get("first_slice", "")),
             "stated_laterality": str(volume.provenance.get("stated_laterality", "")),
-            "flags": sorted([*volume.flags, *gray_flags(counts)]),
+            "flags": sorted([*volume.flags, *gray_flags(counts), *(["odd-slice"] if odd else [])]),
+            "odd_slices": odd,
         }
     if (levels := np.count_nonzero(counts)) < _LEAST_LEVELS:
         cause = f"expected at least {_LEAST_LEVELS} gray levels in a volume, found {levels}"

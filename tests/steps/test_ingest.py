@@ -36,7 +36,7 @@ def test_a_good_cohort_is_described_and_has_no_flags(tmp_path, cohort):
     assert found["dm_sizes"] == {"64 x 48": 4}
     assert found["dbt_kinds"] == {"avi ffv1": 4}
     assert found["slices"] == {"min": 9, "median": 9, "max": 9}
-    assert found["flags"] == {}
+    assert (found["flags"], found["odd_slices"]) == ({}, {})
     assert quarantine(tmp_path) == []
     assert read_table(tmp_path / "cases.csv") == read_table(cohort / "cases.csv")
 
@@ -178,6 +178,17 @@ def test_blank_slices_at_the_border_are_reported(tmp_path, cohort):
     assert run_ingest(tmp_path)["flags"] == {"dbt-blank-border-slices": ["c0"]}
     facts, _ = read_examination(tmp_path / "examined/c0.json")
     assert (facts[Modality.DBT]["blank_first"], facts[Modality.DBT]["blank_last"]) == (1, 0)
+
+
+def test_a_slice_that_does_not_continue_its_neighbors_is_reported_with_its_number(tmp_path, cohort):
+    slices = volume(0)
+    slices[4, 16:48, :24] = np.random.default_rng(0).integers(0, 256, (32, 24))
+    write_avi(cohort / "dbt/0.avi", slices)
+    found = run_ingest(tmp_path)
+    assert found["flags"] == {"dbt-odd-slice": ["c0"]}
+    assert found["odd_slices"] == {"c0": [5]}
+    facts, _ = read_examination(tmp_path / "examined/c0.json")
+    assert facts[Modality.DBT]["odd_slices"] == [5]
 
 
 def test_a_cohort_of_mixed_slice_order_is_reported(tmp_path, cohort):

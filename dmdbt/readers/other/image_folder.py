@@ -11,6 +11,7 @@ from PIL import Image
 from dmdbt.errors import InputDataError
 from dmdbt.readers.closing import Opened
 from dmdbt.readers.limits import Limits, check_limit, check_volume_size
+from dmdbt.readers.other.jpeg import luma
 from dmdbt.readers.other.png_tiff import COLOR_MODES, equal_channels
 
 _FORMATS = ("JPEG", "PNG", "TIFF")
@@ -25,7 +26,7 @@ class ImageFolderVolume(Opened):
     The slices are ordered by number, not by text: 2 comes before 10, with or without leading zeros. The names differ
     in one number only, and it counts without a gap, so that a lost slice is noticed.
 
-    A JPEG file that is damaged in its middle is not noticed where its marker codes are intact: JPEG has no checksum.
+    JPEG has no checksum: damage within its data is noticed where libjpeg warns of it, or the data end early or late.
 
     Flags: ``starts-late``, the first number is neither 0 nor 1; ``orientation-tag``, a viewer would turn the image,
     which is not done here.
@@ -117,8 +118,14 @@ def _read_slice(path: Path, shape: tuple[int, int]) -> tuple[np.ndarray, bool]:
                 image.verify()  # the checksums of a PNG, which are not looked at when it is decoded
             with Image.open(path, formats=_FORMATS) as image:
                 _check_header(path, image, shape)
-                image.load()
-                return _gray(path, image), image.getexif().get(_ORIENTATION, 1) != 1
+                turned = image.getexif().get(_ORIENTATION, 1) != 1
+                if image.format != "JPEG":
+                    return _gray(path, image), turned
+                if image.mode == "L":
+                    return luma(path.read_bytes()), turned
+                gray = _gray(path, image)
+                luma(path.read_bytes())  # colors that are gray: for the checks only
+                return gray, turned
     except (InputDataError, MemoryError):
         raise
     except Exception as exc:  # see above
