@@ -1,4 +1,4 @@
-"""A first ``cases.csv`` for a folder of images: what headers and names tell; the rest is left for the user."""
+"""A first ``cases.csv`` for a folder of images: what headers and names tell; the user fills in the rest."""
 
 import re
 import warnings
@@ -21,7 +21,7 @@ from dmdbt.terms import Modality
 _COLUMNS = ("patient_id", "laterality", "view", "label", "dm", "dbt", "kind")
 _CHECKS = {"mammogram": check_mammogram, "volume": check_tomosynthesis_object, "slice": check_slice}
 _LEAST = 8  # gray pictures in a folder that are taken for the slices of a volume
-_SIDE_AND_VIEW = re.compile(r"(?P<side>l|r|left|right)?[ _-]?(?P<view>cc|mlo)?")
+_SIDE_AND_VIEW = re.compile(r"(?P<side>l|r|left|right)?(?P<view>cc|mlo)?")
 _LIMITS = Limits()
 
 

@@ -71,12 +71,8 @@ def test_a_folder_without_images_has_no_table(tmp_path, capsys, kind):
     if kind == "text":
         (tmp_path / "cohort/notes.txt").write_text("P1 has moved")
     assert main(["table", str(tmp_path / "cohort")]) == 3
-    assert (
-        f"E-TABLE-NO-IMAGES .* found none among {int(kind == 'text')} files".replace(
-            ".*", "case=- file=- cause=expected a folder of mammograms and volumes,"
-        )
-        in capsys.readouterr().err
-    )
+    cause = f"expected a folder of mammograms and volumes, found none among {int(kind == 'text')} files"
+    assert f"E-TABLE-NO-IMAGES case=- file=- cause={cause}" in capsys.readouterr().err
 
 
 def test_what_is_no_image_of_a_pair_is_told_and_in_no_row(cohort, capsys):
