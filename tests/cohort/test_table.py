@@ -202,6 +202,11 @@ def test_a_second_line_of_the_header_is_a_row_with_problems(tmp_path):
     assert [line.partition(":")[0] for line in found] == ["row 2 laterality", "row 2 view", "row 2 label"]
 
 
+def test_a_case_id_too_long_is_one_problem(tmp_path):
+    found = problems(tmp_path, f"case_id,{HEADER}{'c' * 65},p,L,CC,benign,a,b")
+    assert found == [f"row 2 case_id: expected at most 64 characters, not 65, found '{'c' * 65}'"]
+
+
 def test_a_long_value_is_shortened_in_the_message(tmp_path):
     (line,) = problems(tmp_path, HEADER + f"p,L,CC,{'x' * 100_000},a,b")
     assert len(line) < 500
