@@ -45,6 +45,6 @@ def patients_alike(patient_ids: Iterable[str]) -> list[list[str]]:
     groups = defaultdict(set)
     for identifier in patient_ids:
         words = re.findall(r"[a-z]+|\d+", re.sub(r"\.0+$", "", identifier.casefold()))
-        words = [word.lstrip("0") or "0" if word.isdigit() else word for word in words]
+        words = [word.lstrip("0") if word.isdigit() else word for word in words]
         groups[tuple(words[1:] if words[:1] == ["p"] and len(words) > 1 else words)].add(identifier)
     return sorted(sorted(group) for group in groups.values() if len(group) > 1)

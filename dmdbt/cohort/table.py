@@ -16,7 +16,7 @@ from dmdbt.files import write_rows
 from dmdbt.terms import Label, Laterality, MissingModality, Modality, View
 
 TABLE_NAME, WORKBOOK_NAME = "cases.csv", "cases.xlsx"
-_SHOWN = 300  # characters of a header, in a message
+_SHOWN = 300  # characters of a header or a cell, in a message
 _NO_VALUE = re.compile(r"=.*|#(N/A|NV|[A-Z0/]+[!?])", re.DOTALL)
 _WINDOWS_PATH = re.compile(r"[A-Za-z]:.*|.*\\.*", re.DOTALL)
 _CONTROLS = re.compile(r"[\0-\x1f\x7f]")
@@ -156,7 +156,7 @@ class _Problems:
         self._rows: dict[tuple[str, str, str], list[int]] = {}
 
     def add(self, row: int, column: str, expected: str, found: str) -> None:
-        self._rows.setdefault((column, expected, found), []).append(row)
+        self._rows.setdefault((column, expected, _shorten(found)), []).append(row)
 
     def lines(self) -> Iterator[str]:
         for (column, expected, found), rows in self._rows.items():
@@ -164,11 +164,14 @@ class _Problems:
             yield f"row {rows[0]} {column}: expected {expected}, found {found}{more}"
 
 
+def _shorten(text: str) -> str:
+    return f"{text[:_SHOWN]}..." if len(text) > _SHOWN else text
+
+
 def _columns(sheet: Sheet, row: int, header: list[str]) -> list[str]:
     columns = [name.casefold() for name in header]
     if missing := [column for column in _REQUIRED if column not in columns]:
-        found = ", ".join(map(repr, header))
-        found = f"{found[:_SHOWN]}..." if len(found) > _SHOWN else found
+        found = _shorten(", ".join(map(repr, header)))
         separated = f" separated by {sheet.separator}" if sheet.separator else ""
         cause = f"expected the columns {', '.join(_REQUIRED)}, found no {', '.join(missing)} in row {row}, which has "
         cause += f"{len(header)} columns{separated}: {found or 'none'}"

@@ -1,4 +1,4 @@
-"""A first ``cases.csv`` for a folder of images: what headers and names tell; the rest is left for the user."""
+"""A first ``cases.csv`` for a folder of images: what headers and names tell; the user fills in the rest."""
 
 import re
 import warnings
@@ -21,7 +21,7 @@ from dmdbt.terms import Modality
 _COLUMNS = ("patient_id", "laterality", "view", "label", "dm", "dbt", "kind")
 _CHECKS = {"mammogram": check_mammogram, "volume": check_tomosynthesis_object, "slice": check_slice}
 _LEAST = 8  # gray pictures in a folder that are taken for the slices of a volume
-_SIDE_AND_VIEW = re.compile(r"(?P<side>l|r|left|right)?[ _-]?(?P<view>cc|mlo)?")
+_SIDE_AND_VIEW = re.compile(r"(?P<side>l|r|left|right)?(?P<view>cc|mlo)?")
 _LIMITS = Limits()
 
 
@@ -39,10 +39,10 @@ class _Image:
 
 @dataclass(frozen=True)
 class FirstTable:
-    """What `write_first_table` wrote: rows by column, and files that are in no row, each with the reason."""
+    """What `write_first_table` wrote: rows by column, and by reason the files that are in no row."""
 
-    rows: tuple[dict[str, str], ...]
-    left_out: tuple[str, ...]
+    rows: list[dict[str, str]]
+    left_out: dict[str, list[str]]
 
 
 def write_first_table(cohort: Path, *, patient_of_header: bool = False) -> FirstTable:
@@ -67,14 +67,16 @@ def write_first_table(cohort: Path, *, patient_of_header: bool = False) -> First
     if (table := table_path(cohort)).is_file():
         cause = "expected no table, found one"
         raise TableError("TABLE-EXISTS", file=table.name, cause=cause, remedy="Rename the table to have a new one.")
-    left_out: list[str] = []
+    left_out: dict[str, list[str]] = defaultdict(list)
     images = list(_images(cohort, cohort, patient_of_header, left_out)) if cohort.is_dir() else []
     if not images:
-        cause = f"expected a folder of mammograms and volumes, found none among {len(left_out)} files"
+        cause = (
+            f"expected a folder of mammograms and volumes, found none among {sum(map(len, left_out.values()))} files"
+        )
         raise InputDataError("TABLE-NO-IMAGES", cause=cause, remedy="Name the folder that holds the images.")
     rows = _rows(images)
     write_rows(cohort / TABLE_NAME, _COLUMNS, ([row[column] for column in _COLUMNS] for row in rows))
-    return FirstTable(tuple(rows), tuple(left_out))
+    return FirstTable(rows, left_out)
 
 
 def table_text(table: FirstTable) -> str:
@@ -83,11 +85,13 @@ def table_text(table: FirstTable) -> str:
     empty = Counter(column for row in table.rows for column in _COLUMNS[:4] if not row[column])
     lines = [f"{TABLE_NAME}: {len(table.rows)} rows, {pairs} with a mammogram and a volume"]
     lines += [f"{column}: {number} rows to fill in" for column, number in empty.items()]
-    lines += [f"left out: {reason}" for reason in table.left_out]
+    for reason, files in table.left_out.items():
+        more = f" and {len(files) - 1} more" if len(files) > 1 else ""
+        lines.append(f"left out: {files[0]}{more}: {reason}")
     return "\n".join([*lines, "Check every row, and that no patient_id is a name; then run: python -m dmdbt doctor"])
 
 
-def _images(folder: Path, cohort: Path, patient_of_header: bool, left_out: list[str]) -> Iterator[_Image]:
+def _images(folder: Path, cohort: Path, patient_of_header: bool, left_out: dict[str, list[str]]) -> Iterator[_Image]:
     """Find the images below a folder, in the order of their paths."""
     entries = visible_entries(folder)
     if folder != cohort and (kind := _kind_of_stack(folder, entries)):
@@ -102,7 +106,7 @@ def _images(folder: Path, cohort: Path, patient_of_header: bool, left_out: list[
             try:
                 modality, kind = _kind_of_file(entry)
             except InputDataError as error:
-                left_out.append(f"{entry.relative_to(cohort).as_posix()}: {error.cause}")
+                left_out[error.cause].append(entry.relative_to(cohort).as_posix())
             else:
                 yield _image(entry, cohort, modality, kind, entry, patient_of_header)
 
@@ -129,7 +133,8 @@ def _kind_of_file(path: Path) -> tuple[Modality, str]:
         cause = "expected slices alone in a folder of their own, found one among other files"
         raise InputDataError("DBT-SLICE", cause=cause, remedy="Name the folder that holds all slices.")
     if found == "unknown":
-        raise InputDataError("DBT-KIND", cause="expected an image, found a file of no known kind", remedy="None.")
+        cause = "expected an image, found a file of no known kind"
+        raise InputDataError("DBT-KIND", cause=cause, remedy="Export it as DICOM or AVI if it is an image.")
     return (Modality.DM, "picture") if found == "image" else (Modality.DBT, found)
 
 

@@ -3,7 +3,7 @@
 import codecs
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from dmdbt.cohort import read_sheet, read_table, written_as
@@ -75,9 +75,11 @@ def test_another_separator_is_refused(tmp_path):
         read_table(write(tmp_path, lines("|", COLUMNS, ROW)))
 
 
+@pytest.mark.parametrize("separator", [",", ";"])
 @pytest.mark.parametrize("header", ["\u00a0Patient_ID ,LATERALITY,\tView,label,\u202fDM,dbt\u3000\v"])
-def test_a_header_is_read_without_regard_to_case_and_surrounding_blanks(tmp_path, header):
-    (case,) = read_table(write(tmp_path, header + "\n 7\u00a0, L,CC\u2003,benign,a b ,c\n"))
+def test_a_header_is_read_without_regard_to_case_and_surrounding_blanks(tmp_path, header, separator):
+    text = header + "\n 7\u00a0, L,CC\u2003,benign,a b ,c\n"
+    (case,) = read_table(write(tmp_path, text.replace(",", separator)))
     assert (case.patient_id, case.view, case.dm) == ("7", "CC", "a b")
 
 
@@ -133,6 +135,7 @@ def test_what_is_no_table_is_refused_with_its_row(tmp_path, content, message):
 CELLS = st.text(st.characters(codec="utf-8", exclude_characters="\0", exclude_categories=["Cs"]), max_size=5)
 
 
+@example(rows=[["a\rb", "c\r\nd", "e\nf", "", "", ""]], separator=",")
 @given(rows=st.lists(st.lists(CELLS, min_size=6, max_size=6), max_size=4), separator=st.sampled_from(",;\t"))
 def test_whatever_text_the_cells_have_it_comes_back(tmp_path_factory, rows, separator):
     quoted = [[cell.replace('"', '""') for cell in row] for row in rows]

@@ -202,6 +202,17 @@ def test_a_second_line_of_the_header_is_a_row_with_problems(tmp_path):
     assert [line.partition(":")[0] for line in found] == ["row 2 laterality", "row 2 view", "row 2 label"]
 
 
+def test_a_case_id_too_long_is_one_problem(tmp_path):
+    found = problems(tmp_path, f"case_id,{HEADER}{'c' * 65},p,L,CC,benign,a,b")
+    assert found == [f"row 2 case_id: expected at most 64 characters, not 65, found '{'c' * 65}'"]
+
+
+def test_a_long_value_is_shortened_in_the_message(tmp_path):
+    (line,) = problems(tmp_path, HEADER + f"p,L,CC,{'x' * 100_000},a,b")
+    assert len(line) < 500
+    assert line.endswith("xxx...")
+
+
 def test_a_pseudonym_too_long_for_the_case_id_made_of_it_is_named(tmp_path):
     assert len(read_table(table(tmp_path, HEADER + f"{'p' * 59},L,CC,benign,a,b"))[0].case_id) == 64
     found = problems(tmp_path, HEADER + f"{'p' * 60},L,CC,benign,a,b")
