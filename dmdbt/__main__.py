@@ -158,7 +158,7 @@ def _pixels(cohort: Path, path: Path, *, decode: bool) -> "doctor.Section":
 
     if not decode:
         return doctor.Section("Pixels", ("only headers were read; --pixels reads every pixel too",))
-    table = cohorts.read_table(cohort / cohorts.TABLE_NAME)
+    table = cohorts.read_table(cohorts.table_path(cohort), labels=params.read(params.Labels, path).meaning())
     with tempfile.TemporaryDirectory() as folder:
         facts, problems = examine_cohort(table, cohort, Path(folder), params.read(params.Reading, path))
     faults = [f"case={p.case} {p.role}: {p.code} {p.cause}; {p.remedy}" for p in problems]

@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from dmdbt.cohort import TABLE_NAME, read_table
+from dmdbt import params
+from dmdbt.cohort import read_table, table_path
 from dmdbt.doctor.advice import next_command
 from dmdbt.doctor.cohort_files import cohort_files
 from dmdbt.doctor.machine import decoders, hardware, software, weights
@@ -23,5 +24,6 @@ def examine(params_path: Path, cohort: Path | None) -> Report:
     """
     sections = [software(), hardware(Path.cwd()), decoders(), weights(params_path)]
     if cohort is not None:
-        sections += [cohort_files(cohort), next_command(read_table(cohort / TABLE_NAME), cohort)]
+        cases = read_table(table_path(cohort), labels=params.read(params.Labels, params_path).meaning())
+        sections += [cohort_files(cases, cohort), next_command(cases, cohort)]
     return Report(tuple(sections))

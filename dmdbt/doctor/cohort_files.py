@@ -2,6 +2,7 @@
 
 import warnings
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from PIL import Image
 from pydicom.errors import InvalidDicomError
 from tqdm import tqdm
 
-from dmdbt.cohort import STATEMENT_NAME, TABLE_NAME, Statement, read_statement, read_table
+from dmdbt.cohort import STATEMENT_NAME, Case, Statement, read_statement
 from dmdbt.doctor.advice import counts, twins
 from dmdbt.doctor.machine import codec_available
 from dmdbt.doctor.text import Section
@@ -32,18 +33,17 @@ class _Kind:
     fault: str = ""
 
 
-def cohort_files(cohort: Path) -> Section:
+def cohort_files(cases: Sequence[Case], cohort: Path) -> Section:
     """Tell what a cohort states, count containers, codecs and transfer syntaxes, and tell which cannot be read here.
 
     Raises
     ------
     TableError
-        The table is missing or malformed, or the statement is malformed.
+        The statement is malformed.
     """
     kinds: Counter[tuple[str, str]] = Counter()
     missing: Counter[str] = Counter()
     faults: list[str] = []
-    cases = read_table(cohort / TABLE_NAME)
     statement = read_statement(cohort / STATEMENT_NAME)
     for case in tqdm(cases, desc="doctor", unit="case", disable=len(cases) < 100):
         for modality in Modality:

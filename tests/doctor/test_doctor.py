@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from dmdbt.__main__ import main
-from dmdbt.cohort import Case, Statement, write_statement, write_table
+from dmdbt.cohort import Case, Statement, read_table, write_statement, write_table
 from dmdbt.doctor import Report, Section, report_text
 from dmdbt.doctor.advice import next_command
 from dmdbt.doctor.cohort_files import cohort_files
@@ -17,7 +17,7 @@ from dmdbt.doctor.machine import OPTIONAL, codec_available
 from dmdbt.readers.avi.volume import CODECS as AVI_CODECS
 from dmdbt.readers.dicom import SYNTAXES, is_available
 from dmdbt.terms import Label, Laterality, View
-from tests.support import breasts
+from tests.support import ROOT, breasts, yaml
 from tests.support.clinic import write_avi, write_dicom, write_mhd
 from tests.support.weights import parameters_text
 
@@ -72,7 +72,7 @@ def cohort(tmp_path):
 
 
 def test_the_doctor_counts_what_a_cohort_is_made_of(cohort):
-    section = cohort_files(cohort)
+    section = cohort_files(read_table(cohort / "cases.csv"), cohort)
     assert section.lines == (
         "not stated to be real or simulated: there is no cohort.json",
         "5 patients: 0 with a malignant pair, 5 without",
@@ -148,7 +148,11 @@ def test_the_requirements_bring_every_decoder_that_is_not_optional():
 @pytest.mark.parametrize(("simulated", "kind"), [(True, "simulated"), (False, "real")])
 def test_the_doctor_names_what_a_cohort_states(cohort, simulated, kind):
     write_statement(cohort / "cohort.json", Statement(simulated, "a set", "a rule"))
-    assert cohort_files(cohort).lines[:2] == (f"stated to be {kind}: a set", "labels: a rule")
+    section = cohort_files(read_table(cohort / "cases.csv"), cohort)
+    assert section.lines[:2] == (
+        f"stated to be {kind}: a set",
+        "labels: a rule",
+    )
 
 
 def test_a_statement_that_is_damaged_ends_with_exit_code_2(cohort, capsys):
@@ -210,7 +214,7 @@ def patients(folder, n_patients, **changes):
 def test_the_doctor_counts_patients_and_names_files_that_look_the_same(tmp_path):
     cases = patients(tmp_path, 6)
     (tmp_path / "3").write_text("file 1")
-    lines = cohort_files(tmp_path).lines
+    lines = cohort_files(read_table(tmp_path / "cases.csv"), tmp_path).lines
     assert lines[1:4] == (
         "6 patients: 3 with a malignant pair, 3 without",
         "6 pairs: 6 CC; 6 L; 6 dm and dbt",
@@ -252,3 +256,16 @@ def test_the_doctor_reads_every_pixel_if_asked(tmp_path, capsys):
     assert main(["doctor", str(tmp_path), "--pixels"]) == 3
     out = capsys.readouterr().out
     assert re.search(r"FAULT case=c1 dbt: AVI-DAMAGED expected 9 slices", out)
+
+
+def test_the_doctor_knows_the_labels_of_the_parameters(tmp_path, capsys):
+    patients(tmp_path / "lab", 6)
+    table = tmp_path / "lab/cases.csv"
+    table.write_text(table.read_text().replace("benign", "0").replace("malignant", "1"))
+    assert main(["doctor", str(tmp_path / "lab")]) == 2
+    content = yaml.load(ROOT / "params.yaml")
+    content["labels"] = {"benign": [0], "malignant": [1]}
+    yaml.dump(content, tmp_path / "params.yaml")
+    capsys.readouterr()
+    main(["doctor", str(tmp_path / "lab"), "--params", str(tmp_path / "params.yaml")])
+    assert "6 patients: 3 with a malignant pair, 3 without" in capsys.readouterr().out

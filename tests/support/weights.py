@@ -16,7 +16,8 @@ from tests.support import ROOT, yaml
 def parameters_text(backbones: str) -> str:
     """Add what else is read where weights are looked for: the baselines, none of which runs."""
     demo = yaml.load(ROOT / "params.yaml")
-    return f"{backbones}\nbaselines: {json.dumps(demo['baselines'] | {'names': []})}"
+    labels = "labels: {benign: [], malignant: []}"
+    return f"{backbones}\n{labels}\nbaselines: {json.dumps(demo['baselines'] | {'names': []})}"
 
 
 def classifier_file(path: Path, name: str = "squeezenet", **changes: Tensor) -> Path:
