@@ -10,7 +10,10 @@ _LEAST_BLOCKS = 4  # rows and columns of blocks; smaller slices are not compared
 _BLANK_LEVELS = 4  # by which blank slices at one end may differ
 _SPREAD = 4  # times the distance from the median of a volume's scores to their 80 % quantile
 _FADING = 8  # times the change beyond the next slice: what is in focus at an end of the volume fades as fast as that
-_BAR, _BAR_ROWS = 0.4, 1 / 8  # of a row's blocks, of the rows: the edge of a paddle, not seen where the breast is white
+_BAR, _BAR_ROWS = (
+    0.25,
+    1 / 8,
+)  # of a row's blocks, of the rows: the edge of a paddle, not seen where the breast is white
 
 
 class _Rule(NamedTuple):
@@ -20,7 +23,7 @@ class _Rule(NamedTuple):
     at_ends: bool  # whether the first and the last slice are compared
 
 
-_MEAN = _Rule(share=0.005, slack=0, least=4, at_ends=True)
+_MEAN = _Rule(share=0.005, slack=0, least=5, at_ends=True)
 # Under noise the mean of eight differences is itself uncertain by a quarter, and the largest of many by half.
 _TEXTURE = _Rule(share=0.02, slack=2, least=1, at_ends=False)
 
@@ -34,7 +37,7 @@ class SliceComparison:
     and a half times, or below half of them. A slice stands out by what at least
     0.5 % of its blocks reach by their mean, or 2 % by their texture: half and twice the area of grave damage.
 
-    A slice is odd if it stands out by over 4 (mean) or 1 (texture) gray levels more than the volume's slices do: more
+    A slice is odd if it stands out by over 5 (mean) or 1 (texture) gray levels more than the volume's slices do: more
     than their median and four times the distance from there to their 80 % quantile. The median absolute deviation is
     no measure of it, for it is 0 where most slices do not stand out at all. So is a blank slice
     between others. Blank slices at the ends are left out. The first and the last slice have one neighbor, and may show

@@ -26,8 +26,8 @@ def breast(n_slices=20):
     return smooth_volume(n_slices, SIZE, SIZE)
 
 
-@pytest.mark.parametrize(("by", "odd"), [(4, []), (5, [6]), (-4, []), (-5, [6])])
-def test_two_blocks_that_are_brighter_or_darker_by_more_than_four_gray_levels_make_a_slice_odd(by, odd):
+@pytest.mark.parametrize(("by", "odd"), [(5, []), (6, [6]), (-5, []), (-6, [6])])
+def test_two_blocks_that_are_brighter_or_darker_by_more_than_five_gray_levels_make_a_slice_odd(by, odd):
     volume = level()
     volume[5, 64:72, 32:48] += np.int8(by).view(np.uint8)
     assert odd_slices(volume) == odd
