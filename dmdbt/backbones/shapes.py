@@ -5,6 +5,7 @@ looking at noise", NeurIPS 2021.
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -37,7 +38,7 @@ class _Frame:
     generator: Generator
 
     def uniform(self, low: float, high: float) -> Tensor:
-        return _uniform(len(self.radius), low, high, self.generator)
+        return _uniform(len(self.radius), low, high, self.generator).view(-1, 1, 1)
 
     def whole(self, low: int, high: int) -> Tensor:
         return torch.randint(low, high + 1, self.edge.shape, generator=self.generator)
@@ -72,8 +73,8 @@ def _rays(frame: _Frame) -> Tensor:
     return ray * frame.inside(1.5) * (1 - torch.exp(-4 * frame.radius**2))
 
 
-def _ring(frame: _Frame, low: float = 0.15, high: float = 0.3) -> Tensor:
-    return torch.exp(-(((frame.radius - 1) / frame.uniform(low, high)) ** 2))
+def _ring(frame: _Frame) -> Tensor:
+    return torch.exp(-(((frame.radius - 1) / frame.uniform(0.15, 0.3)) ** 2))
 
 
 def _dots(frame: _Frame) -> Tensor:
@@ -96,7 +97,8 @@ def _dust(frame: _Frame) -> Tensor:
 
 
 def _arc(frame: _Frame) -> Tensor:
-    return _ring(frame, 0.12, 0.25) * torch.sigmoid(8 * (torch.cos(frame.angle) - frame.uniform(-0.2, 0.6)))
+    ring = torch.exp(-(((frame.radius - 1) / frame.uniform(0.12, 0.25)) ** 2))
+    return ring * torch.sigmoid(8 * (torch.cos(frame.angle) - frame.uniform(-0.2, 0.6)))
 
 
 def _grating(frame: _Frame) -> Tensor:
@@ -109,43 +111,56 @@ def _polygon(frame: _Frame) -> Tensor:
     return frame.inside(torch.cos(half) / torch.cos(torch.remainder(frame.angle, 2 * half) - half))
 
 
-_FORMULAS = (_disc, _blob, _lobes, _star, _rays, _ring, _dots, _dust, _arc, _grating, _polygon)
-SHAPES = tuple(formula.__name__[1:] for formula in _FORMULAS)
+_FORMULAS: dict[str, Callable[[_Frame], Tensor]] = {
+    "disc": _disc,
+    "blob": _blob,
+    "lobes": _lobes,
+    "star": _star,
+    "rays": _rays,
+    "ring": _ring,
+    "dots": _dots,
+    "dust": _dust,
+    "arc": _arc,
+    "grating": _grating,
+    "polygon": _polygon,
+}
+SHAPES = tuple(_FORMULAS)
 
 
 def shape_images(count: int, size: int, generator: Generator) -> ShapeImages:
     """Draw square images of `size` pixels, each with one shape."""
     images = _noise(count, size, generator)
     shapes = torch.randint(len(SHAPES), (count,), generator=generator)
-    for index, formula in enumerate(_FORMULAS):
+    for index, formula in enumerate(_FORMULAS.values()):
         chosen = (shapes == index).nonzero().squeeze(1)
-        contrast = _uniform(len(chosen), *_CONTRAST, generator)
+        contrast = _uniform(len(chosen), *_CONTRAST, generator).view(-1, 1, 1)
         images[chosen] += contrast * formula(_frame(len(chosen), size, generator))
-    gain = _log_uniform(count, *_GAIN, generator)
-    images = (_uniform(count, *_BRIGHTNESS, generator) + gain * images).clamp(0, 1)
+    gain = _log_uniform(count, *_GAIN, generator).view(-1, 1, 1)
+    images = (_uniform(count, *_BRIGHTNESS, generator).view(-1, 1, 1) + gain * images).clamp(0, 1)
     return ShapeImages((images * _object(count, size, generator)).unsqueeze(1), shapes)
 
 
 def _object(count: int, size: int, generator: Generator) -> Tensor:
     """Share of each pixel (count, size, size) that lies on the object: all of it, or one side of a large circle."""
-    radius = size * _log_uniform(count, 0.8, 3.0, generator)
-    reach = size * _uniform(count, -0.3, 0.45, generator)  # of the circle's rim beyond the middle
-    angle = _uniform(count, 0, 2 * math.pi, generator)
-    softness = _uniform(count, 0.4, 2.0, generator)  # in pixels
-    offset = torch.arange(size) - size / 2
-    down = offset.view(-1, 1) - (reach - radius) * torch.cos(angle)
-    right = offset - (reach - radius) * torch.sin(angle)
+    radius = size * _log_uniform(count, 0.8, 3.0, generator).view(-1, 1, 1)
+    reach = size * _uniform(count, -0.3, 0.45, generator).view(-1, 1, 1)  # of the circle's rim beyond the middle
+    angle = _uniform(count, 0, 2 * math.pi, generator).view(-1, 1, 1)
+    softness = _uniform(count, 0.4, 2.0, generator).view(-1, 1, 1)  # in pixels
+    rows, columns = torch.meshgrid(torch.arange(size) - size / 2, torch.arange(size) - size / 2, indexing="ij")
+    down = rows - (reach - radius) * torch.cos(angle)
+    right = columns - (reach - radius) * torch.sin(angle)
     inside = torch.sigmoid((radius - torch.hypot(down, right)) / softness)
     whole = torch.rand(count, 1, 1, generator=generator) >= _BORDERED
     return torch.where(whole, 1.0, inside)
 
 
 def _frame(count: int, size: int, generator: Generator) -> _Frame:
-    radius = _log_uniform(count, *_RADIUS, generator)
-    center = size * _uniform(2 * count, 0.15, 0.85, generator).view(2, count, 1, 1)
-    down, right = torch.arange(size).view(-1, 1) - center[0], torch.arange(size) - center[1]
-    turn = _uniform(count, 0, 2 * math.pi, generator)
-    edge = _uniform(count, 0.4, 1.2, generator) / radius
+    radius = _log_uniform(count, *_RADIUS, generator).view(-1, 1, 1)
+    center = size * _uniform(2 * count, 0.15, 0.85, generator).view(2, -1, 1, 1)
+    rows, columns = torch.meshgrid(torch.arange(size), torch.arange(size), indexing="ij")
+    down, right = rows - center[0], columns - center[1]
+    turn = _uniform(count, 0, 2 * math.pi, generator).view(-1, 1, 1)
+    edge = _uniform(count, 0.4, 1.2, generator).view(-1, 1, 1) / radius
     return _Frame(torch.hypot(down, right) / radius, torch.atan2(down, right) + turn, edge, generator)
 
 
@@ -153,15 +168,14 @@ def _noise(count: int, size: int, generator: Generator) -> Tensor:
     """Noise (count, size, size) of zero mean and unit variance whose amplitude falls with a power of the frequency."""
     frequency = torch.hypot(torch.fft.fftfreq(size).view(-1, 1), torch.fft.rfftfreq(size))
     frequency[0, 0] = torch.inf
-    exponent = _uniform(count, *_NOISE_EXPONENT, generator)
+    exponent = _uniform(count, *_NOISE_EXPONENT, generator).view(-1, 1, 1)
     white = torch.randn(count, size, size, generator=generator)
     noise = torch.fft.irfft2(torch.fft.rfft2(white) * frequency**-exponent, s=(size, size))
     return noise / noise.std(dim=(1, 2), keepdim=True)
 
 
 def _uniform(count: int, low: float, high: float, generator: Generator) -> Tensor:
-    """Draw numbers of shape (count, 1, 1), one per image."""
-    return low + (high - low) * torch.rand(count, 1, 1, generator=generator)
+    return low + (high - low) * torch.rand(count, generator=generator)
 
 
 def _log_uniform(count: int, low: float, high: float, generator: Generator) -> Tensor:
