@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -31,7 +32,7 @@ def load(path: Path) -> dict[str, Any]:
     """Read a YAML 1.2 file that is a mapping of sections; ParameterError if it is missing or something else."""
     if not path.is_file():
         raise ParameterError(str(path), expected="a file", found=None, remedy="Run from the root of the repository.")
-    content = parse(path.read_bytes(), str(path))
+    content = _parsed(path.read_bytes(), str(path))
     if not isinstance(content, dict):
         raise ParameterError(str(path), expected="a mapping of sections", found=content, remedy="Restore the file.")
     if (size := _expanded(content, {})) > _MOST_VALUES:
@@ -52,6 +53,12 @@ def _expanded(content: Any, known: dict[int, int]) -> int:
         known[id(content)] = 1  # of a branch that holds itself
         known[id(content)] = 1 + sum(_expanded(part, known) for part in parts)
     return known[id(content)]
+
+
+@cache
+def _parsed(text: bytes, where: str) -> Any:
+    """Parse a file once, however many sections a stage reads of it; nothing changes what it returns."""
+    return parse(text, where)
 
 
 def parse(text: str | bytes, where: str) -> Any:
