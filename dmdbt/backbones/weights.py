@@ -131,7 +131,7 @@ def _backbone_part(file: Path, name: str, resnet_depth: int) -> dict[str, Tensor
 def _checked(
     file: Path, architecture: str, expected: Mapping[str, Tensor], allowed: Mapping[str, Tensor]
 ) -> dict[str, Tensor]:
-    """Of a file those tensors that are `expected`; no other may be there but those `allowed`."""
+    """Return the tensors of a file that are `expected`; no other may be there but those `allowed`."""
     stored = {_OLD_DENSENET.sub(r"\1", key): tensor for key, tensor in _read(file).items()}
     # Checkpoints that are older than this counter lack it, and nothing uses it.
     needed = {key: tensor for key, tensor in expected.items() if not key.endswith("num_batches_tracked")}

@@ -52,7 +52,7 @@ class SliceConvolution(nn.Module):
     shape
         (C, K * h, w) of the maps of a pair; they are square, h = w.
     filters
-        Of the convolution.
+        Output channels of the convolution.
     hidden, dropout
         See `FullyConnected`.
     """

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 LONGEST = 64
 _ALLOWED = re.compile(r"[A-Za-z0-9._-]+")
 _DEVICES = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
-_OWN_FILES = re.compile(r"(manifest|journal)(\..*)?", re.IGNORECASE)  # of `dmdbt.running`, beside those of the cases
+_OWN_FILES = re.compile(r"(manifest|journal)(\..*)?", re.IGNORECASE)  # `dmdbt.running` writes them beside the cases'
 _ROUNDED = re.compile(r"-?\d([.,]\d+)?E[+-]?\d+", re.IGNORECASE)
 
 
@@ -28,11 +28,11 @@ def rule_broken(identifier: str) -> str:
     if identifier[0] in ".-":
         return "a letter, digit or underscore at the start"
     if identifier[-1] == ".":
-        return "no dot at the end, which Windows drops"
+        return "a last character other than a dot, because Windows drops it"
     if _DEVICES.fullmatch(identifier):
-        return "a name that is no device of Windows"
+        return "another name, because Windows reserves this one for a device"
     if _OWN_FILES.fullmatch(identifier):
-        return "a name that is no file of this program"
+        return "another name, because the pipeline uses this one for its own files"
     return ""
 
 

@@ -17,6 +17,7 @@ SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab"}
 REMEDY = "Correct the table; README.md describes its columns."
 _BOMS = ((codecs.BOM_UTF8, "utf-8-sig", "UTF-8"), *((bom, "utf-16", "UTF-16") for bom in (b"\xff\xfe", b"\xfe\xff")))
 _ZIP = b"PK\3\4"
+_MOST_BYTES = 100_000_000  # of a table; a row of 1,000,000 pairs has about 100
 # Of Excel, which reads it and does not write it; a program that saves the table again adds separators or quotes.
 _SEPARATOR_LINE = re.compile(r'\A"?sep=(\\t|[^\r\n])"?[,;\t]*(?:\r\n|\r|\n|\Z)', re.IGNORECASE)
 
@@ -73,7 +74,15 @@ def malformed(path: Path, cause: str, remedy: str = REMEDY) -> TableError:
     return TableError("TABLE-MALFORMED", file=path.name, cause=cause, remedy=remedy)
 
 
+def check_size(path: Path, size: int) -> None:
+    """Refuse a table of too many bytes, before they are read or unpacked: TableError."""
+    if size > _MOST_BYTES:
+        cause = f"expected a table of at most {_MOST_BYTES} bytes, found {size}"
+        raise malformed(path, cause, "Save a table that has only the columns of README.md.")
+
+
 def _decode(path: Path) -> tuple[str, str]:
+    check_size(path, path.stat().st_size)
     content = path.read_bytes()
     if content.startswith(_ZIP):
         raise malformed(path, "expected a text file, found a workbook", f"Rename the file to {path.stem}.xlsx.")

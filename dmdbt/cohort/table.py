@@ -150,7 +150,7 @@ def write_table(path: Path, cases: Iterable[Case]) -> None:
 
 
 class _Problems:
-    """What is wrong with the rows; what several rows share is one problem."""
+    """The problems of a table, each with all rows that share it."""
 
     def __init__(self) -> None:
         self._rows: dict[tuple[str, str, str], list[int]] = {}

@@ -7,11 +7,11 @@ from io import BytesIO
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
+from zipfile import BadZipFile, ZipFile
 
 from openpyxl import load_workbook
 
-from dmdbt.cohort.sheet import Sheet, malformed
+from dmdbt.cohort.sheet import Sheet, check_size, malformed
 from dmdbt.errors import TableError
 
 _NAME = "cases"  # of the sheet that counts where there are several
@@ -42,8 +42,12 @@ def read_workbook(path: Path) -> Sheet:
     TableError
         The file is no workbook, or several sheets have values and none is called ``cases``.
     """
+    check_size(path, path.stat().st_size)
     content = path.read_bytes()
     try:
+        with ZipFile(BytesIO(content)) as archive:
+            unpacked = sum(part.file_size for part in archive.infolist())  # no more than this is ever unpacked
+        check_size(path, unpacked)
         with warnings.catch_warnings(action="ignore"):  # of parts of a workbook that hold no values
             stored, written = (
                 load_workbook(BytesIO(content), read_only=True, data_only=only) for only in (True, False)

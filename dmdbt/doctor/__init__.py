@@ -1,4 +1,4 @@
-"""What this machine can do, and what a cohort needs of it."""
+"""The abilities of this machine, and the needs of a cohort."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What the files of a cohort need of this machine, by their headers alone."""
+"""The decoders that the files of a cohort need, by their headers alone."""
 
 import warnings
 from collections import Counter

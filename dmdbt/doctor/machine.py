@@ -47,7 +47,7 @@ def hardware(folder: Path) -> Section:
 
 
 def decoders() -> Section:
-    """What can be read; what is needed and cannot be is missing, with the command that installs it."""
+    """List the formats that can be read; those that cannot are missing, with the command that installs them."""
     lost = [name for name in AVI_CODECS if not codec_available(name)]
     lines = [f"FFmpeg {ffmpeg_version_info} decodes {len(AVI_CODECS) - len(lost)} of {len(AVI_CODECS)} AVI codecs"]
     missing = [f"AVI codec {name}: pip install av=={_version('av')}, the wheel of PyPI" for name in lost]

@@ -1,4 +1,4 @@
-"""What the doctor says, as data and as text."""
+"""The findings of the doctor, as data and as text."""
 
 from dataclasses import dataclass
 
@@ -16,7 +16,7 @@ class Section:
     missing
         What this machine lacks, each with what to do.
     faults
-        What is wrong with the data, each with what to do.
+        Faults of the data, each with its remedy.
     """
 
     title: str
@@ -33,12 +33,12 @@ class Report:
 
     @property
     def missing(self) -> tuple[str, ...]:
-        """What this machine lacks."""
+        """Everything that this machine lacks."""
         return tuple(item for section in self.sections for item in section.missing)
 
     @property
     def faults(self) -> tuple[str, ...]:
-        """What is wrong with the data."""
+        """All faults of the data."""
         return tuple(item for section in self.sections for item in section.faults)
 
     @property

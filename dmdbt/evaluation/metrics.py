@@ -1,4 +1,4 @@
-"""What is measured of one classifier, and how sure it is; the positive class is malignant."""
+"""Metrics of one classifier with their uncertainty; the positive class is malignant."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

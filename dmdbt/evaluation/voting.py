@@ -11,7 +11,7 @@ _DIGITS = 12
 
 
 class Vote(NamedTuple):
-    """What K heads say together about each of N pairs; three arrays of shape (N,)."""
+    """Joint decision of K heads on each of N pairs; three arrays of shape (N,)."""
 
     decisions: NDArray[np.bool_]
     fraction: NDArray[np.float64]

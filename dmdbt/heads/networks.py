@@ -24,7 +24,7 @@ class HeadSettings:
     Attributes
     ----------
     filters
-        Of the convolution; None for as many as a feature map has channels.
+        Output channels of the convolution; None for as many as a feature map has.
     hidden
         Widths of the fully connected layers before the last.
     dropout

@@ -75,7 +75,7 @@ class SliceTrain(AlexnetTrain):
 
 @dataclass(frozen=True)
 class SvmTrain:
-    """What the inner cross-validation chooses from; `gamma` in units of 1 / number of features."""
+    """Grid of the inner cross-validation; `gamma` in units of 1 / number of features."""
 
     folds: Annotated[int, Field(ge=2, le=100)]
     c: kinds.Positives

@@ -76,7 +76,7 @@ class Split:
 
 @dataclass(frozen=True)
 class Reading:
-    """What is read and what is refused; see `dmdbt.readers.Limits`, which has the same fields."""
+    """Limits of what is read; see `dmdbt.readers.Limits`, which has the same fields."""
 
     empty_frames: Literal["error", "repeat", "skip"]
     slice_order: Literal["as_stored", "from_paddle", "from_detector"]
@@ -166,7 +166,7 @@ class Weights:
 
 @dataclass(frozen=True)
 class Features:
-    """What of an image a backbone sees, its augmented copies, and the input size of each backbone."""
+    """Crop and augmented copies of an image, and the input size of each backbone."""
 
     crop: Literal["breast", "none"]
     augmentations: kinds.Copies
@@ -226,7 +226,7 @@ class Variant:
 
     @property
     def pooling(self) -> tuple[str, float | None]:
-        """What tells two variants apart."""
+        """Pooler, and rho where the pooler has one: they tell two variants apart."""
         return self.pooler, self.rho if self.pooler == "ranksvm" else None
 
 
@@ -249,7 +249,7 @@ _NAMED = kinds.expect(
 
 @dataclass(frozen=True)
 class Ablation:
-    """What is tried beside the pipeline: poolings of the slices by name, and fewer training patients."""
+    """Variants that are tried beside the pipeline: poolings of the slices by name, and fewer training patients."""
 
     backbone: str
     variants: Annotated[dict[str, Variant], BeforeValidator(_MAPPING.func), _ONCE, _NAMED]

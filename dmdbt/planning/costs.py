@@ -1,4 +1,4 @@
-"""What one item of each stage costs on this machine: the real functions, timed in worker processes of the real number.
+"""The cost of one item of each stage on this machine: the real functions, timed in worker processes of the real number.
 
 At least as many items as there are workers are timed, so that the workers get into each other's way as they will.
 """
@@ -37,7 +37,7 @@ _QUICK = 10.0  # seconds; what takes less is done again, for the first time may 
 
 @dataclass(frozen=True)
 class Cost:
-    """Of one item: mean seconds in one worker, and the largest resident set of a worker in bytes."""
+    """Cost of one item: mean seconds in one worker, and the largest resident set of a worker in bytes."""
 
     seconds: float
     memory: int

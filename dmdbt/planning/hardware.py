@@ -1,4 +1,4 @@
-"""What this machine has and can do, as far as a plan needs to know."""
+"""The hardware of this machine, as far as a plan needs it."""
 
 import hashlib
 import os

@@ -1,4 +1,4 @@
-"""What a ``dvc repro`` from nothing costs: bytes by shapes, hours by timing, and whether this machine has enough."""
+"""The cost of a ``dvc repro`` from nothing: bytes by shapes, hours by timing, and whether this machine has enough."""
 
 import math
 import tempfile
@@ -51,7 +51,7 @@ class PlanSettings:
 
 @dataclass(frozen=True)
 class Line:
-    """What one stage costs: items, bytes of output, seconds from start to end, bytes of memory at one time."""
+    """Cost of one stage: items, bytes of output, seconds from start to end, bytes of memory at one time."""
 
     stage: str
     items: int
@@ -62,7 +62,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Plan:
-    """What all stages cost."""
+    """Cost of all stages."""
 
     n_pairs: int
     n_patients: int
@@ -77,7 +77,7 @@ class Plan:
 
     @property
     def seconds(self) -> float:
-        """Of the whole run: DVC runs one stage at a time."""
+        """Duration of the whole run: DVC runs one stage at a time."""
         return sum(line.seconds for line in self.lines)
 
     @property
@@ -240,7 +240,7 @@ class _Planner:
         )
 
     def dvc(self, lines: Sequence[Line]) -> Line:
-        """What DVC adds: the start of every stage, and the hash and the copy of every output."""
+        """Return the cost that DVC adds: the start of every stage, and the hash and the copy of every output."""
         n_stages = _OTHER_STAGES + _STAGES_PER_BACKBONE * len(self.settings.backbones.names)
         output = sum(line.output for line in lines)
         return Line("dvc", n_stages, 0, n_stages * starting() + output * recording(self.folder), self.base)

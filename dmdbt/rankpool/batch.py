@@ -50,7 +50,7 @@ def _solve(grams: np.ndarray, n_slices: np.ndarray, rho: float, *, device: str) 
 
 
 def _slice_gram(slices: np.ndarray, device: str) -> np.ndarray:
-    """What `dmdbt.rankpool.gram.slice_gram` gives: float64 holds every sum of products of pixels exactly."""
+    """Return the Gram matrix as `dmdbt.rankpool.gram.slice_gram` does: float64 holds every sum of products exactly."""
     import torch
 
     pixels = _tensor(slices, device).reshape(len(slices), -1)
@@ -63,7 +63,7 @@ def _slice_gram(slices: np.ndarray, device: str) -> np.ndarray:
 
 
 def _combine(slices: np.ndarray, weights: np.ndarray, rho: float, device: str) -> np.ndarray:
-    """What `rank_pool` adds up, in the same order and precision."""
+    """Return the sums of `rank_pool`, added in the same order and precision."""
     dtype = precision(rho)
     volume, first = _tensor(slices, device), _tensor(slices[0].astype(dtype), device)
     total = first * 0

@@ -1,4 +1,4 @@
-"""What may be wrong with a volume although it can be pooled."""
+"""Flags of volumes that can be pooled and may still be wrong."""
 
 import numpy as np
 

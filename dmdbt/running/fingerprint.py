@@ -1,4 +1,4 @@
-"""What decides the content of an item beside its inputs: the code that its function reaches, libraries, parameters.
+"""Fingerprints of what decides the content of an item: the code that its function reaches, libraries, parameters.
 
 The code is found, not listed: from the function through every name that its body uses, module by module, to the
 definitions of this project and the libraries that they use. Annotations are not followed. Not counted are comments,
@@ -27,7 +27,7 @@ _IMPORTS = (ast.Import, ast.ImportFrom)
 
 @dataclass(frozen=True)
 class Reached:
-    """What a function uses: dumps of definitions of its project, and names of libraries, both by ``module:name``."""
+    """Dumps of the project's definitions that a function uses, and names of libraries, both by ``module:name``."""
 
     definitions: dict[str, str]
     imported: dict[str, str]

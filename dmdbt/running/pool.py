@@ -173,7 +173,7 @@ class _Worker:
 
     @property
     def sources(self) -> tuple[Connection, int]:
-        """What to wait for."""
+        """Handles to wait for."""
         return self._pipe, self._process.sentinel
 
     @property

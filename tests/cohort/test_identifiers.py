@@ -24,12 +24,12 @@ def test_letters_digits_dots_underscores_and_hyphens_are_allowed(identifier):
         ("1,23E+15", "the whole number, not what a spreadsheet has rounded it to (format the column as text)"),
         (".hidden", "a letter, digit or underscore at the start"),
         ("-rf", "a letter, digit or underscore at the start"),
-        ("p1.", "no dot at the end, which Windows drops"),
-        ("con", "a name that is no device of Windows"),
-        ("NUL.1", "a name that is no device of Windows"),
-        ("Lpt9", "a name that is no device of Windows"),
-        ("manifest", "a name that is no file of this program"),
-        ("journal.jsonl", "a name that is no file of this program"),
+        ("p1.", "a last character other than a dot, because Windows drops it"),
+        ("con", "another name, because Windows reserves this one for a device"),
+        ("NUL.1", "another name, because Windows reserves this one for a device"),
+        ("Lpt9", "another name, because Windows reserves this one for a device"),
+        ("manifest", "another name, because the pipeline uses this one for its own files"),
+        ("journal.jsonl", "another name, because the pipeline uses this one for its own files"),
     ],
 )
 def test_what_cannot_name_a_file_everywhere_is_told_with_its_reason(identifier, rule):

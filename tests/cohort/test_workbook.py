@@ -142,3 +142,23 @@ def test_a_workbook_that_is_damaged_anywhere_is_refused_or_has_the_same_cases(tm
         path.write_bytes(content)
         with contextlib.suppress(TableError):
             assert read_table(path) == cases
+
+
+def test_a_workbook_that_unpacks_to_more_than_100_million_bytes_is_not_unpacked(tmp_path):
+    path = workbook(tmp_path, COLUMNS, ["p1", "L", "CC", "benign", *FILES])
+    with zipfile.ZipFile(path, "a", zipfile.ZIP_DEFLATED) as archive, archive.open("xl/bomb.xml", "w") as part:
+        for _ in range(100):
+            part.write(bytes(1_000_000))
+    assert path.stat().st_size < 1_000_000
+
+    with pytest.raises(TableError, match=r"expected a table of at most 100000000 bytes, found 1000\d{5}"):
+        read_table(path)
+
+
+def test_a_text_table_of_more_than_100_million_bytes_is_not_read(tmp_path):
+    path = tmp_path / "cases.csv"
+    with path.open("wb") as file:
+        file.truncate(100_000_001)
+
+    with pytest.raises(TableError, match="expected a table of at most 100000000 bytes, found 100000001"):
+        read_table(path)
