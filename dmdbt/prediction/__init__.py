@@ -1,0 +1,1 @@
+"""A trained pipeline applied to new pairs."""

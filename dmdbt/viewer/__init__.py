@@ -1,0 +1,1 @@
+"""A case as a page and as a picture."""
