@@ -18,8 +18,9 @@ from dmdbt.errors import InputDataError
 REMEDY = "Export the image again, unchanged, as DICOM; if there is no other, convert what is shown to gray PNG."
 # fmt: off
 _ALLOWED = (
-    "ImageType", "SOPClassUID", "InstanceNumber", "Modality", "PresentationIntentType", "SeriesInstanceUID",
-    "Laterality", "ImageLaterality", "ViewPosition", "ViewCodeSequence", "InConcatenationTotalNumber",
+    "ImageType", "SOPClassUID", "Manufacturer", "ManufacturerModelName", "InstanceNumber", "Modality",
+    "PresentationIntentType", "SeriesInstanceUID", "Laterality", "ImageLaterality", "ViewPosition", "ViewCodeSequence",
+    "InConcatenationTotalNumber",
     "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence",
     "SamplesPerPixel", "PhotometricInterpretation", "NumberOfFrames", "Rows", "Columns", "BitsAllocated",
     "BitsStored", "HighBit", "PixelRepresentation", "PixelPaddingValue", "PixelPaddingRangeLimit",
