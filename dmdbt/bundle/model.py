@@ -147,7 +147,7 @@ class Model:
     notice: str
     licence: str
     classes: list[str]
-    resnet_depth: int
+    resnet_depth: Literal[18, 34, 50, 101, 152]
     reading: params.Reading
     mammogram: params.Mammogram
     decode: params.Decode

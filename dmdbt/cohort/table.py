@@ -126,6 +126,15 @@ def check_sheet(
         The table is empty or malformed. Every problem of the whole table is a note of the error: the first row that
         has it, column, what was expected, what stands there, and how many rows have the same.
     """
+    return sorted(cases_by_row(sheet, missing_modality, labels).values(), key=lambda case: case.case_id)
+
+
+def cases_by_row(
+    sheet: Sheet,
+    missing_modality: MissingModality = MissingModality.ALLOW,
+    labels: Mapping[str, Label] = _NO_LABELS,
+) -> dict[int, Case]:
+    """Check a table as `check_sheet` does; return the case of each row."""
     (header_row, header), *records = sheet.records or ((1, []),)
     columns = _columns(sheet, header_row, header)
     if not records:
@@ -141,7 +150,7 @@ def check_sheet(
         for line in lines:
             error.add_note(line)
         raise error
-    return sorted(cases.values(), key=lambda case: case.case_id)
+    return cases
 
 
 def write_table(path: Path, cases: Iterable[Case]) -> None:
