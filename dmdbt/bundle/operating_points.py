@@ -3,9 +3,6 @@
 from collections.abc import Callable
 
 import numpy as np
-from scipy.special import logit
-from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import roc_curve
 
 from dmdbt.bundle.model import OperatingPoints
 
@@ -51,6 +48,8 @@ def calibrated(p: float, points: OperatingPoints) -> float:
 
 def _youden(targets: np.ndarray, probs: np.ndarray) -> float | None:
     """Return the threshold of the largest sensitivity + specificity, the highest of several."""
+    from sklearn.metrics import roc_curve  # here, for a prediction needs no scikit-learn
+
     if len(np.unique(targets)) < 2:
         return None
     false_rate, true_rate, thresholds = roc_curve(targets, probs, drop_intermediate=False)
@@ -72,6 +71,8 @@ _RULES: dict[str, Callable[[np.ndarray, np.ndarray], float | None]] = {
 
 def _recalibration(targets: np.ndarray, probs: np.ndarray) -> tuple[float, float]:
     """Return intercept and slope; 0 and 1, which change nothing, where a class is missing."""
+    from sklearn.linear_model import LogisticRegression
+
     if len(np.unique(targets)) < 2:
         return 0.0, 1.0
     fitted = LogisticRegression(C=np.inf).fit(_log_odds(probs)[:, None], targets)
@@ -79,7 +80,8 @@ def _recalibration(targets: np.ndarray, probs: np.ndarray) -> tuple[float, float
 
 
 def _log_odds(probs: np.ndarray) -> np.ndarray:
-    return np.asarray(logit(np.clip(probs, _EDGE, 1 - _EDGE)))
+    inside = np.clip(probs, _EDGE, 1 - _EDGE)
+    return np.log(inside / (1 - inside))
 
 
 def _number(value: float | None) -> float:
