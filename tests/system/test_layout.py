@@ -230,7 +230,10 @@ def test_every_plot_is_drawn():
     assert all(any(path.startswith(f"{name}/") for path in written) for name in paths)
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "dmdbt").rglob("*.py")), ids=lambda path: path.stem)
+FRONT_DOOR = ROOT / "dmdbt" / "__init__.py"  # it opens a room when it is asked to, and has the version
+
+
+@pytest.mark.parametrize("path", sorted({*(ROOT / "dmdbt").rglob("*.py")} - {FRONT_DOOR}), ids=lambda path: path.stem)
 def test_a_module_imports_from_lower_floors_alone(path):
     here = room(path)
     for imported in imports(path):
