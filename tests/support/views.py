@@ -25,7 +25,9 @@ def prediction(*, present=(Modality.DM, Modality.DBT), **changes):
     def decide(threshold):
         return {name: "malignant" if value >= threshold else "benign" for name, value in known.items()}
 
-    decisions = {rule: decide(threshold) | dict.fromkeys(p.keys() - known, "") for rule, threshold in THRESHOLDS.items()}
+    decisions = {
+        rule: decide(threshold) | dict.fromkeys(p.keys() - known, "") for rule, threshold in THRESHOLDS.items()
+    }
     folds = {fold: {head: p[head] for head in Head} for fold in (0, 2, 3)}
     result = Prediction(
         case_id="P0001-L-CC",

@@ -41,6 +41,7 @@ FLOORS = {
     "dmdbt/baselines": 5,
     "dmdbt/readers/open_volume.py": 6,
     "dmdbt/readers": 7,
+    "dmdbt/dicom_output": 7,
     "dmdbt/doctor": 8,
     "dmdbt/importers": 8,
     "dmdbt/ingest": 8,
