@@ -1,9 +1,11 @@
 """The numbers of a case as a tree of content items, by template TID 1500, Measurement Report (PS3.16).
 
 Why Comprehensive 3D SR: Basic Text SR has no numbers, which would leave the probabilities in prose. Enhanced SR would
-hold all that stands here. But TID 1500 in a Comprehensive 3D SR is what the profile IHE AI Results asks for and what
-viewers look for, so that a probability is found by its code, and a later version may add places in the volume without
-another kind of object. There is a measurement group per classifier; its images are those that the classifier saw.
+hold all that stands here. But TID 1500 in a Comprehensive 3D SR is the form that the profile IHE AI Results builds on
+and that viewers such as OHIF look for: a probability is found by its code, and a later version may add places in the
+volume without another kind of object.
+
+There is a measurement group per classifier; its images are those that the classifier saw.
 """
 
 import re

@@ -172,8 +172,7 @@ def _header(file: Path) -> Dataset:
 def _legal(keyword: str, value: object) -> str:
     text = "" if value is None or isinstance(value, MultiValue) else str(value).strip()
     vr = dictionary_VR(keyword)
-    forbidden = {"LO": "\\", "SH": "\\", "PN": "\\", "DA": "-", "TM": "-"}.get(vr)  # a second value, or a range
-    if not text.isprintable() or (forbidden and forbidden in text):
+    if not text.isprintable() or "\\" in text or (vr in ("DA", "TM") and "-" in text):  # a second value, or a range
         return ""
     if (keyword == "PatientSex" and text not in _SEXES) or (vr == "UI" and not UID(text).is_valid):
         return ""

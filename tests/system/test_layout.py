@@ -44,6 +44,7 @@ FLOORS = {
     "dmdbt/readers/open_volume.py": 6,
     "dmdbt/viewer/view.py": 6,
     "dmdbt/readers": 7,
+    "dmdbt/dicom_output": 7,
     "dmdbt/doctor": 8,
     "dmdbt/importers": 8,
     "dmdbt/ingest": 8,
