@@ -78,19 +78,22 @@ def environment() -> Environment:
     )
     shared = (words.number, words.probability, words.percent, words.heading, words.described, words.flag_meaning)
     made.filters |= {function.__name__: function for function in (*shared, words.trained_on)}
-    known = {"methods": words.METHODS, "rules": words.RULES, "image_names": words.IMAGES, "classifiers": CLASSIFIERS}
+    known = {"methods": words.METHODS, "rules": words.RULES, "classifiers": CLASSIFIERS}
     made.globals |= known | {"notice": NOTICE, "version": __version__}
     made.policies["json.dumps_kwargs"] = {"sort_keys": True, "allow_nan": False, "separators": (",", ":")}
     return made
 
 
-def inlined(style: str, script: str) -> dict[str, str]:
-    """Return the style and the script of a page, files of this package, with the policy that permits them alone."""
+def inlined(style: str, script: str, *, images: str = "data:") -> dict[str, str]:
+    """Return the style and the script of a page, files of this package, with the policy that permits only them.
+
+    `images` has the sources of images, as a content security policy names them.
+    """
     folder = resources.files("dmdbt.viewer") / _TEMPLATES
     texts = {"style": folder / style, "script": folder / script}
     read = {name: file.read_text(encoding="utf-8") for name, file in texts.items()}
     allowed = "; ".join(f"{name}-src '{_digest(text)}'" for name, text in read.items())
-    policy = f"default-src 'none'; img-src data:; {allowed}; base-uri 'none'; form-action 'none'"
+    policy = f"default-src 'none'; img-src {images}; {allowed}; base-uri 'none'; form-action 'none'"
     return {name: Markup(text) for name, text in read.items()} | {"policy": policy}  # files of ours, no input
 
 

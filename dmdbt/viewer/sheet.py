@@ -24,14 +24,17 @@ _WIDTH, _MARGIN, _GAP = 1600, 30, 20  # pixels
 _FULL = _WIDTH - 2 * _MARGIN
 _HALF = (_FULL - 2 * _GAP) // 2  # a picture beside itself with its heat map
 _PICTURE = (_HALF - _GAP // 2) // 2  # columns of a picture, at most
-_TALLEST = 600  # rows of a picture, at most
+_TALLEST = 560  # rows of a picture, at most
 _AROUND = 0.05  # of the crop box, on every side
 _OPACITY, _BORDER = 0.65, 0.25  # of the largest value of a heat map; of the white between its cells
 _SMALLEST_CELL = 6  # pixels: borders between smaller cells would hide the image
 _TEXT, _SMALL, _LARGE = 19, 16, 30  # sizes of type
 _INK, _MUTED, _ALARM, _BOX, _WHITE = (0, 0, 0), (70, 70, 70), (150, 20, 30), (255, 225, 77), (255, 255, 255)
 _COLUMNS = (0, 245, 370, 495, 630)  # where those of the table of numbers begin
-_LONGEST, _MOST = 300, 8  # characters of a text that somebody else wrote, and how many warnings or flags there is room for
+_LONGEST, _MOST = (
+    300,
+    8,
+)  # characters of a text that somebody else wrote, and how many warnings or flags there is room for
 
 _TIMES = "\N{MULTIPLICATION SIGN}"
 
@@ -56,7 +59,7 @@ def write_sheet(path: Path, view: CaseView) -> None:
     marker = f"{view.prediction.laterality} {view.prediction.view}".strip()
     blocks = [_pair(picture, marker, full) for picture in _pictures(view, maps)]
     blocks.append(_numbers(view))
-    rows = [_title(view), *(_row(blocks[k : k + 2]) for k in range(0, len(blocks), 2)), _foot(view, maps)]
+    rows = [_title(view), *(_row(blocks[k : k + 2]) for k in range(0, len(blocks), 2)), _foot(maps)]
     sheet = Image.new("RGB", (_WIDTH, 2 * _MARGIN + sum(row.height + _GAP for row in rows) - _GAP), _WHITE)
     top = _MARGIN
     for row in rows:
@@ -148,7 +151,7 @@ def _with_heat(plain: np.ndarray, picture: _Picture, heat: np.ndarray, scale: fl
     """Return a picture, uint8 of shape (H, W, 3), under the cells of a heat map, values from -1 to 1."""
     rows, columns = (_edges(picture, n, scale, axis=axis) for axis, n in enumerate(heat.shape))
     cells = heat.repeat(np.diff(rows), axis=0).repeat(np.diff(columns), axis=1)[..., None]
-    color = np.where(cells < 0, np.float32(FALLS), np.float32(RISES))
+    color = np.where(cells < 0, FALLS, RISES).astype(np.float32)
     result = plain.astype(np.float32)
     inside = result[rows[0] : rows[-1], columns[0] : columns[-1]]
     inside += _OPACITY * np.abs(cells) * (color - inside)
@@ -184,7 +187,7 @@ def _title(view: CaseView) -> Image.Image:
     text.add(of.case_id or "Case without a name", size=_LARGE, bold=True)
     known = [words.described(of.laterality, of.view), of.patient_id and f"patient {of.patient_id}"]
     known.append(of.label and f"label of the table: {of.label}")
-    text.add("; ".join(filter(None, known)))
+    text.add("; ".join([*filter(None, known), *(f"{name.upper()}: {file}" for name, file in view.files.items())]))
     text.add(f"{NOTICE} {words.trained_on(view.simulated)}", bold=True, color=_ALARM)
     text.add(f"Model: {view.model}.")
     for warning in _listed(of.warnings, "warnings"):
@@ -218,7 +221,7 @@ def _numbers(view: CaseView) -> Image.Image:
     return text.drawn()
 
 
-def _foot(view: CaseView, maps: Sequence[HeatMap]) -> Image.Image:
+def _foot(maps: Sequence[HeatMap]) -> Image.Image:
     text = _Text(_FULL)
     for first in maps[:1]:
         which = f"Heat maps: {words.heading(first.head)} of {first.backbone}, mean over folds. "

@@ -3,7 +3,7 @@
 import re
 
 from dmdbt.evaluation import classifier_name
-from dmdbt.terms import FLAGS, Laterality, Modality
+from dmdbt.terms import FLAGS, Laterality
 
 RULES = {
     "half": "From one half upwards",
@@ -17,8 +17,7 @@ SCALES = {
     "blue where it rises.",
 }
 MEANING = "A probability is a number of a model, not the risk of this patient; a heat map does not outline a finding."
-IMAGES = {Modality.DM: "mammogram", Modality.DBT: "volume"}
-_SIDES = {Laterality.LEFT: "Left breast", Laterality.RIGHT: "Right breast"}
+_SIDES: dict[str, str] = {Laterality.LEFT: "Left breast", Laterality.RIGHT: "Right breast"}
 _TRAINED = {
     True: "Trained on simulated patients.",
     False: "Trained on real patients, as its cohort states.",
@@ -58,8 +57,7 @@ def trained_on(simulated: bool | None) -> str:
 
 def described(laterality: str, view: str) -> str:
     """Return the side and the view in words, as far as they are known."""
-    sides: dict[str, str] = {**_SIDES}
-    return ", ".join(filter(None, (sides.get(laterality, laterality), view and f"{view} view")))
+    return ", ".join(filter(None, (_SIDES.get(laterality, laterality), view and f"{view} view")))
 
 
 def flag_meaning(flag: str) -> str:

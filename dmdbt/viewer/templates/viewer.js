@@ -180,12 +180,13 @@
       if (!opacity) return;
       const rows = this.edges(map.values.length, 0), columns = this.edges(map.values[0].length, 1);
       const border = byId("borders").checked ? Math.ceil(devicePixelRatio) : 0;
+      const paint = rgb([255, 255, 255], Math.min(0.25, (columns[1] - columns[0]) / devicePixelRatio / 64));  // a dense grid is fainter
       map.values.forEach((line, r) => line.forEach((value, c) => {
         const cell = [columns[c], rows[r], columns[c + 1] - columns[c], rows[r + 1] - rows[r]];
         context.fillStyle = rgb(data.colors[value < 0 ? "falls" : "rises"], opacity * Math.abs(value) / map.full);
         context.fillRect(...cell);
         if (!border) return;
-        context.fillStyle = rgb([255, 255, 255], 0.25);
+        context.fillStyle = paint;
         context.fillRect(cell[0], cell[1], cell[2], border);
         context.fillRect(cell[0], cell[1] + border, border, cell[3] - border);
       }));
