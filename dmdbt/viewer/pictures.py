@@ -25,18 +25,18 @@ def gray_range(image: np.ndarray) -> tuple[int, int]:
     return int(image.min()), max(int(image.max()), int(image.min()) + 1)
 
 
-def gray_picture(image: np.ndarray, rows: int, columns: int) -> np.ndarray:
-    """Stretch an image, uint8 or uint16 of shape (H, W), to a uint8 picture with the gray levels of `gray_range`."""
-    low, high = gray_range(image)
+def gray_picture(image: np.ndarray, rows: int, columns: int, levels: tuple[int, int]) -> np.ndarray:
+    """Stretch an image, shape (H, W), to a uint8 picture; the values `levels` become 0 and 255."""
+    low, high = levels
     gray = (resize(image, rows, columns) - low) * (255 / (high - low))
     return np.rint(gray).clip(0, 255).astype(np.uint8)
 
 
 def reduced(image: np.ndarray, longest: int) -> np.ndarray:
-    """Return the `gray_picture` of an image whose longer side has at most `longest` pixels."""
+    """Return the `gray_picture` of an image in its `gray_range`, whose longer side has at most `longest` pixels."""
     scale = min(1, longest / max(image.shape))
     rows, columns = (max(1, round(n * scale)) for n in image.shape)
-    return gray_picture(image, rows, columns)
+    return gray_picture(image, rows, columns, gray_range(image))
 
 
 def jpeg(gray: np.ndarray) -> bytes:

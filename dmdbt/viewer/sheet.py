@@ -17,7 +17,7 @@ from dmdbt.files import whole_file
 from dmdbt.prediction.result import NOTICE
 from dmdbt.terms import Modality
 from dmdbt.viewer import words
-from dmdbt.viewer.pictures import FALLS, RISES, first_maps, full_color, gray_picture, top_slices
+from dmdbt.viewer.pictures import FALLS, RISES, first_maps, full_color, gray_picture, gray_range, top_slices
 from dmdbt.viewer.view import Box, CaseView
 
 _WIDTH, _MARGIN, _GAP = 1600, 30, 20  # pixels
@@ -113,7 +113,7 @@ def _pair(picture: _Picture, marker: str, full: float) -> Image.Image:
     top, bottom, left, right = picture.part
     scale = min(_PICTURE / (right - left), _TALLEST / (bottom - top))
     rows, columns = max(1, round((bottom - top) * scale)), max(1, round((right - left) * scale))
-    gray = gray_picture(picture.pixels[top:bottom, left:right], rows, columns)
+    gray = gray_picture(picture.pixels[top:bottom, left:right], rows, columns, gray_range(picture.pixels))
     plain = np.repeat(gray[..., None], 3, axis=2)
     shown = [_framed(plain, picture, scale)]
     _draw_marker(shown[0], marker, left=picture.box[2] - left > right - picture.box[3])

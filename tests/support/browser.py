@@ -42,7 +42,7 @@ def brightness(color):
 
 
 class Parsed(HTMLParser):
-    """What the tests ask of a page: its tags, its scripts, and what is read of it, with one space between blocks and words."""
+    """The tags of a page, its scripts, and what is read of it, with one space between words and between blocks."""
 
     def __init__(self, text):
         super().__init__()

@@ -141,6 +141,7 @@
       gray.level = Math.min(255, Math.max(0, gray.level));
       this.part("width").value = gray.width;
       this.part("level").value = gray.level;
+      this.part("gray").textContent = `${gray.width}, ${gray.level}`;
       this.part("invert").checked = gray.invert;
       this.draw();
     }
