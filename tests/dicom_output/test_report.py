@@ -9,7 +9,7 @@ from dmdbt.terms import FLAGS, Modality
 from tests.dicom_output.conftest import children, groups, value, values
 from tests.support.dicom_corpus import in_stack, item
 from tests.support.dicom_sources import write_folder, write_mammogram, write_multi_frame
-from tests.support.views import P, case_view
+from tests.support.noisy_views import P, case_view
 
 VERDICTS = {("SCT", "30807003"): "benign", ("SCT", "21594007"): "malignant"}
 PROBABILITY, MEAN, MINIMUM, MAXIMUM = "111047", "373098007", "255605001", "56851009"

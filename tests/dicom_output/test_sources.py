@@ -10,7 +10,7 @@ from dmdbt.terms import Modality
 from tests.support.clinic import write_avi
 from tests.support.dicom_corpus import noise
 from tests.support.dicom_sources import PATIENT, write_folder, write_mammogram, write_multi_frame
-from tests.support.views import case_view
+from tests.support.noisy_views import case_view
 
 
 def read(*paths):

@@ -13,7 +13,7 @@ from dmdbt.phantom import PhantomSettings, patients, write_patient
 from tests.dicom_output.conftest import children, every_item, groups, value, values
 from tests.support.dicom_sources import PATIENT, STUDY, write_folder, write_mammogram, write_multi_frame
 from tests.support.dicom_validator import assert_valid
-from tests.support.views import case_view
+from tests.support.noisy_views import case_view
 
 HOSTILE = "<b>%s\\..\\^=\x1b[31m\r\n\0\udcff \N{RIGHT-TO-LEFT OVERRIDE}医\N{GRINNING FACE}" + "x" * 300
 

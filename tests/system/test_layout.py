@@ -45,6 +45,7 @@ FLOORS = {
     "dmdbt/viewer/view.py": 6,
     "dmdbt/readers": 7,
     "dmdbt/dicom_output": 7,
+    "dmdbt/viewer": 7,
     "dmdbt/doctor": 8,
     "dmdbt/importers": 8,
     "dmdbt/ingest": 8,

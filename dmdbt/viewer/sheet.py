@@ -1,0 +1,286 @@
+"""One case as a picture for print: its images, each beside itself with its heat map, and its numbers."""
+
+import textwrap
+from collections.abc import Iterator, Sequence
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+import matplotlib as mpl
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from dmdbt import __version__
+from dmdbt.attention.heat import HeatMap
+from dmdbt.evaluation import CLASSIFIERS
+from dmdbt.files import whole_file
+from dmdbt.prediction.result import NOTICE
+from dmdbt.terms import Modality
+from dmdbt.viewer import words
+from dmdbt.viewer.pictures import FALLS, RISES, first_maps, full_color, gray_picture, gray_range, top_slices
+from dmdbt.viewer.view import Box, CaseView
+
+_WIDTH, _MARGIN, _GAP = 1600, 30, 20  # pixels
+_FULL = _WIDTH - 2 * _MARGIN
+_HALF = (_FULL - 2 * _GAP) // 2  # a picture beside itself with its heat map
+_PICTURE = (_HALF - _GAP // 2) // 2  # columns of a picture, at most
+_TALLEST = 560  # rows of a picture, at most
+_AROUND = 0.05  # of the crop box, on every side
+_OPACITY, _BORDER = 0.65, 0.25  # of the largest value of a heat map; of the white between its cells
+_SMALLEST_CELL = 6  # pixels: borders between smaller cells would hide the image
+_TEXT, _SMALL, _LARGE = 19, 16, 30  # sizes of type
+_INK, _MUTED, _ALARM, _BOX, _WHITE = (0, 0, 0), (70, 70, 70), (150, 20, 30), (255, 225, 77), (255, 255, 255)
+_COLUMNS = (0, 245, 370, 495, 630)  # where those of the table of numbers begin
+_LONGEST, _MOST = (
+    300,
+    8,
+)  # characters of a text that somebody else wrote, and how many warnings or flags there is room for
+
+_TIMES = "\N{MULTIPLICATION SIGN}"
+
+Color = tuple[int, int, int]
+
+
+def write_sheet(path: Path, view: CaseView) -> None:
+    """Write the sheet of one case, 1600 pixels wide; equal views give equal pixels.
+
+    It has the mammogram, the dynamic image and the three slices with most evidence, each beside itself with the heat
+    map of `dmdbt.viewer.pictures.first_maps`.
+
+    Parameters
+    ----------
+    path
+        Ends in ``.png``. The file appears whole or not at all.
+    view
+        May lack the mammogram or the volume.
+    """
+    maps = first_maps(view)
+    full = full_color(maps) if maps else 1.0
+    marker = f"{view.prediction.laterality} {view.prediction.view}".strip()
+    blocks = [_pair(picture, marker, full) for picture in _pictures(view, maps)]
+    blocks.append(_numbers(view))
+    rows = [_title(view), *(_row(blocks[k : k + 2]) for k in range(0, len(blocks), 2)), _foot(maps)]
+    sheet = Image.new("RGB", (_WIDTH, 2 * _MARGIN + sum(row.height + _GAP for row in rows) - _GAP), _WHITE)
+    top = _MARGIN
+    for row in rows:
+        sheet.paste(row, (_MARGIN, top))
+        top += row.height + _GAP
+    with whole_file(path) as temporary:
+        sheet.save(temporary, "PNG", compress_level=3)
+
+
+class _Picture(NamedTuple):
+    """A picture of the sheet: pixels uint8 or uint16, shape (H, W), and the part of them around the crop box."""
+
+    title: str
+    pixels: np.ndarray
+    box: Box
+    part: Box
+    heat: HeatMap | None
+
+
+def _picture(title: str, pixels: np.ndarray, box: Box, heat: HeatMap | None) -> _Picture:
+    """Choose the part to show: the crop box with a margin, so that the breast is as large as there is room for."""
+    rows, columns = (round(_AROUND * (box[k + 1] - box[k])) for k in (0, 2))
+    height, width = pixels.shape
+    part = max(0, box[0] - rows), min(height, box[1] + rows), max(0, box[2] - columns), min(width, box[3] + columns)
+    return _Picture(title, pixels, box, part, heat)
+
+
+def _pictures(view: CaseView, maps: Sequence[HeatMap]) -> Iterator[_Picture]:
+    heat = {of.modality: of for of in maps}
+    if view.dm is not None:
+        yield _picture("Mammogram", view.dm.pixels, view.dm.box, heat.get(Modality.DM))
+    if view.dynamic is not None:
+        box, of_volume = view.dynamic.box, heat.get(Modality.DBT)
+        yield _picture("Dynamic image: all slices pooled", view.dynamic.pixels, box, of_volume)
+        if view.slices is not None:
+            for index, said in _chosen_slices(view, maps, len(view.slices)).items():
+                title = f"Slice {index + 1} of {len(view.slices)}: {said}"
+                yield _picture(title, view.slices[index], box, of_volume)
+
+
+def _chosen_slices(view: CaseView, maps: Sequence[HeatMap], n_slices: int) -> dict[int, str]:
+    """Return by index what makes a slice worth showing: its evidence, or its place where there is no evidence."""
+    evidence = view.evidence.get((maps[0].backbone, maps[0].head)) if maps else None
+    if evidence is None:
+        return {n_slices // 2: "the middle one"}
+    return {index: f"{words.percent(evidence[index])} of the evidence" for index in top_slices(evidence)}
+
+
+def _pair(picture: _Picture, marker: str, full: float) -> Image.Image:
+    """Draw a picture with its crop box, and beside it with its heat map, and what they are below."""
+    top, bottom, left, right = picture.part
+    scale = min(_PICTURE / (right - left), _TALLEST / (bottom - top))
+    rows, columns = max(1, round((bottom - top) * scale)), max(1, round((right - left) * scale))
+    gray = gray_picture(picture.pixels[top:bottom, left:right], rows, columns, gray_range(picture.pixels))
+    plain = np.repeat(gray[..., None], 3, axis=2)
+    shown = [_framed(plain, picture, scale)]
+    _draw_marker(shown[0], marker, left=picture.box[2] - left > right - picture.box[3])
+    if picture.heat is not None:
+        shown.append(_framed(_with_heat(plain, picture, picture.heat.values / full, scale), picture, scale))
+    text = _Text(_HALF)
+    text.add(picture.title, bold=True)
+    text.add(_sizes(picture), size=_SMALL, color=_MUTED)
+    below = text.drawn()
+    block = Image.new("RGB", (_HALF, rows + below.height + 6), _WHITE)
+    for k, image in enumerate(shown):
+        block.paste(image, (k * (columns + _GAP // 2), 0))
+    block.paste(below, (0, rows + 6))
+    return block
+
+
+def _sizes(picture: _Picture) -> str:
+    """Say which part of the original is shown, and how large a cell is in its pixels."""
+    (height, width), (top, bottom, left, right) = picture.pixels.shape, picture.part
+    part = f"Rows {top} to {bottom - 1} of {height}, columns {left} to {right - 1} of {width}."
+    if picture.heat is None:
+        return f"{part} No heat map."
+    (n, m), box = picture.heat.values.shape, picture.box
+    cell = f"{(box[1] - box[0]) / n:.1f} {_TIMES} {(box[3] - box[2]) / m:.1f}"
+    return f"{part} Cell = {cell} pixels, {n} {_TIMES} {m} cells in the crop box."
+
+
+def _edges(picture: _Picture, n: int, scale: float, *, axis: int) -> np.ndarray:
+    """Return where, in pixels of the sheet, the edges of `n` cells are that tile the crop box along an axis."""
+    first, end = picture.box[2 * axis : 2 * axis + 2]
+    return np.rint((np.linspace(first, end, n + 1) - picture.part[2 * axis]) * scale).astype(int)
+
+
+def _with_heat(plain: np.ndarray, picture: _Picture, heat: np.ndarray, scale: float) -> np.ndarray:
+    """Return a picture, uint8 of shape (H, W, 3), under the cells of a heat map, values from -1 to 1."""
+    rows, columns = (_edges(picture, n, scale, axis=axis) for axis, n in enumerate(heat.shape))
+    cells = heat.repeat(np.diff(rows), axis=0).repeat(np.diff(columns), axis=1)[..., None]
+    color = np.where(cells < 0, FALLS, RISES).astype(np.float32)
+    result = plain.astype(np.float32)
+    inside = result[rows[0] : rows[-1], columns[0] : columns[-1]]
+    inside += _OPACITY * np.abs(cells) * (color - inside)
+    if min(np.diff(rows).min(), np.diff(columns).min()) >= _SMALLEST_CELL:
+        inside[rows[:-1] - rows[0]] += _BORDER * (255 - inside[rows[:-1] - rows[0]])
+        inside[:, columns[:-1] - columns[0]] += _BORDER * (255 - inside[:, columns[:-1] - columns[0]])
+    return np.rint(result).astype(np.uint8)
+
+
+def _framed(pixels: np.ndarray, picture: _Picture, scale: float) -> Image.Image:
+    image = Image.fromarray(pixels)
+    (top, bottom), (left, right) = (_edges(picture, 1, scale, axis=axis) for axis in (0, 1))
+    ImageDraw.Draw(image).rectangle((left, top, right - 1, bottom - 1), outline=_BOX, width=2)
+    return image
+
+
+def _draw_marker(image: Image.Image, marker: str, *, left: bool) -> None:
+    place, anchor = ((8, 6), "la") if left else ((image.width - 8, 6), "ra")
+    draw = ImageDraw.Draw(image)
+    draw.text(place, _printable(marker)[:12], _WHITE, _font(_TEXT, bold=True), anchor, stroke_width=2, stroke_fill=_INK)
+
+
+def _row(blocks: Sequence[Image.Image]) -> Image.Image:
+    row = Image.new("RGB", (_FULL, max(block.height for block in blocks)), _WHITE)
+    for k, block in enumerate(blocks):
+        row.paste(block, (k * (_HALF + 2 * _GAP), 0))
+    return row
+
+
+def _title(view: CaseView) -> Image.Image:
+    of = view.prediction
+    text = _Text(_FULL)
+    text.add(of.case_id or "Case without a name", size=_LARGE, bold=True)
+    known = [words.described(of.laterality, of.view), of.patient_id and f"patient {of.patient_id}"]
+    known.append(of.label and f"label of the table: {of.label}")
+    text.add("; ".join([*filter(None, known), *(f"{name.upper()}: {file}" for name, file in view.files.items())]))
+    text.add(f"{NOTICE} {words.trained_on(view.simulated)}", bold=True, color=_ALARM)
+    text.add(f"Model: {view.model}.")
+    for warning in _listed(of.warnings, "warnings"):
+        text.add(f"Warning. {warning}", color=_ALARM)
+    return text.drawn()
+
+
+def _numbers(view: CaseView) -> Image.Image:
+    """Draw the table of probabilities and decisions, and the flags."""
+    of = view.prediction
+    text = _Text(_HALF)
+    text.add("Probability of malignant, and decisions", bold=True)
+    text.cells(["", *map(words.heading, CLASSIFIERS)], bold=True)
+    for name, values in (
+        ("Probability", of.p),
+        ("Calibrated", of.calibrated),
+        ("Lowest", of.lowest),
+        ("Highest", of.highest),
+    ):
+        text.cells([name, *(words.probability(values.get(classifier)) for classifier in CLASSIFIERS)])
+    for rule, thresholds in of.thresholds.items():
+        decisions = of.decisions.get(rule, {})
+        text.cells([words.RULES.get(rule, rule), *(decisions.get(name) or words.number(None) for name in CLASSIFIERS)])
+        limits = [decisions.get(name) and f"from {words.number(thresholds.get(name))}" for name in CLASSIFIERS]
+        text.cells(["", *(limit or "" for limit in limits)], color=_MUTED, size=_SMALL)
+    folds = ", ".join(map(str, of.folds)) or "none"
+    text.add(f"Votes for malignant: {words.percent(of.vote_fraction)}. Folds used: {folds}.")
+    text.add("Lowest and highest are those of folds and backbones.", color=_MUTED, size=_SMALL)
+    for flag in _listed(of.flags, "flags"):
+        text.add(": ".join(filter(None, (flag, words.flag_meaning(flag)))), size=_SMALL)
+    return text.drawn()
+
+
+def _foot(maps: Sequence[HeatMap]) -> Image.Image:
+    text = _Text(_FULL)
+    for first in maps[:1]:
+        which = f"Heat maps: {words.heading(first.head)} of {first.backbone}, mean over folds. "
+        scale = f" Full color: {full_color(maps):.3g}. Cells of the feature map, not smoothed."
+        text.add(which + words.SCALES.get(first.method, first.method) + scale, size=_SMALL)
+    text.add(f"Line: crop box, the input of the network. {words.MEANING} dmdbt {__version__}.", size=_SMALL)
+    return text.drawn()
+
+
+def _listed(texts: Sequence[str], kind: str) -> list[str]:
+    more = len(texts) - _MOST
+    return [*texts[:_MOST], *([f"{more} more {kind}: see the page of the case."] if more > 0 else [])]
+
+
+def _printable(text: str) -> str:
+    """Return a text that somebody else wrote in one line of a limited length, without what changes direction."""
+    shown = "".join(letter if letter.isprintable() else " " for letter in text)
+    return shown if len(shown) <= _LONGEST else f"{shown[: _LONGEST - 3]}..."
+
+
+def _wrapped(text: str, font: ImageFont.FreeTypeFont, width: int) -> list[str]:
+    """Break a text into lines of at most `width` pixels."""
+    letters, lines = max(1, len(text)), [text]
+    while max(map(font.getlength, lines), default=0) > width:
+        letters = int(0.95 * letters)
+        lines = textwrap.wrap(text, letters)
+    return lines
+
+
+@cache
+def _font(size: int, *, bold: bool) -> ImageFont.FreeTypeFont:
+    name = "DejaVuSans-Bold.ttf" if bold else "DejaVuSans.ttf"
+    return ImageFont.truetype(Path(mpl.get_data_path()) / "fonts/ttf" / name, size)
+
+
+class _Text:
+    """Lines of text of a width, drawn at the end, when their height is known."""
+
+    def __init__(self, width: int) -> None:
+        self.width, self.height = width, 0
+        self.lines: list[tuple[int, int, str, Color, ImageFont.FreeTypeFont]] = []
+
+    def add(self, text: str, *, size: int = _TEXT, bold: bool = False, color: Color = _INK) -> None:
+        """Add a paragraph."""
+        font = _font(size, bold=bold)
+        for line in _wrapped(_printable(text), font, self.width):
+            self.lines.append((0, self.height, line, color, font))
+            self.height += round(1.35 * size)
+
+    def cells(self, texts: Sequence[str], *, size: int = _TEXT, bold: bool = False, color: Color = _INK) -> None:
+        """Add a row of the table."""
+        for left, text in zip(_COLUMNS, texts, strict=True):
+            self.lines.append((left, self.height, _printable(text), color, _font(size, bold=bold)))
+        self.height += round(1.35 * size)
+
+    def drawn(self) -> Image.Image:
+        """Return the lines as a picture."""
+        image = Image.new("RGB", (self.width, self.height + 4), _WHITE)
+        draw = ImageDraw.Draw(image)
+        for left, top, line, color, font in self.lines:
+            draw.text((left, top), line, color, font)
+        return image
