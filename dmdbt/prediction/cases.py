@@ -127,7 +127,9 @@ def _predict(request: Request, folder: Path, *, bundle: Path, root: Path, examin
             prediction = predictor.predict(request, images, work)
         else:
             from dmdbt.prediction.shown import HeatMaps, case_view  # here, for their libraries take a second
-            from dmdbt.viewer import thumbnail, write_page, write_sheet
+            from dmdbt.viewer.page import write_page
+            from dmdbt.viewer.pictures import thumbnail
+            from dmdbt.viewer.sheet import write_sheet
 
             heat = HeatMaps()
             prediction = predictor.predict(request, images, work, on_head=heat.add)

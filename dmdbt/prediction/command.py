@@ -2,10 +2,15 @@
 
 import sys
 from argparse import Namespace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict
 from functools import partial
+from itertools import chain
 from pathlib import Path
+from typing import Any
 
-from dmdbt.bundle import read_model
+from dmdbt.bundle import Model, read_model
+from dmdbt.cohort import Problem
 from dmdbt.errors import InputDataError
 from dmdbt.prediction.cases import Shown, predict_cases, read_predictions
 from dmdbt.prediction.requests import read_requests, single_request
@@ -28,6 +33,8 @@ def predict(bundle: Path, chosen: Namespace) -> int:
     outcome = predict_cases(bundle, requests, root, chosen.output, shown)
     read = partial(read_predictions, chosen.output, outcome)
     write_tables(chosen.output, outcome, read, model)
+    if shown.pages:
+        write_index(chosen.output, outcome, read, model)
     for prediction in read():
         print(case_text(prediction) if len(requests) == 1 else case_line(prediction))
     failures = [problem for problem in outcome.values() if problem]
@@ -41,3 +48,22 @@ def predict(bundle: Path, chosen: Namespace) -> int:
     where = chosen.output / ("index.html" if shown.pages else "predictions.csv")
     print(f"{len(requests) - len(failures)} of {len(requests)} predicted: {where}")
     return InputDataError.exit_code if failures else 0
+
+
+def write_index(
+    output: Path, outcome: Mapping[str, Problem | None], read: Callable[[], Iterator[dict[str, Any]]], model: Model
+) -> None:
+    """Write ``index.html``, a row for every case with a link to its page; see `dmdbt.prediction.tables.write_tables`."""
+    from dmdbt.viewer.contact import write_contact
+
+    rows = chain(map(_index_row, read()), ({"case_id": p.case} | asdict(p) for p in outcome.values() if p))
+    simulated = model.training.simulated
+    write_contact(output / "index.html", rows, "cases", model=model.line, simulated=simulated)
+
+
+def _index_row(prediction: Mapping[str, Any]) -> dict[str, Any]:
+    name = prediction["case_id"]
+    row = {f"p_{classifier}": p for classifier, p in prediction["p"].items()}
+    row |= {key: prediction[key] for key in ("case_id", "patient_id", "laterality", "view", "label")}
+    row |= {"decision": prediction["decisions"]["half"]["ensemble"], "warnings": len(prediction["warnings"])}
+    return row | {"page": f"cases/{name}.html", "thumbnail": f"{name}-thumbnail.jpg"}
