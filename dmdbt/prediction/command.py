@@ -53,7 +53,7 @@ def predict(bundle: Path, chosen: Namespace) -> int:
 def write_index(
     output: Path, outcome: Mapping[str, Problem | None], read: Callable[[], Iterator[dict[str, Any]]], model: Model
 ) -> None:
-    """Write ``index.html``, a row for every case with a link to its page; see `dmdbt.prediction.tables.write_tables`."""
+    """Write ``index.html``, a row for every case with a link to its page; see `write_tables`."""
     from dmdbt.viewer.contact import write_contact
 
     rows = chain(map(_index_row, read()), ({"case_id": p.case} | asdict(p) for p in outcome.values() if p))
