@@ -252,7 +252,7 @@ def _missing(images: Images) -> Iterator[str]:
 
 def _familiar(seen: Seen, folds: Sequence[int]) -> Iterator[str]:
     if seen.folds:
-        what = " and ".join(word for word, holds in (("patient", seen.patient), ("images", seen.pixels)) if holds)
-        yield f"The {what} were part of the training: only the model of fold {folds[0]} is used, which was not."
+        what = "These images are" if seen.pixels else "This patient is"
+        yield f"{what} part of the training: only the model of fold {folds[0]} is used, which was not trained on it."
     elif seen.alike:
         yield "An image resembles one of the training so much that it may be a copy: then the result is too good."

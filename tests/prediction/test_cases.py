@@ -171,7 +171,7 @@ def test_a_patient_of_the_training_is_known_by_the_name_alone(bundle, tmp_path):
     assert main(["predict", *options, "--output", str(tmp_path / "o"), "--patient", "P03"]) == 0
     found = result(tmp_path / "o", "case")
     assert len(found["folds"]) == 1
-    assert found["warnings"][1].startswith("The patient were part of the training")
+    assert found["warnings"][1].startswith("This patient is part of the training")
 
 
 @pytest.mark.parametrize(
