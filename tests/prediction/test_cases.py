@@ -5,6 +5,7 @@ import json
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import openpyxl
@@ -12,6 +13,9 @@ import pandas as pd
 import pytest
 
 from dmdbt.__main__ import main
+from dmdbt.bundle import read_model
+from dmdbt.bundle.model import write_model
+from dmdbt.bundle.training import patient_digest
 from dmdbt.cohort import read_table, write_table
 from tests.support import ROOT
 from tests.support.clinic import write_dicom
@@ -172,6 +176,22 @@ def test_a_patient_of_the_training_is_known_by_the_name_alone(bundle, tmp_path):
     found = result(tmp_path / "o", "case")
     assert len(found["folds"]) == 1
     assert found["warnings"][1].startswith("This patient is part of the training")
+
+
+def test_a_patient_that_every_fold_was_trained_on_has_no_prediction(bundle, cohort, tmp_path, capsys):
+    model = shutil.copytree(bundle, tmp_path / "bundle")
+    seen = read_model(model)
+    alone = {name: replace(b, heads={0: b.heads[0]}) for name, b in seen.backbones.items()}
+    write_model(model, replace(seen, backbones=alone))
+    with (model / "training.csv").open(newline="") as file:
+        tested = {row["patient"] for row in csv.DictReader(file) if row["fold"] == "0"}
+    output = tmp_path / "o"
+    code = main(["predict", "--model", str(model), "--cohort", str(cohort), "--output", str(output), "--no-pages"])
+    assert code == 3
+    found = {row["patient_id"] or name: row["error"] for name, row in rows(output).items()}
+    assert {patient_digest(patient) for patient, error in found.items() if not error} == tested
+    assert set(found.values()) == {"", "SEEN"}
+    assert "found none (it was in fold" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
