@@ -180,13 +180,16 @@ def test_slices_of_a_folder_are_named_by_their_instance(written, tmp_path, mammo
     assert [uid for uid, _ in values(groups(report)["dbt"], "121112")] == [instances[n] for n in range(1, 6)]
 
 
+@pytest.mark.parametrize("shifts", [[0, 0, 0, 0, 0], [0, 300, 100, 500, 200]], ids=["upright", "sheared"])
 @pytest.mark.parametrize("order", ["as_stored", "from_paddle", "from_detector"])
-def test_positions_decide_the_instances_as_they_decide_the_slices_that_are_read(written, tmp_path, mammogram, order):
+def test_positions_decide_the_instances_as_they_decide_the_slices_that_are_read(
+    written, tmp_path, mammogram, order, shifts
+):
     files = write_folder(tmp_path / "dbt", 5, numbers=[1, 2, 3, 4, 5])
     stored = {}
-    for file, height in zip(files, [40, 10, 50, 20, 30], strict=True):
+    for file, height, shift in zip(files, [40, 10, 50, 20, 30], shifts, strict=True):
         dataset = dcmread(file)
-        dataset.ImagePositionPatient, dataset.ImageOrientationPatient = [0, 0, height], [1, 0, 0, 0, 1, 0]
+        dataset.ImagePositionPatient, dataset.ImageOrientationPatient = [shift, 0, height], [1, 0, 0, 0, 1, 0]
         dataset.save_as(file)
         stored[dataset.SOPInstanceUID] = dataset.pixel_array
     limits = Limits(slice_order=order)
