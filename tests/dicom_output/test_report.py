@@ -58,6 +58,13 @@ def test_every_decision_names_its_rule_and_its_threshold(written, mammogram):
         assert told == expected
 
 
+def test_a_rule_without_a_decision_is_left_out(written, mammogram):
+    decisions = {"half": dict.fromkeys(P, "benign"), "youden": dict.fromkeys(P, "")}
+    report = written(case_view(decisions=decisions), [mammogram]).report
+    for group in groups(report).values():
+        assert [values(decision, "rule") for decision in children(group, "decision")] == [[("99DMDBT", "half")]]
+
+
 def test_a_classifier_without_a_probability_is_not_in_the_report(written, mammogram):
     view = case_view(present=[Modality.DM])
     report = written(view, [mammogram]).report
@@ -85,6 +92,8 @@ def test_both_objects_say_that_this_is_no_medical_device_and_what_it_was_trained
     assert NOTICE == "Research software, not a medical device."
     assert values(report, "notice") == [NOTICE]
     assert values(report, "training") == [sentence]
+    names = [entry.ConceptNameCodeSequence[0].CodeValue for entry in report.ContentSequence]
+    assert names.index("notice") < names.index("training") < names.index("126010")  # before any number
     assert all(NOTICE in dataset.SeriesDescription for dataset in (report, sheet))
     assert sheet.DerivationDescription.endswith(f"{NOTICE} {sentence}")
 
