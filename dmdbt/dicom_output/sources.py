@@ -15,7 +15,6 @@ from pydicom import config, dcmread
 from pydicom.datadict import dictionary_VR
 from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
-from pydicom.uid import UID
 from pydicom.valuerep import validate_value
 
 from dmdbt.errors import InputDataError
@@ -172,9 +171,9 @@ def _header(file: Path) -> Dataset:
 def _legal(keyword: str, value: object) -> str:
     text = "" if value is None or isinstance(value, MultiValue) else str(value).strip()
     vr = dictionary_VR(keyword)
-    if not text.isprintable() or "\\" in text or (vr in ("DA", "TM") and "-" in text):  # a second value, or a range
+    if not text.isprintable() or (vr in ("DA", "TM") and "-" in text):  # a range, which only queries have
         return ""
-    if (keyword == "PatientSex" and text not in _SEXES) or (vr == "UI" and not UID(text).is_valid):
+    if keyword == "PatientSex" and text not in _SEXES:
         return ""
     try:
         validate_value(vr, text, config.RAISE)

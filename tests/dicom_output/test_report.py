@@ -58,6 +58,13 @@ def test_every_decision_names_its_rule_and_its_threshold(written, mammogram):
         assert told == expected
 
 
+def test_a_rule_without_a_decision_is_left_out(written, mammogram):
+    decisions = {"half": dict.fromkeys(P, "benign"), "youden": dict.fromkeys(P, "")}
+    report = written(case_view(decisions=decisions), [mammogram]).report
+    for group in groups(report).values():
+        assert [values(decision, "rule") for decision in children(group, "decision")] == [[("99DMDBT", "half")]]
+
+
 def test_a_classifier_without_a_probability_is_not_in_the_report(written, mammogram):
     view = case_view(present=[Modality.DM])
     report = written(view, [mammogram]).report
@@ -85,6 +92,8 @@ def test_both_objects_say_that_this_is_no_medical_device_and_what_it_was_trained
     assert NOTICE == "Research software, not a medical device."
     assert values(report, "notice") == [NOTICE]
     assert values(report, "training") == [sentence]
+    names = [entry.ConceptNameCodeSequence[0].CodeValue for entry in report.ContentSequence]
+    assert names.index("notice") < names.index("training") < names.index("126010")  # before any number
     assert all(NOTICE in dataset.SeriesDescription for dataset in (report, sheet))
     assert sheet.DerivationDescription.endswith(f"{NOTICE} {sentence}")
 
@@ -180,13 +189,16 @@ def test_slices_of_a_folder_are_named_by_their_instance(written, tmp_path, mammo
     assert [uid for uid, _ in values(groups(report)["dbt"], "121112")] == [instances[n] for n in range(1, 6)]
 
 
+@pytest.mark.parametrize("shifts", [[0, 0, 0, 0, 0], [0, 300, 100, 500, 200]], ids=["upright", "sheared"])
 @pytest.mark.parametrize("order", ["as_stored", "from_paddle", "from_detector"])
-def test_positions_decide_the_instances_as_they_decide_the_slices_that_are_read(written, tmp_path, mammogram, order):
+def test_positions_decide_the_instances_as_they_decide_the_slices_that_are_read(
+    written, tmp_path, mammogram, order, shifts
+):
     files = write_folder(tmp_path / "dbt", 5, numbers=[1, 2, 3, 4, 5])
     stored = {}
-    for file, height in zip(files, [40, 10, 50, 20, 30], strict=True):
+    for file, height, shift in zip(files, [40, 10, 50, 20, 30], shifts, strict=True):
         dataset = dcmread(file)
-        dataset.ImagePositionPatient, dataset.ImageOrientationPatient = [0, 0, height], [1, 0, 0, 0, 1, 0]
+        dataset.ImagePositionPatient, dataset.ImageOrientationPatient = [shift, 0, height], [1, 0, 0, 0, 1, 0]
         dataset.save_as(file)
         stored[dataset.SOPInstanceUID] = dataset.pixel_array
     limits = Limits(slice_order=order)

@@ -127,6 +127,7 @@ def test_the_sheet_shows_the_pixels_of_the_picture(written, sheet, tmp_path):
     assert (capture.PhotometricInterpretation, capture.BurnedInAnnotation) == ("RGB", "YES")
     assert (capture.ConversionType, capture.ImageType[:2]) == ("WSD", ["DERIVED", "SECONDARY"])
     assert "LossyImageCompression" not in capture
+    assert not capture.PatientOrientation  # pictures side by side have none
 
 
 def test_what_was_compressed_with_loss_stays_so(written, tmp_path):
@@ -147,12 +148,13 @@ def test_other_content_is_another_object(written, sheet, tmp_path):
     found = [written(case_view(), [source])]
     found.append(written(case_view(warnings=["Another."]), [source]))
     found.append(written(case_view(), [write_mammogram(tmp_path / "dm2.dcm", SOPInstanceUID="2.25.399")]))
+    found.append(written(case_view(), [write_mammogram(tmp_path / "dm3.dcm", PatientName="Doe^Janet")]))
     found.append(written(case_view(), [source], created=datetime(2025, 1, 2, 3, 4, 5)))
     Image.fromarray(np.zeros((4, 4, 3), np.uint8)).save(sheet)
     found.append(written(case_view(), [source]))
-    assert len({objects.report.SOPInstanceUID for objects in found}) == 5
-    assert len({objects.sheet.SOPInstanceUID for objects in found}) == 4  # a warning is not in it
-    assert len({objects.sheet.SeriesInstanceUID for objects in found}) == 4
+    assert len({objects.report.SOPInstanceUID for objects in found}) == 6
+    assert len({objects.sheet.SOPInstanceUID for objects in found}) == 5  # a warning is not in it
+    assert len({objects.sheet.SeriesInstanceUID for objects in found}) == 5
 
 
 def test_the_time_that_is_given_is_that_of_the_content(written, tmp_path):
@@ -201,6 +203,12 @@ def test_highdicom_finds_the_groups_of_its_template(written, tmp_path):
     found = highdicom.sr.srread(paths[0]).content.get_image_measurement_groups()
     assert len(found) == 4
     assert found[0].get_measurements()[0].value == 81.25
+
+
+def test_the_private_codes_have_their_scheme(written, tmp_path):
+    report = written(case_view(), [write_mammogram(tmp_path / "dm.dcm")]).report
+    (scheme,) = report.CodingSchemeIdentificationSequence
+    assert (scheme.CodingSchemeDesignator, "docs/dicom-output.md" in scheme.CodingSchemeName) == ("99DMDBT", True)
 
 
 def test_every_content_item_is_named_and_has_its_relationship(written, tmp_path):
