@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from functools import cache, partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -145,7 +146,7 @@ def _predict(request: Request, folder: Path, *, bundle: Path, root: Path, examin
 
                 sources = [root / case.file(modality) for modality in case.modalities]
                 limits = Limits(**asdict(predictor.model.reading))
-                write_dicom(folder, case.case_id, view, sheet, sources, limits=limits)
+                write_dicom(folder, case.case_id, view, sheet, sources, created=datetime.now(), limits=limits)
         content = _FORMAT | {"notice": NOTICE, "model": predictor.model.line}
         content |= {"simulated_training": predictor.model.training.simulated} | asdict(prediction)
         write_json(folder / f"{case.case_id}.json", content)
