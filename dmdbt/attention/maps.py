@@ -55,7 +55,7 @@ def grad_cam(head: Head, network: nn.Module, maps: Tensor) -> dict[Modality, np.
     _check("grad_cam", head, network, maps)
     score = _Score(network, len(head.modalities))
     with torch.inference_mode(False), torch.enable_grad():
-        inputs = tuple(one.clone().unsqueeze(0).requires_grad_() for one in maps.detach().unbind(-1))
+        inputs = tuple(one.clone().unsqueeze(0).requires_grad_() for one in maps.unbind(-1))
         found = [LayerGradCam(score, layer).attribute(inputs, relu_attributions=True) for layer in score.entrances]
     arrays = [values.detach()[0, 0].float().cpu().numpy() for values in found]
     return dict(zip(head.modalities, arrays, strict=True))
