@@ -80,7 +80,7 @@ def main() -> None:
         hits = depth_hits(chosen.data, case, maps_of_volume, scenes[Modality.DBT].box, found["slice"], spacing_mm)
         depths += [facts | {"head": head, "method": method} | hit for (head, method), hit in hits.items()]
     heat, depth = with_other_patients(pd.DataFrame(places)), pd.DataFrame(depths)
-    print_table(heat, ["head", "image", "method", "label"], "heat", ["others", "breast", "box"])
+    print_table(heat, ["head", "image", "method", "label"], "heat", ["others", "breast", "box", "peak"])
     print_table(depth, ["head", "method", "label"], "relative", ["random", "evidence"])
     print_table(depth[depth["method"] == "ideal map"], ["method", "finding"], "relative", ["random", "evidence"])
 
@@ -132,9 +132,9 @@ def place(values: np.ndarray, seen: Scene, side: Laterality) -> dict[str, object
     Returns
     -------
     dict
-        ``heat``: share of the heat near the finding, negative values as 0; NaN without any. ``breast`` and ``box``:
-        shares of these areas. ``cells`` and ``near``: the map with the sum 1, and the part of each cell that is near,
-        both as of a left breast.
+        ``heat``: share of the heat near the finding, negative values as 0; NaN without any. ``peak``: share of the
+        hottest cell. ``breast`` and ``box``: shares of these areas. ``cells`` and ``near``: the map with the sum 1, and
+        the part of each cell that is near, both as of a left breast.
     """
     near = seen.distance_mm <= RADIUS_MM
     of_row, of_column = (np.arange(_POINTS) * cells // _POINTS for cells in values.shape)
@@ -145,6 +145,7 @@ def place(values: np.ndarray, seen: Scene, side: Laterality) -> dict[str, object
     near_cells, turn = counted[0] / counted[1], -1 if side is Laterality.RIGHT else 1
     return {
         "heat": (heat * near_cells).sum(),
+        "peak": near_cells.flat[heat.argmax()],
         "breast": near[seen.breast].mean(),
         "box": near.mean(),
         "cells": heat[:, ::turn],
@@ -189,14 +190,14 @@ def with_other_patients(places: pd.DataFrame) -> pd.DataFrame:
     return pd.concat(parts)
 
 
-def print_table(table: pd.DataFrame, keys: list[str], value: str, chances: list[str]) -> None:
-    """Print means in percent, with the intervals of the value and of its difference from the first chance."""
-    names = [*keys, "pairs", value, *chances, f"{value} - {chances[0]}"]
+def print_table(table: pd.DataFrame, keys: list[str], value: str, others: list[str]) -> None:
+    """Print means in percent, with the intervals of the value and of its difference from the first of the others."""
+    names = [*keys, "pairs", value, *others, f"{value} - {others[0]}"]
     print(f"| {' | '.join(names)} |\n|{' --- |' * len(keys)}{' ---: |' * (len(names) - len(keys))}")
     for group, part in table.groupby(keys):
         cells = [*map(str, group), str(len(part)), with_interval(part, part[value])]
-        cells += [f"{100 * part[chance].mean():.1f}" for chance in chances]
-        print(f"| {' | '.join([*cells, with_interval(part, part[value] - part[chances[0]])])} |")
+        cells += [f"{100 * part[other].mean():.1f}" for other in others]
+        print(f"| {' | '.join([*cells, with_interval(part, part[value] - part[others[0]])])} |")
     print()
 
 
