@@ -17,8 +17,9 @@ def slice_evidence(slices: np.ndarray, weights: np.ndarray | None, heat: np.ndar
     slices may be subtracted from each: what remains is the part of slice t. The sum is over the pixels p of the crop
     box, over which the cells of the heat map are spread evenly.
 
-    A large share says that the slice shapes the dynamic image where the head looked, not that a finding lies in it.
-    The first slices of a volume have the largest weights and get a large share for that reason alone.
+    A large share says that the slice shapes the dynamic image where the head looked, not that a finding lies in it. The
+    first slice has the largest weight and, in the simulated cohort, always the largest share. Divided by the shares of
+    an even heat map, ``np.ones((1, 1))``, they tell what the heat adds: little, see docs/attention.md.
 
     Parameters
     ----------

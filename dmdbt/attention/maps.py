@@ -17,7 +17,7 @@ from dmdbt.terms import Head, Modality
 
 _SIDE_PARTS = 5  # a window covers about this part of a side
 _BLOCKS = 10  # windows along a side at most
-_BATCH_BYTES = 2**24  # of the input of the head's second layer; larger batches leave the cache and are slower
+_BATCH = 25  # windows at a time: they take a tenth of the memory of the first fully connected layer's weights
 
 
 def grad_cam(head: Head, network: nn.Module, maps: Tensor) -> dict[Modality, np.ndarray]:
@@ -55,7 +55,7 @@ def grad_cam(head: Head, network: nn.Module, maps: Tensor) -> dict[Modality, np.
     _check("grad_cam", head, network, maps)
     score = _Score(network, len(head.modalities))
     with torch.inference_mode(False), torch.enable_grad():
-        inputs = tuple(one.clone().unsqueeze(0).requires_grad_() for one in maps.detach().unbind(-1))
+        inputs = tuple(one.clone().unsqueeze(0).requires_grad_() for one in maps.unbind(-1))
         found = [LayerGradCam(score, layer).attribute(inputs, relu_attributions=True) for layer in score.entrances]
     arrays = [values.detach()[0, 0].float().cpu().numpy() for values in found]
     return dict(zip(head.modalities, arrays, strict=True))
@@ -151,10 +151,9 @@ def _windows(blocks: np.ndarray, window: int) -> list[slice]:
 
 def _falls(rest: nn.Module, seen: Tensor, change: Tensor, windows: list[tuple[slice, slice]]) -> np.ndarray:
     """Fall of the probability of malignant when `change` is added to `seen`, both (1, F, h, w), in each window."""
-    size = max(1, _BATCH_BYTES // (seen.numel() * seen.element_size()))
     hidden = [_probabilities(rest, seen)]
-    for start in range(0, len(windows), size):
-        chosen = windows[start : start + size]
+    for start in range(0, len(windows), _BATCH):
+        chosen = windows[start : start + _BATCH]
         batch = seen.repeat(len(chosen), 1, 1, 1)
         for one, (r, c) in zip(batch, chosen, strict=True):
             one[:, r, c] += change[0, :, r, c]

@@ -124,7 +124,7 @@ def test_the_default_window_is_a_fifth_of_the_side():
 def test_the_size_of_a_batch_does_not_matter(monkeypatch):
     network, maps = network_of(Head.DM_DBT), maps_of(Head.DM_DBT)
     in_one = occlusion(Head.DM_DBT, network, maps)
-    monkeypatch.setattr(attention, "_BATCH_BYTES", 1)
+    monkeypatch.setattr(attention, "_BATCH", 7)
     for modality, values in occlusion(Head.DM_DBT, network, maps).items():
         np.testing.assert_allclose(values, in_one[modality], atol=1e-6)
 
