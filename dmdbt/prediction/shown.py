@@ -79,11 +79,15 @@ def case_view(
         dynamic = ShownImage(pooled, _box(pooled, crop=crop))
         slices = read_slices(work / "slices" / case.case_id)
         weights = pooling_weights(json.loads((work / "dynamic" / f"{case.case_id}.json").read_text(encoding="utf-8")))
-        evidence = {
-            (found.backbone, str(found.head)): slice_evidence(slices, weights, found.values, dynamic.box)
-            for found in heat
-            if weights is not None and found.modality is Modality.DBT and found.method == "grad_cam"
-        }
+        if weights is not None:
+            even = slice_evidence(slices, weights, np.ones((1, 1), np.float32), dynamic.box)
+            evidence = {
+                (found.backbone, str(found.head)): _relative(
+                    slice_evidence(slices, weights, found.values, dynamic.box), even
+                )
+                for found in heat
+                if found.modality is Modality.DBT and found.method == "grad_cam"
+            }
     return CaseView(
         prediction=prediction,
         dm=dm,
@@ -97,6 +101,12 @@ def case_view(
         model=model.line,
         simulated=model.training.simulated,
     )
+
+
+def _relative(evidence: np.ndarray, even: np.ndarray) -> np.ndarray:
+    """Divide by the evidence under an even heat map: that alone is largest in the first slice, whatever the heat."""
+    ratios = np.divide(evidence, even, out=np.zeros_like(evidence), where=even > 0)
+    return np.asarray(ratios / ratios.sum() if ratios.any() else even)
 
 
 def _box(image: np.ndarray, *, crop: bool) -> Box:
