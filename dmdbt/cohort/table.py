@@ -20,6 +20,7 @@ _SHOWN = 300  # characters of a header or a cell, in a message
 _NO_VALUE = re.compile(r"=.*|#(N/A|NV|[A-Z0/]+[!?])", re.DOTALL)
 _WINDOWS_PATH = re.compile(r"[A-Za-z]:.*|.*\\.*", re.DOTALL)
 _CONTROLS = re.compile(r"[\0-\x1f\x7f]")
+_LONGEST_NAME, _LONGEST_PATH = 255, 2048  # bytes that file systems take, with room for the path of the cohort
 _NO_LABELS: Mapping[str, Label] = MappingProxyType({})
 
 Term = TypeVar("Term", bound=StrEnum)
@@ -251,6 +252,8 @@ def _rule_of_path(path: str) -> str:
     parts = PurePosixPath(path).parts
     if path and (not parts or PurePosixPath(path).is_absolute() or ".." in parts):
         return "a path inside the cohort's folder"
+    if len(path.encode()) > _LONGEST_PATH or any(len(part.encode()) > _LONGEST_NAME for part in parts):
+        return f"a path of at most {_LONGEST_PATH} bytes, with at most {_LONGEST_NAME} between two slashes"
     return ""
 
 

@@ -23,6 +23,13 @@ from dmdbt.readers.dicom import SYNTAXES, is_available
 from dmdbt.readers.other import metaimage_fields
 from dmdbt.terms import Modality
 
+_SHOWN = 64  # characters of a value of a header
+# What the readers of headers raise over a damaged file.
+_DAMAGE = (
+    *(OSError, ValueError, SyntaxError, AttributeError, KeyError, InvalidDicomError, InputDataError),
+    Image.DecompressionBombError,
+)
+
 
 @dataclass(frozen=True)
 class _Kind:
@@ -84,11 +91,11 @@ def _kind(path: Path) -> _Kind:
             if found == "dicom":
                 return _dicom(path)
             if found == "metaimage":
-                return _Kind(f"MetaImage {metaimage_fields(path).get('ElementType', 'without ElementType')}")
+                return _Kind(f"MetaImage {metaimage_fields(path).get('ElementType', 'without ElementType')[:_SHOWN]}")
             if found == "image":
                 with Image.open(path) as image:
                     return _Kind(f"{image.format} image")
-    except (OSError, ValueError, InvalidDicomError, InputDataError, SyntaxError, AttributeError, KeyError) as exc:
+    except _DAMAGE as exc:
         return _Kind(f"damaged {found} file", fault=f"expected a readable header, found damage ({type(exc).__name__})")
     return _Kind("unknown", fault="expected AVI, DICOM, MetaImage or an image, found none of these; export it again")
 
@@ -108,6 +115,7 @@ def _dicom(path: Path) -> _Kind:
     uid = str(pydicom.filereader.read_file_meta_info(path).TransferSyntaxUID)
     syntax = SYNTAXES.get(uid)
     if syntax is None:
-        return _Kind(f"DICOM {uid}", fault="expected a transfer syntax that is read; export it as JPEG 2000 Lossless")
+        fault = "expected a transfer syntax that is read; export it as JPEG 2000 Lossless"
+        return _Kind(f"DICOM {uid[:_SHOWN]}", fault=fault)
     name = f"DICOM {syntax.name}"
     return _Kind(name, missing="" if is_available(syntax) else f"{name}: pip install {' '.join(syntax.packages)}")
