@@ -85,7 +85,7 @@ def _kinds(path: Path) -> list[_Kind]:
 def _kind(path: Path) -> _Kind:
     found = container(path)
     try:
-        with warnings.catch_warnings(record=True):  # they may quote the path
+        with warnings.catch_warnings(action="ignore"):  # they may quote the path
             if found == "avi":
                 return _avi(path)
             if found == "dicom":

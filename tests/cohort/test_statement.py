@@ -57,7 +57,7 @@ def test_a_folder_or_a_link_to_nothing_is_no_missing_statement(tmp_path):
     (tmp_path / "link").symlink_to("nothing")
     os.mkfifo(tmp_path / "pipe")
     for name in ("folder", "link", "pipe"):
-        with pytest.raises(TableError, match=f"E-STATEMENT-MALFORMED .*found no file"):
+        with pytest.raises(TableError, match="E-STATEMENT-MALFORMED .*found no file"):
             read_statement(tmp_path / name)
 
 

@@ -158,6 +158,7 @@ def test_slices_are_turned_counter_clockwise_as_the_header_asks(tmp_path):
         ({"ElementDataFile": "LIST"}, "E-MHD-DATA-FILE .*expected one raw file, found LIST"),
         ({"ElementDataFile": "a%03d.raw 1 6 1"}, "E-MHD-DATA-FILE .*expected one raw file"),
         ({"ElementDataFile": "a" * 5000}, "E-MHD-DATA-FILE .*expected the name of a file, found 'a{50}' remedy"),
+        ({"ElementDataFile": "\u00e9" * 100}, "E-MHD-DATA-FILE .*expected the name of a file"),
         ({"ElementDataFile": "a\0b"}, "E-MHD-(DATA-FILE|HEADER)"),
         ({"DimSize": f"16 12 {'9' * 5000}"}, "E-MHD-DIMENSIONS .*DimSize = 16 12 9{44} remedy"),
         ({"HeaderSize": "9" * 5000}, "E-MHD-HEADER .*HeaderSize, found 9{50} remedy"),
