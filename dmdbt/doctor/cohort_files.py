@@ -17,6 +17,7 @@ from dmdbt.doctor.advice import counts, twins
 from dmdbt.doctor.machine import codec_available
 from dmdbt.doctor.text import Section
 from dmdbt.errors import InputDataError
+from dmdbt.files import no_file
 from dmdbt.readers import container, volume_files
 from dmdbt.readers.avi.volume import CODECS as AVI_CODECS
 from dmdbt.readers.dicom import SYNTAXES, is_available
@@ -75,7 +76,8 @@ def _stated(statement: Statement) -> list[str]:
 def _kinds(path: Path) -> list[_Kind]:
     """Return the different kinds of files that an image or volume consists of."""
     if not path.exists():
-        return [_Kind("missing", fault="expected a file or folder, found none; correct the path in cases.csv")]
+        fault = f"expected a file or folder, found {no_file(path)}; correct the path in cases.csv"
+        return [_Kind("missing", fault=fault)]
     files = volume_files(path) if path.is_dir() else [path]
     if not files:
         return [_Kind("empty folder", fault="expected slices, found none; export the volume again")]

@@ -114,7 +114,7 @@ def test_a_healthy_cohort_ends_with_exit_code_0_and_no_path(cohort, capsys):
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda path: path, "expected a file or folder, found none; correct the path in cases.csv"),
+        (lambda path: path, "expected a file or folder, found no file; correct the path in cases.csv"),
         (lambda path: path.mkdir(), "expected slices, found none"),
         (lambda path: path.write_bytes(b"GIF89a"), "expected AVI, DICOM, MetaImage or an image, found none of these"),
         (lambda path: path.write_bytes(b"RIFF\4\0\0\0AVI "), "expected a readable header, found damage"),

@@ -7,6 +7,7 @@ from PIL import Image
 
 from dmdbt.errors import InputDataError
 from dmdbt.readers import Limits, open_volume, volume_files
+from tests.support import dicom_corpus
 from tests.support.clinic import write_avi
 
 SLICES = np.random.default_rng(0).integers(0, 256, (12, 24, 32)).astype(np.uint8)
@@ -74,6 +75,13 @@ def test_what_starts_with_a_dot_is_ignored_and_nothing_else(tmp_path):
     (folder / "Thumbs.db").write_bytes(b"\xd0\xcf\x11\xe0")
     with pytest.raises(InputDataError, match="E-FOLDER-CONTENT .*found 1 that are none: Thumbs.db .*of its own"):
         open_volume(folder)
+
+
+def test_a_dicomdir_among_slices_is_named(tmp_path):
+    files = dicom_corpus.write_slices(tmp_path / "a", dicom_corpus.noise(12, (3, 24, 20)))
+    dicom_corpus.write(files[0].with_name("DICOMDIR"), SLICES[0], sop_class="1.2.840.10008.1.3.10")
+    with pytest.raises(InputDataError, match="E-FOLDER-CONTENT .*found 1 that are none: DICOMDIR .*of its own"):
+        open_volume(tmp_path / "a")
 
 
 def test_a_folder_in_a_folder_is_refused(tmp_path):
