@@ -79,7 +79,7 @@ def write_rows(path: Path, columns: Iterable[str], rows: Iterable[Iterable[objec
 
 
 def no_file(path: Path) -> str:
-    """Say what there is in place of a file: nothing, a folder, or a name that differs in case or normalization alone."""
+    """Say what is in place of a file: nothing, a folder, or a name that differs in case or normalization alone."""
     if path.is_dir():
         return "a folder"
     lost: list[str] = []
