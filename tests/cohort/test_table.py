@@ -215,6 +215,15 @@ def test_a_case_id_too_long_is_one_problem(tmp_path):
     assert found == [f"row 2 case_id: expected at most 64 characters, not 65, found '{'c' * 65}'"]
 
 
+@pytest.mark.parametrize("column", ["case_id", "patient_id"])
+@pytest.mark.parametrize("identifier", ["manifest.json", "@SUM(1)", "+1+cmd|x", "A\u0308", "-rf"])
+def test_an_id_that_cannot_name_a_file_is_a_problem_of_its_column(tmp_path, column, identifier):
+    values = {"case_id": "c", "patient_id": "p"} | {column: identifier}
+    (line,) = problems(tmp_path, f"case_id,{HEADER}{values['case_id']},{values['patient_id']},L,CC,benign,a,b")
+    assert line.startswith(f"row 2 {column}: expected ")
+    assert line.endswith(f", found {identifier!r}")
+
+
 def test_a_long_value_is_shortened_in_the_message(tmp_path):
     (line,) = problems(tmp_path, HEADER + f"p,L,CC,{'x' * 100_000},a,b")
     assert len(line) < 500
