@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dmdbt import __version__, params
+from dmdbt.entry import INTERRUPTED, report_error
 from dmdbt.errors import DmdbtError, ParameterError
 from dmdbt.terms import Label
 
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 
 _INSTALLED = Path(__file__).parent / "settings"  # a wheel has them inside the package, the repository beside it
 SETTINGS = _INSTALLED if _INSTALLED.is_dir() else Path(__file__).parents[1] / "settings"
-_INTERRUPTED = 130
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -48,10 +48,9 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         return chosen.run(chosen) or 0
     except DmdbtError as error:
-        print("\n".join([str(error), *getattr(error, "__notes__", [])]), file=sys.stderr)
-        return error.exit_code
+        return report_error(error)
     except KeyboardInterrupt:
-        return _INTERRUPTED
+        return INTERRUPTED
 
 
 def _settings(chosen: argparse.Namespace) -> None:

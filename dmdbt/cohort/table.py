@@ -20,6 +20,7 @@ _SHOWN = 300  # characters of a header or a cell, in a message
 _NO_VALUE = re.compile(r"=.*|#(N/A|NV|[A-Z0/]+[!?])", re.DOTALL)
 _WINDOWS_PATH = re.compile(r"[A-Za-z]:.*|.*\\.*", re.DOTALL)
 _CONTROLS = re.compile(r"[\0-\x1f\x7f]")
+_LONGEST_NAME, _LONGEST_PATH = 255, 2048  # bytes that file systems take, with room for the path of the cohort
 _NO_LABELS: Mapping[str, Label] = MappingProxyType({})
 
 Term = TypeVar("Term", bound=StrEnum)
@@ -192,7 +193,7 @@ def _columns(sheet: Sheet, row: int, header: list[str]) -> list[str]:
 
 
 def _cells(row: int, columns: list[str], cells: list[str], problems: _Problems) -> dict[str, str]:
-    """Return the cells of a row by column; nothing, and a problem, if their number is not the header's."""
+    """Return the cells of a row by column; none, and a problem, if they are more or fewer than those of the header."""
     if len(cells) > len(columns):
         expected = f"{len(columns)} cells as in the header (a value that holds the separator needs quotes)"
         problems.add(row, f"column {len(columns) + 1}", expected, f"one more: {cells[len(columns)]!r}")
@@ -252,7 +253,7 @@ def _case(
 
 
 def _rule_of_path(path: str) -> str:
-    """Return what is expected of a path and does not hold; empty if nothing is wrong with it."""
+    """Return the rule that a path breaks; empty if it breaks none."""
     if _WINDOWS_PATH.fullmatch(path):
         return "a path with forward slashes, relative to the cohort's folder"
     if _CONTROLS.search(path):
@@ -260,11 +261,13 @@ def _rule_of_path(path: str) -> str:
     parts = PurePosixPath(path).parts
     if path and (not parts or PurePosixPath(path).is_absolute() or ".." in parts):
         return "a path inside the cohort's folder"
+    if len(path.encode()) > _LONGEST_PATH or any(len(part.encode()) > _LONGEST_NAME for part in parts):
+        return f"a path of at most {_LONGEST_PATH} bytes, with at most {_LONGEST_NAME} between two slashes"
     return ""
 
 
 def _check_unique(cases: Mapping[int, Case], problems: _Problems) -> None:
-    """Add cases whose names differ by case alone: they would overwrite each other on some file systems."""
+    """Add cases whose names differ only in case: they would overwrite each other on some file systems."""
     first: dict[str, int] = {}
     for row, case in cases.items():
         if (earlier := first.setdefault(case.case_id.casefold(), row)) != row:

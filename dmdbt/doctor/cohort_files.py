@@ -17,11 +17,19 @@ from dmdbt.doctor.advice import counts, twins
 from dmdbt.doctor.machine import codec_available
 from dmdbt.doctor.text import Section
 from dmdbt.errors import InputDataError
+from dmdbt.files import no_file
 from dmdbt.readers import container, volume_files
 from dmdbt.readers.avi.volume import CODECS as AVI_CODECS
 from dmdbt.readers.dicom import SYNTAXES, is_available
 from dmdbt.readers.other import metaimage_fields
 from dmdbt.terms import Modality
+
+_SHOWN = 64  # characters of a value of a header
+# What the readers of headers raise over a damaged file.
+_DAMAGE = (
+    *(OSError, ValueError, SyntaxError, AttributeError, KeyError, InvalidDicomError, InputDataError),
+    Image.DecompressionBombError,
+)
 
 
 @dataclass(frozen=True)
@@ -68,7 +76,8 @@ def _stated(statement: Statement) -> list[str]:
 def _kinds(path: Path) -> list[_Kind]:
     """Return the different kinds of files that an image or volume consists of."""
     if not path.exists():
-        return [_Kind("missing", fault="expected a file or folder, found none; correct the path in cases.csv")]
+        fault = f"expected a file or folder, found {no_file(path)}; correct the path in cases.csv"
+        return [_Kind("missing", fault=fault)]
     files = volume_files(path) if path.is_dir() else [path]
     if not files:
         return [_Kind("empty folder", fault="expected slices, found none; export the volume again")]
@@ -78,17 +87,17 @@ def _kinds(path: Path) -> list[_Kind]:
 def _kind(path: Path) -> _Kind:
     found = container(path)
     try:
-        with warnings.catch_warnings(record=True):  # they may quote the path
+        with warnings.catch_warnings(action="ignore"):  # they may quote the path
             if found == "avi":
                 return _avi(path)
             if found == "dicom":
                 return _dicom(path)
             if found == "metaimage":
-                return _Kind(f"MetaImage {metaimage_fields(path).get('ElementType', 'without ElementType')}")
+                return _Kind(f"MetaImage {metaimage_fields(path).get('ElementType', 'without ElementType')[:_SHOWN]}")
             if found == "image":
                 with Image.open(path) as image:
                     return _Kind(f"{image.format} image")
-    except (OSError, ValueError, InvalidDicomError, InputDataError, SyntaxError, AttributeError, KeyError) as exc:
+    except _DAMAGE as exc:
         return _Kind(f"damaged {found} file", fault=f"expected a readable header, found damage ({type(exc).__name__})")
     return _Kind("unknown", fault="expected AVI, DICOM, MetaImage or an image, found none of these; export it again")
 
@@ -108,6 +117,7 @@ def _dicom(path: Path) -> _Kind:
     uid = str(pydicom.filereader.read_file_meta_info(path).TransferSyntaxUID)
     syntax = SYNTAXES.get(uid)
     if syntax is None:
-        return _Kind(f"DICOM {uid}", fault="expected a transfer syntax that is read; export it as JPEG 2000 Lossless")
+        fault = "expected a transfer syntax that is read; export it as JPEG 2000 Lossless"
+        return _Kind(f"DICOM {uid[:_SHOWN]}", fault=fault)
     name = f"DICOM {syntax.name}"
     return _Kind(name, missing="" if is_available(syntax) else f"{name}: pip install {' '.join(syntax.packages)}")

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from dmdbt.errors import InputDataError
+from dmdbt.files import no_file
 from dmdbt.readers.dicom.file import DicomFile, is_dicom
 from dmdbt.readers.dicom.header import REMEDY
 from dmdbt.readers.dicom.presentation import look_up, mark_seen, read_chain
@@ -52,7 +53,7 @@ def read_mammogram(path: Path | str, limits: Limits = _DEFAULT) -> Mammogram:
     """
     path = Path(path)
     if not path.is_file():
-        cause = "expected a mammogram, found no file"
+        cause = f"expected a mammogram, found {no_file(path)}"
         raise InputDataError("DM-MISSING", file=path.name, cause=cause, remedy="Correct the path in cases.csv.")
     if is_dicom(path):  # asked first, for the preamble of DICOM may be the header of a TIFF
         with DicomFile(path, limits) as dicom:

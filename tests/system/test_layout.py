@@ -2,6 +2,7 @@
 
 import ast
 import importlib
+import re
 import shlex
 from fnmatch import fnmatch
 from functools import cache
@@ -194,6 +195,16 @@ def test_the_paths_of_a_command_are_those_that_dvc_tracks(name):
     untracked = {path for path in given - tracked if not any(item.startswith(path + "/") for item in tracked)}
     assert untracked == set()
     assert {item for item in tracked - given if not any(item.startswith(path + "/") for path in given)} == set()
+
+
+def test_what_a_shell_sees_of_the_parameters_is_checked_names_and_numbers():
+    inserted = {text for stage in STAGES.values() for text in re.findall(r"\$\{([^}]*)\}", stage["cmd"])}
+    assert {text.partition(".")[0] for text in inserted} == {"key", "item", "ablation"}
+    assert {text for text in inserted if text.startswith("ablation")} == {"ablation.backbone"}
+    stages = [stage for path in ("dvc.yaml", *APART) for stage in yaml.load(ROOT / path)["stages"].values()]
+    items = " ".join(str(stage.get("matrix", stage.get("foreach", ""))) for stage in stages)
+    names = {"backbones.names", "baselines.names", "weights.steps", "ablation.variants"}
+    assert set(re.findall(r"\$\{([^}]*)\}", items)) == names | {"ablation.fractions", "split.test_folds"}
 
 
 @pytest.mark.parametrize("name", STAGES)

@@ -3,6 +3,7 @@
 import re
 import warnings
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -46,7 +47,7 @@ class ImageFolderVolume(Opened):
     """
 
     def __init__(self, files: Sequence[Path], limits: Limits) -> None:
-        folder = files[0].parent
+        self._limits, folder = limits, files[0].parent
         numbers = _slice_numbers(folder, files)
         self._files = [path for _, path in sorted(zip(numbers, files, strict=True))]
         size = sum(path.stat().st_size for path in files) / 2**30
@@ -66,7 +67,7 @@ class ImageFolderVolume(Opened):
     def __iter__(self) -> Iterator[np.ndarray]:
         """Yield uint8 slices of shape (H, W), by ascending number."""
         for path in self._files:
-            image, turned = _read_slice(path, (self.rows, self.columns))
+            image, turned = _read_slice(path, (self.rows, self.columns), self._limits)
             if turned and "orientation-tag" not in self.flags:
                 self.flags.append("orientation-tag")
             yield image
@@ -96,45 +97,42 @@ def _order_error(folder: Path, cause: str) -> InputDataError:
 
 def _opened(path: Path, limits: Limits) -> Image.Image:
     """Open an image, of which nothing but the header is read."""
+    with _reading(path, limits):
+        return Image.open(path, formats=_FORMATS)
+
+
+@contextmanager
+def _reading(path: Path, limits: Limits) -> Iterator[None]:
+    """Refuse an image that Pillow takes for too large, raises anything over, or warns of."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error")
-            return Image.open(path, formats=_FORMATS)
-    except MemoryError:
+            yield
+    except (InputDataError, MemoryError):
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as exc:
         cause = f"expected megapixels per slice up to {limits.slice_megapixels:g} (slice_megapixels), found far more"
         raise InputDataError("TOO-LARGE", file=path.name, cause=cause, remedy=_REMEDY) from exc
     except Exception as exc:  # a damaged file makes Pillow raise whatever it likes
-        raise _unreadable(path, exc) from exc
+        cause = f"expected a whole JPEG, PNG or TIFF image, found a damaged one ({type(exc).__name__})"
+        raise InputDataError("SLICE-UNREADABLE", file=path.name, cause=cause, remedy=_REMEDY) from exc
 
 
-def _read_slice(path: Path, shape: tuple[int, int]) -> tuple[np.ndarray, bool]:
+def _read_slice(path: Path, shape: tuple[int, int], limits: Limits) -> tuple[np.ndarray, bool]:
     """Return the pixels and whether a tag asks to turn them."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error")
-            with Image.open(path, formats=_FORMATS) as image:
-                image.verify()  # the checksums of a PNG, which are not looked at when it is decoded
-            with Image.open(path, formats=_FORMATS) as image:
-                _check_header(path, image, shape)
-                turned = image.getexif().get(_ORIENTATION, 1) != 1
-                if image.format != "JPEG":
-                    return _gray(path, image), turned
-                if image.mode == "L":
-                    return luma(path.read_bytes()), turned
-                gray = _gray(path, image)
-                luma(path.read_bytes())  # colors that are gray: for the checks only
-                return gray, turned
-    except (InputDataError, MemoryError):
-        raise
-    except Exception as exc:  # see above
-        raise _unreadable(path, exc) from exc
-
-
-def _unreadable(path: Path, exc: BaseException) -> InputDataError:
-    cause = f"expected a whole JPEG, PNG or TIFF image, found a damaged one ({type(exc).__name__})"
-    return InputDataError("SLICE-UNREADABLE", file=path.name, cause=cause, remedy=_REMEDY)
+    with _reading(path, limits):
+        with Image.open(path, formats=_FORMATS) as image:
+            image.verify()  # the checksums of a PNG, which are not looked at when it is decoded
+        with Image.open(path, formats=_FORMATS) as image:
+            _check_header(path, image, shape)
+            turned = image.getexif().get(_ORIENTATION, 1) != 1
+            if image.format != "JPEG":
+                return _gray(path, image), turned
+            if image.mode == "L":
+                return luma(path.read_bytes()), turned
+            gray = _gray(path, image)
+            luma(path.read_bytes())  # colors that are gray: for the checks only
+            return gray, turned
 
 
 def _check_header(path: Path, image: Image.Image, shape: tuple[int, int]) -> None:

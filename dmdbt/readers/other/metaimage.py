@@ -158,7 +158,7 @@ def metaimage_data(path: Path) -> Path | None:
         return None
     if name.upper().startswith("LIST") or "%" in name:
         raise _error(path.name, "MHD-DATA-FILE", f"expected one raw file, found {_cut(name.split()[0])}")
-    if len(name) > _LONGEST_NAME or "\0" in name:
+    if len(name.encode()) > _LONGEST_NAME or "\0" in name:
         raise _error(path.name, "MHD-DATA-FILE", f"expected the name of a file, found {_cut(name)!r}")
     data = path.parent / name
     beside = name == PurePosixPath(name).name == PureWindowsPath(name).name

@@ -1,6 +1,7 @@
 import contextlib
 import io
 import struct
+import tempfile
 import zlib
 from pathlib import Path
 
@@ -51,6 +52,14 @@ def test_every_lossless_syntax_and_depth_gives_the_stored_values(tmp_path, synta
     np.testing.assert_array_equal(mammogram.pixels, levels(shown(pixels)))
     assert mammogram.provenance["transfer_syntax"] == syntax
     assert mammogram.provenance["bits_stored"] == bits
+
+
+@pytest.mark.parametrize("syntax", [corpus.EXPLICIT, corpus.BIG, corpus.RLE, corpus.LS])
+def test_an_odd_number_of_single_bytes_is_padded_and_read(tmp_path, syntax):
+    pixels = noise(8, (39, 29))
+    mammogram = read_mammogram(write(tmp_path / "a.dcm", pixels, bits=8, syntax=syntax))
+    np.testing.assert_array_equal(mammogram.pixels, levels(shown(pixels)))
+    assert mammogram.flags == ("no-voi",)
 
 
 @pytest.mark.parametrize("syntax", LOSSLESS, ids=lambda uid: SYNTAXES[uid].name)
@@ -411,7 +420,15 @@ def test_a_file_above_the_limit_is_refused(tmp_path):
         read_mammogram(path, Limits(file_gib=1e-6))
 
 
-def test_a_deflate_bomb_is_refused_before_it_is_inflated(tmp_path):
+def test_a_deflate_bomb_is_refused_before_it_is_inflated(tmp_path, monkeypatch):
+    written = []
+
+    class Counting(tempfile.SpooledTemporaryFile):
+        def write(self, content):
+            written.append(len(content))
+            return super().write(content)
+
+    monkeypatch.setattr(tempfile, "SpooledTemporaryFile", Counting)
     path = write(tmp_path / "a.dcm", PIXELS, syntax=corpus.DEFLATED)
     head = path.read_bytes()[: 144 + int(pydicom.dcmread(path).file_meta.FileMetaInformationGroupLength)]
 
@@ -422,8 +439,11 @@ def test_a_deflate_bomb_is_refused_before_it_is_inflated(tmp_path):
     bomb(50_000_000)
     with pytest.raises(InputDataError, match="E-TOO-LARGE .*GiB when inflated up to 0.01"):
         read_mammogram(path, Limits(file_gib=0.01))
+    assert sum(written) < 0.02 * 2**30
+    written.clear()
     bomb(200_000_000)
     refused(path, "E-TOO-LARGE .*at most 100 times its compressed size, found more")
+    assert 0 < sum(written) < 128 * 2**20
 
 
 # Privacy

@@ -7,6 +7,7 @@ from PIL import Image
 
 from dmdbt.errors import InputDataError
 from dmdbt.readers import Limits, open_volume, volume_files
+from tests.support import dicom_corpus
 from tests.support.clinic import write_avi
 
 SLICES = np.random.default_rng(0).integers(0, 256, (12, 24, 32)).astype(np.uint8)
@@ -74,6 +75,13 @@ def test_what_starts_with_a_dot_is_ignored_and_nothing_else(tmp_path):
     (folder / "Thumbs.db").write_bytes(b"\xd0\xcf\x11\xe0")
     with pytest.raises(InputDataError, match="E-FOLDER-CONTENT .*found 1 that are none: Thumbs.db .*of its own"):
         open_volume(folder)
+
+
+def test_a_dicomdir_among_slices_is_named(tmp_path):
+    files = dicom_corpus.write_slices(tmp_path / "a", dicom_corpus.noise(12, (3, 24, 20)))
+    dicom_corpus.write(files[0].with_name("DICOMDIR"), SLICES[0], sop_class="1.2.840.10008.1.3.10")
+    with pytest.raises(InputDataError, match="E-FOLDER-CONTENT .*found 1 that are none: DICOMDIR .*of its own"):
+        open_volume(tmp_path / "a")
 
 
 def test_a_folder_in_a_folder_is_refused(tmp_path):
@@ -157,12 +165,14 @@ def test_sixteen_bits_are_refused_for_nobody_knows_the_window(tmp_path):
         read(folder)
 
 
-def test_a_picture_bomb_is_too_large_and_not_damaged(tmp_path):
+@pytest.mark.parametrize("size", [10000, 30000])  # Pillow warns of the one and refuses the other
+@pytest.mark.parametrize("name", ["1.png", "2.png"])
+def test_a_picture_bomb_is_too_large_and_not_damaged(tmp_path, name, size):
     folder = write_folder(tmp_path / "a", ["1.png", "2.png"])
-    content = bytearray((folder / "1.png").read_bytes())
-    content[16:24] = struct.pack(">2L", 30000, 30000)
+    content = bytearray((folder / name).read_bytes())
+    content[16:24] = struct.pack(">2L", size, size)
     content[29:33] = struct.pack(">L", zlib.crc32(content[12:29]))
-    (folder / "1.png").write_bytes(content)
+    (folder / name).write_bytes(content)
     with pytest.raises(InputDataError, match=r"E-TOO-LARGE .*\(slice_megapixels\), found far more"):
         read(folder)
 
