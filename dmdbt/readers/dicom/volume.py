@@ -184,6 +184,7 @@ class DicomFolderVolume(_DicomVolume):
         self.flags = []
         self._numbers: list[int | None] = []
         self._corners: list[list[float]] = []
+        self._normal: np.ndarray | None = None
         alike: tuple[object, ...] | None = None
         for file in files:
             found = self._examine(file)
@@ -206,7 +207,7 @@ class DicomFolderVolume(_DicomVolume):
             self.rows, self.columns = layout.rows, layout.columns
             self._numbers.append(dicom.tags.integer("InstanceNumber") if "InstanceNumber" in dicom.tags else None)
             self._corners.append(dicom.tags.numbers("ImagePositionPatient"))
-            self._normal = slice_normal([dicom.tags])
+            self._normal = slice_normal([dicom.tags]) if self._normal is None else self._normal
             view = stated_view(dicom.tags)
             self.provenance = {
                 "container": "dicom slices",
@@ -221,8 +222,7 @@ class DicomFolderVolume(_DicomVolume):
         """Order the slices; a gap in their numbers is a lost slice unless their distances are even."""
         numbers = [number for number in self._numbers if number is not None]
         corners = np.array(self._corners) if all(len(corner) == 3 for corner in self._corners) else None
-        complete = numbers if len(numbers) == len(self._numbers) else None
-        order = order_slices(complete, corners, self._normal, source="instance number")
+        order = order_slices(self._numbers, corners, self._normal, source="instance number")
         if order is None:
             places = range(len(files))
             again = next(place for place in places if self._numbers[place] in (None, *self._numbers[:place]))

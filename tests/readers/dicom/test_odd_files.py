@@ -185,6 +185,46 @@ def test_a_folder_without_usable_numbers_is_read_by_position(tmp_path, numbers):
     assert provenance["slice_order"] == "plane position"
 
 
+@pytest.mark.parametrize("numbers", [[1, 2, 3, 3, 5], [1, 1, 1, 1, 2], [1, None, 3, 4, 5], [900, 2, 2, 3, 4]])
+@pytest.mark.parametrize("rising", [True, False])
+@pytest.mark.parametrize("falling", [True, False])
+def test_numbers_keep_the_direction_as_far_as_they_go(tmp_path, numbers, rising, falling):
+    """A dynamic image has the other sign if its volume is read from the other end."""
+    numbers = [number and 1000 - number for number in numbers] if falling else numbers
+    files = write_slices(tmp_path, SLICES, numbers=numbers)
+    for file, height in zip(files, range(5), strict=True):
+        put(
+            file, ImagePositionPatient=[0, height if rising else -height, 0], ImageOrientationPatient=[1, 0, 0, 0, 0, 1]
+        )
+    slices, provenance = read_volume(DicomFolderVolume(files, Limits()))
+    np.testing.assert_array_equal(slices, gray(shown(SLICES[::-1] if falling else SLICES, window=WINDOW), 255))
+    assert provenance["slice_order"] == "plane position"
+
+
+@pytest.mark.parametrize("plane", [[0] * 6, [0, 1, 0, 0, 1, 0], None])
+def test_an_orientation_that_is_none_leaves_the_order_to_the_positions(tmp_path, plane):
+    files = write_slices(tmp_path / "a", SLICES, numbers=[7] * 5)
+    for file, height in zip(files, HEIGHTS, strict=True):
+        put(file, ImagePositionPatient=[0, 0, height])
+        if plane:
+            put(file, ImageOrientationPatient=plane)
+    groups = [placed(height) for height in HEIGHTS]
+    for group in groups:
+        group.PlaneOrientationSequence = [item(ImageOrientationPatient=plane)] if plane else []
+    for opened in (DicomFolderVolume(files, Limits()), BtoVolume(stacked(tmp_path, groups), Limits())):
+        slices, _ = read_volume(opened)
+        np.testing.assert_array_equal(slices, gray(shown(SLICES[np.argsort(HEIGHTS)], window=WINDOW), 255))
+
+
+def test_the_first_orientation_of_a_folder_decides(tmp_path):
+    files = write_slices(tmp_path, SLICES, numbers=[7] * 5)
+    for file, height in zip(files, HEIGHTS, strict=True):
+        put(file, ImagePositionPatient=[0, 0, height], ImageOrientationPatient=[1, 0, 0, 0, 1, 0])
+    put(files[-1], ImageOrientationPatient=[0, 1, 0, 0, 0, 1])
+    slices, _ = read_volume(DicomFolderVolume(files, Limits()))
+    np.testing.assert_array_equal(slices, gray(shown(SLICES[np.argsort(HEIGHTS)], window=WINDOW), 255))
+
+
 def test_numbers_with_gaps_are_read_where_the_distances_are_even(tmp_path):
     files = write_slices(tmp_path, SLICES, numbers=[10, 20, 30, 40, 50])
     for file, height in zip(files, range(5), strict=True):
@@ -217,7 +257,8 @@ def test_an_uneven_distance_is_flagged(tmp_path):
         ([1, 2, 3, 4, 5], [2, 0, 3, 1, 4], [1, 3, 0, 2, 4], "plane position", {"slice-order-contradicts"}),
         ([1, 2, 3, 4, 5], [4, 3, 2, 1, 0], [0, 1, 2, 3, 4], "in-stack position", set()),
         ([1, 2, 3, 4, 5], [7, 7, 7, 7, 7], [0, 1, 2, 3, 4], "in-stack position", {"slice-positions-equal"}),
-        ([1, 2, 2, 4, 5], [4, 3, 2, 1, 0], [4, 3, 2, 1, 0], "plane position", set()),
+        ([1, 2, 2, 4, 5], [4, 3, 2, 1, 0], [0, 1, 2, 3, 4], "plane position", set()),
+        ([3, 3, 3, 3, 3], [4, 3, 2, 1, 0], [4, 3, 2, 1, 0], "plane position", set()),
     ],
 )
 def test_frames_are_ordered_by_both_of_their_positions(tmp_path, numbers, heights, order, source, flags):
