@@ -73,10 +73,9 @@ class Tags:
         """First value as a whole number; without `default` the element is required."""
         return self._first(keyword, _whole, default)
 
-    def word(self, keyword: str, *, signed: bool) -> int:
-        """First value of an element of VR US or SS, of which writers confuse the two, as `signed` 16 bits."""
-        value = self.integer(keyword) % 65536
-        return value - 65536 if signed and value > 32767 else value
+    def word(self, keyword: str) -> int:
+        """First value of an element of VR US or SS, of which writers confuse the two, as 16 bits without sign."""
+        return self.integer(keyword) % 65536
 
     def integers(self, keyword: str) -> list[int]:
         """All values as whole numbers."""

@@ -130,7 +130,9 @@ def stack_order(per_frame: Sequence[Tags], shared: Sequence[Tags], count: int, f
         return Order(list(range(count)), "frame order", flags=frozenset({"slice-order-unstated"}))
     order = order_slices(numbers or [None] * count, corners, normal, source=source)
     if order is None:
-        raise _error(f"expected {count} slices at different places along their normal ({source})", "some at the same", file)
+        raise _error(
+            f"expected {count} slices at different places along their normal ({source})", "some at the same", file
+        )
     return order
 
 

@@ -20,6 +20,7 @@ _GIB = 1 << 30
 _GROUPS = ("FrameVOILUTSequence", "PixelValueTransformationSequence")
 _SHOWN = ("RescaleSlope", "RescaleIntercept", "WindowCenter", "WindowWidth", "VOILUTFunction")
 _NUMBERS_REMEDY = "Keep one volume per folder; if this is one, convert its slices in order to 001.png, 002.png, ..."
+_OF_THE_SLICE = ("PixelPaddingValue", "PixelPaddingRangeLimit", "PresentationLUTShape")
 _TABLES = ("ModalityLUTSequence", "VOILUTSequence")
 
 # A slice as stored, and where the attributes of its presentation may stand.
@@ -75,15 +76,13 @@ class _DicomVolume(Opened):
 
     def _chained(self) -> Iterator[tuple[np.ndarray, Chain]]:
         """Slices with their presentation, which most often is the same for all."""
-        chain, key, first = None, None, None
+        chain, key, first, first_voi = None, None, None, None
         for frame, groups in self._slices():
             own = _chain_key(groups)
             if chain is None or own != key:
                 chain, key = read_chain(groups, self._layout, self._file), own
-                first = first or chain
-                self._flag(*chain.flags)
-                if chain is not first:
-                    self._flag("voi-varies")
+                first, first_voi = (first, first_voi) if first else (chain, own[0])
+                self._flag(*chain.flags, *(["voi-varies"] if own[0] != first_voi else []))
                 if (chain.gray is None) != (first.gray is None):
                     cause = "expected a VOI in all slices or in none, found it in some"
                     raise InputDataError("DBT-VOI", file=self._file, cause=cause, remedy=REMEDY)
@@ -252,10 +251,11 @@ class DicomFolderVolume(_DicomVolume):
                 self._flag(*dicom.flags)
 
 
-def _chain_key(groups: Sequence[Tags]) -> list[tuple[object, ...]]:
-    """Tell presentations apart without making their tables."""
-    numbers: list[tuple[object, ...]] = [
+def _chain_key(groups: Sequence[Tags]) -> tuple[list[object], list[object]]:
+    """Tell presentations apart without making their tables: the windows and tables, and what else a slice has."""
+    numbers: list[object] = [
         (keyword, *group.texts(keyword)) for group in groups for keyword in _SHOWN if keyword in group
     ]
     items = [item for group in groups for keyword in _TABLES for item in group.items(keyword)]
-    return numbers + [(*item.integers("LUTDescriptor"), item.raw("LUTData")) for item in items if "LUTData" in item]
+    tables = [(*item.integers("LUTDescriptor"), item.raw("LUTData")) for item in items if "LUTData" in item]
+    return numbers + tables, [groups[-1].texts(keyword) for keyword in _OF_THE_SLICE]

@@ -144,6 +144,73 @@ def test_a_range_of_padding_may_be_stated_as_signed(tmp_path):
     np.testing.assert_array_equal(read(path), gray(shown(pixels, padding=[65535, 65000])))
 
 
+@pytest.mark.parametrize("stored_as", [0x0830, 0xF830])
+@pytest.mark.parametrize("stated_as", [0x0830, 0xF830])
+@pytest.mark.parametrize("photometric", ["MONOCHROME1", "MONOCHROME2"])
+def test_padding_may_lack_the_sign_above_the_stored_bits_like_pixels(tmp_path, stored_as, stated_as, photometric):
+    """Both words are -2000 in 12 bits; white air is what is seen where they are not taken for the same."""
+    values = np.random.default_rng(0).integers(-1000, 2048, (24, 20))
+    values[:8] = -2000
+    words = np.where(values == -2000, stored_as, values % 65536)
+    options = {"PhotometricInterpretation": photometric, "WindowCenter": 500, "WindowWidth": 3000}
+    path = write(tmp_path / "a.dcm", words, signed=True, content=words.astype("<u2").tobytes(), **options)
+    dataset = pydicom.dcmread(path)
+    dataset.add_new("PixelPaddingValue", "US", stated_as)
+    dataset.save_as(path)
+    expected = shown(values, window=(500, 3000), padding=[-2000], negative=photometric == "MONOCHROME1")
+    np.testing.assert_array_equal(read(path, *(["sign-extension"] if stored_as == 0x0830 else [])), gray(expected))
+
+
+@pytest.mark.parametrize("padded", [[0], [1, 2, 3, 4], [1, 3]])
+@pytest.mark.parametrize("window", [WINDOW, None])
+def test_each_slice_of_a_folder_has_its_own_padding(tmp_path, padded, window):
+    """C.7.5.1.1.2: 4095 is padding in the slices that say so, and the brightest value in the others."""
+    pixels = SLICES.copy()
+    pixels[:, :6] = 4095
+    options = {} if window else {"WindowCenter": None, "WindowWidth": None}
+    files = write_slices(tmp_path, pixels, **options)
+    for number in padded:
+        dataset = pydicom.dcmread(files[number])
+        dataset.add_new("PixelPaddingValue", "US", 4095)
+        dataset.save_as(files[number])
+    slices, _ = read_volume(DicomFolderVolume(files, Limits()), *([] if window else ["no-voi"]))
+    expected = shown(pixels, window=window or (2048, 4096)) if window else pixels / 4095
+    for number in padded:
+        expected[number] = np.where(pixels[number] == 4095, 0, expected[number])
+    np.testing.assert_array_equal(slices, gray(expected, 255))
+
+
+@pytest.mark.parametrize("place", ["frame", "shared"])
+def test_the_window_or_table_of_the_nearest_group_counts(tmp_path, place):
+    """C.7.6.16: what stands in the functional groups is what a frame has; elements beside them are of no frame."""
+    near_window = item(FrameVOILUTSequence=[item(WindowCenter=2000, WindowWidth=800)])
+    near_rescale = item(
+        PixelValueTransformationSequence=[item(RescaleSlope=2, RescaleIntercept=-500, RescaleType="US")]
+    )
+    stray = {"VOILUTSequence": [lut(np.arange(4096)[::-1] * 16)], "ModalityLUTSequence": [lut(np.arange(4096)[::-1])]}
+    for keyword, near, expected in (
+        ("VOILUTSequence", near_window, shown(SLICES, window=(2000, 800))),
+        ("ModalityLUTSequence", near_rescale, shown(SLICES, rescale=(2, -500))),
+    ):
+        options = {"groups": [near] * 5, "window": None, "rescale": None}
+        if place == "shared":
+            options = {"groups": [], "SharedFunctionalGroupsSequence": [near]}
+        path = write_tomosynthesis(tmp_path / "a.dcm", SLICES, **options, **{keyword: stray[keyword]})
+        flags = {"slice-order-unstated"} | ({"no-voi"} if near is near_rescale else set())
+        slices, _ = read_volume(BtoVolume(path, Limits()), *flags)
+        assert np.abs(slices - gray(expected, 255)).max() <= 1  # rounding of a half
+
+
+def test_a_table_of_a_frame_counts_before_a_window_beside_it_and_above_it(tmp_path):
+    entries = np.arange(4096) * 16
+    near = item(FrameVOILUTSequence=[item(VOILUTSequence=[lut(entries)], WindowCenter=7, WindowWidth=9)])
+    options = {"groups": [near] * 5, "WindowCenter": 3, "WindowWidth": 4}
+    path = write_tomosynthesis(tmp_path / "a.dcm", SLICES, **options)
+    slices, provenance = read_volume(BtoVolume(path, Limits()), "slice-order-unstated")
+    np.testing.assert_array_equal(slices, gray(entries[SLICES] / 65535, 255))
+    assert provenance["voi"] == "table"
+
+
 # Two sources of the order
 
 HEIGHTS = [3.0, 1.0, 5.0, 2.0, 4.0]
@@ -455,6 +522,22 @@ def test_an_overlay_in_the_bits_above_is_left_out(tmp_path):
     dataset.add_new(0x60020102, "US", 12)
     dataset.save_as(path)
     np.testing.assert_array_equal(read(path, "overlay-bits"), gray(shown(PIXELS)))
+
+
+@pytest.mark.parametrize("bit", [12, 13, 15, 60])
+def test_an_overlay_in_some_bits_says_nothing_of_others(tmp_path, bit):
+    """Values of 14 bits whose header says 12: the bits 12 and 13 are the pixels', unless an overlay is named there."""
+    words = noise(14)
+    path = write(tmp_path / "a.dcm", words, bits=16, BitsStored=12, HighBit=11)
+    dataset = pydicom.dcmread(path)
+    dataset.add_new(0x60000102, "US", bit)
+    dataset.save_as(path)
+    with pytest.raises(InputDataError, match="E-DICOM-VALUES .*expected 12-bit values"):
+        read_mammogram(path)
+    dataset.add_new(0x60020102, "US", 12)
+    dataset.add_new(0x60040102, "US", 13)
+    dataset.save_as(path)
+    np.testing.assert_array_equal(read(path, "overlay-bits"), gray(shown(words & 4095)))
 
 
 def test_signs_may_stop_at_the_stored_bits(tmp_path):
