@@ -555,6 +555,36 @@ def test_signs_may_stop_at_the_stored_bits(tmp_path):
 # Values that break a rule and decide nothing
 
 
+@pytest.mark.parametrize("syntax", [corpus.EXPLICIT, corpus.IMPLICIT, corpus.BIG, corpus.LS])
+@pytest.mark.parametrize(
+    "said", ["ISO-IR 100", "ISO IR 100", "ISO_IR 192\\ISO_IR 100", "ISO_IR 999", "LATIN1", "\\", "\xff"]
+)
+def test_a_character_set_decides_no_pixel(tmp_path, said, syntax):
+    path = write(tmp_path / "a.dcm", PIXELS, syntax=syntax, SpecificCharacterSet="ISO_IR 192")
+    content, element = path.read_bytes(), b"\0\x08\0\x05" if syntax == corpus.BIG else b"\x08\0\x05\0"
+    start = content.index(element)
+    value = said.encode("latin-1") + b" " * (len(said) % 2)
+    assert content[start + 8 : start + 18] == b"ISO_IR 192"
+    kind = struct.pack(">2sH", b"CS", len(value)) if syntax == corpus.BIG else struct.pack("<2sH", b"CS", len(value))
+    kind = struct.pack("<L", len(value)) if syntax == corpus.IMPLICIT else kind
+    path.write_bytes(content[: start + 4] + kind + value + content[start + 18 :])
+    np.testing.assert_array_equal(read(path), gray(shown(PIXELS)))
+
+
+@pytest.mark.parametrize("syntax", [corpus.EXPLICIT, corpus.IMPLICIT])
+@pytest.mark.parametrize("keyword", ["WindowCenter", "Rows", "BitsStored", "ImageType"])
+def test_an_element_that_stands_twice_is_refused(tmp_path, syntax, keyword):
+    values = {"WindowCenter": 2048, "WindowWidth": 4096, "ImageType": ["ORIGINAL", "PRIMARY"]}
+    path = write(tmp_path / "a.dcm", PIXELS, syntax=syntax, **values)
+    content, tag = path.read_bytes(), Tag(keyword)
+    start = content.index(struct.pack("<2H", tag.group, tag.element), 132)
+    length = ("<L", content, start + 4) if syntax == corpus.IMPLICIT else ("<H", content, start + 6)
+    size = 8 + struct.unpack_from(*length)[0]
+    path.write_bytes(content[: start + size] + content[start:])
+    with pytest.raises(InputDataError, match=f"E-DICOM-HEADER .*expected every element once .*found {keyword} twice"):
+        read_mammogram(path)
+
+
 @pytest.mark.parametrize("uid", ["1.2.840.10008.00.3788", "1.2.3.-29", "a1b2c3", "anonymous", "1." + "2" * 64, ""])
 def test_a_series_may_have_an_identifier_that_breaks_the_rules(tmp_path, uid):
     files = write_slices(tmp_path, SLICES)
