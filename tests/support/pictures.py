@@ -6,8 +6,8 @@ import zlib
 _COLOR_TYPES = {1: 0, 2: 4, 3: 2, 4: 6}  # of PNG, by the number of channels
 
 
-def write_tiff(path, pixels, *, orientation=1, order="<", white_is_zero=False, compressed=False):
-    """Write gray pixels (H, W) in one strip; those without sign, with sign or floating have that sample format."""
+def write_tiff(path, pixels, *, orientation=1, order="<", white_is_zero=False, compressed=False, others=()):
+    """Write gray pixels (H, W) in one strip, in the sample format of their type; `others`: pairs of tag and value."""
     rows, columns = pixels.shape
     stored = pixels.astype(pixels.dtype.newbyteorder(order))
     content = zlib.compress(stored.tobytes()) if compressed else stored.tobytes()
@@ -25,6 +25,7 @@ def write_tiff(path, pixels, *, orientation=1, order="<", white_is_zero=False, c
         279: len(content),
         339: {"u": 1, "i": 2, "f": 3}[pixels.dtype.kind],
     }
+    tags |= dict(others)
     directory = struct.pack(f"{order}H", len(tags))
     for tag, value in tags.items():
         directory += struct.pack(f"{order}HHLL", tag, 4, 1, value)  # LONG

@@ -553,6 +553,16 @@ def test_a_tiff_is_read_as_it_is_stored(tmp_path, dtype, order, compressed, orie
     assert mammogram.flags == (("orientation-tag",) if 2 <= orientation <= 8 else ())
 
 
+@pytest.mark.parametrize("white_is_zero", [False, True])
+def test_a_tiff_of_four_bits_is_stretched(tmp_path, white_is_zero):
+    pixels = noise(8)  # two of four bits each
+    others = [(256, 40), (258, 4)]
+    write_tiff(tmp_path / "a.tif", pixels.astype(np.uint8), white_is_zero=white_is_zero, others=others)
+    levels = np.stack([pixels >> 4, pixels & 15], axis=2).reshape(24, 40)
+    shown = 65535 // 15 * (15 - levels if white_is_zero else levels)
+    np.testing.assert_array_equal(read_mammogram(tmp_path / "a.tif").pixels, shown)
+
+
 @pytest.mark.parametrize("orientation", [1, 3, 6])
 def test_a_png_is_read_as_it_is_stored(tmp_path, orientation):
     exif = Image.Exif()
