@@ -121,6 +121,7 @@ def export_bundle(trained: Trained, folder: Path, backbones: Sequence[str], *, l
         licence=licence,
         classes=[str(label) for label in Label],
         resnet_depth=params.read(params.Backbones, trained.params).resnet_depth,
+        labels=params.read(params.Labels, trained.params),
         reading=params.read(params.Reading, trained.params),
         mammogram=params.read(params.Mammogram, trained.params),
         decode=params.read(params.Decode, trained.params),

@@ -128,7 +128,7 @@ class Model:
         What it is not, and the SPDX name of its licence.
     classes
         Of the outputs of a head, in their order.
-    resnet_depth, reading, mammogram, decode, rankpool, features, ensemble
+    resnet_depth, labels, reading, mammogram, decode, rankpool, features, ensemble
         As in ``params.yaml``. Predictions use the copy ``original`` alone.
     backbones
         By name. A probability is the mean over all of them.
@@ -148,6 +148,7 @@ class Model:
     licence: str
     classes: list[str]
     resnet_depth: Literal[18, 34, 50, 101, 152]
+    labels: params.Labels
     reading: params.Reading
     mammogram: params.Mammogram
     decode: params.Decode

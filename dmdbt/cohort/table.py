@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from enum import StrEnum
+from itertools import zip_longest
 from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 from typing import TypeVar
@@ -16,6 +17,7 @@ from dmdbt.files import write_rows
 from dmdbt.terms import Label, Laterality, MissingModality, Modality, View
 
 TABLE_NAME, WORKBOOK_NAME = "cases.csv", "cases.xlsx"
+_TABLES = (".csv", ".ods", ".tsv", ".xls", ".xlsb", ".xlsm", ".xlsx")
 _SHOWN = 300  # characters of a header or a cell, in a message
 _NO_VALUE = re.compile(r"=.*|#(N/A|NV|[A-Z0/]+[!?])", re.DOTALL)
 _WINDOWS_PATH = re.compile(r"[A-Za-z]:.*|.*\\.*", re.DOTALL)
@@ -81,13 +83,23 @@ def table_path(cohort: Path) -> Path:
 def read_sheet(path: Path) -> Sheet:
     """Read the cells of a table; TableError if it is missing or malformed."""
     if not path.is_file():
+        near = _other_tables(path.parent)
         cause = f"expected a cohort folder with {TABLE_NAME} or {WORKBOOK_NAME}, found no such file"
-        raise TableError("TABLE-MISSING", file=path.name, cause=cause, remedy="Correct `cohort` in params.yaml.")
+        cause += f" but {', '.join(near[:3])}" if near else ""
+        remedy = f"Save the table as {TABLE_NAME} or {WORKBOOK_NAME}." if near else "Correct `cohort` in params.yaml."
+        raise TableError("TABLE-MISSING", file=path.name, cause=cause, remedy=remedy)
     if path.suffix != ".xlsx":
         return read_text_sheet(path, _REQUIRED)
     from dmdbt.cohort.workbook import read_workbook  # here, because every stage reads a table and none but ingest this
 
     return read_workbook(path)
+
+
+def _other_tables(folder: Path) -> list[str]:
+    """Return the names of files that may be the table, under another name or in another format."""
+    files = [entry for entry in (folder.iterdir() if folder.is_dir() else ()) if entry.is_file()]
+    name = Path(TABLE_NAME).stem
+    return sorted(file.name for file in files if file.stem.casefold() == name or file.suffix.lower() in _TABLES)
 
 
 def read_table(
@@ -142,7 +154,8 @@ def cases_by_row(
         cause = "expected at least one row, found none"
         raise TableError("TABLE-EMPTY", file=sheet.file, cause=cause, remedy=REMEDY)
     problems = _Problems()
-    rows = [(row, _cells(row, columns, cells, problems)) for row, cells in records]
+    is_text = bool(sheet.separator)
+    rows = [(row, _cells(row, columns, cells, problems, is_text=is_text)) for row, cells in records]
     cases = {row: _case(row, cells, missing_modality, labels, problems) for row, cells in rows if cells}
     _check_unique(cases, problems)
     if lines := list(problems.lines()):
@@ -192,20 +205,20 @@ def _columns(sheet: Sheet, row: int, header: list[str]) -> list[str]:
     return columns
 
 
-def _cells(row: int, columns: list[str], cells: list[str], problems: _Problems) -> dict[str, str]:
-    """Return the cells of a row by column; none, and a problem, if they are more or fewer than those of the header."""
-    if len(cells) > len(columns):
+def _cells(row: int, columns: list[str], cells: list[str], problems: _Problems, *, is_text: bool) -> dict[str, str]:
+    """Return the cells of a row by column; nothing, and a problem, if their number in a text is not the header's."""
+    if is_text and len(cells) > len(columns):
         expected = f"{len(columns)} cells as in the header (a value that holds the separator needs quotes)"
         problems.add(row, f"column {len(columns) + 1}", expected, f"one more: {cells[len(columns)]!r}")
         return {}
-    if len(cells) < len(columns):
+    if is_text and len(cells) < len(columns):
         expected = f"{len(columns)} cells as in the header (an empty cell needs its separator)"
         problems.add(row, columns[len(cells)] or f"column {len(cells) + 1}", expected, f"{len(cells)}")
         return {}
-    for number, (column, cell) in enumerate(zip(columns, cells, strict=True), start=1):
+    for number, (column, cell) in enumerate(zip_longest(columns[: len(cells)], cells, fillvalue=""), start=1):
         if cell and not column:
             problems.add(row, f"column {number}", "an empty cell below an empty header", repr(cell))
-    return dict(zip(columns, cells, strict=True))
+    return dict.fromkeys(_COLUMNS, "") | dict(zip(columns, cells, strict=False))
 
 
 def _case(

@@ -25,7 +25,7 @@ def predict(bundle: Path, chosen: Namespace) -> int:
     """
     model = read_model(bundle)
     if chosen.cohort:
-        requests, root = read_requests(chosen.cohort, {}), chosen.cohort
+        requests, root = read_requests(chosen.cohort, model.labels.meaning()), chosen.cohort
     else:
         request, root = single_request(chosen.dm, chosen.dbt, name=chosen.name, patient_id=chosen.patient)
         requests = [request]

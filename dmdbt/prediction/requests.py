@@ -45,11 +45,18 @@ def read_requests(cohort: Path, labels: Mapping[str, Label]) -> list[Request]:
     (header_row, header), *rows = sheet.records or ((1, []),)
     names = [name.casefold() for name in header]
     place = names.index("label") if "label" in names else len(names)
-    filled = [(header_row, [*header[:place], "label", *header[place + 1 :]])]
-    labeled = {row for row, cells in rows if any(cells[place : place + 1])}
+    header = [*header, *["label"][: place == len(names)]]
+    filled, labeled = [(header_row, header)], set()
     for row, cells in rows:
-        whole = row in labeled or len(cells) < place  # a row that is too short is refused as it is
-        filled.append((row, cells if whole else [*cells[:place], _UNLABELED, *cells[place + 1 :]]))
+        if not sheet.separator:  # a workbook has no empty cells at the end of a row
+            cells = [*cells, *[""] * (len(names) - len(cells))]
+        if place == len(names):
+            cells = [*cells, _UNLABELED]
+        elif any(cells[place : place + 1]):
+            labeled.add(row)
+        elif place < len(cells):
+            cells = [*cells[:place], _UNLABELED, *cells[place + 1 :]]
+        filled.append((row, cells))
     cases = cases_by_row(replace(sheet, records=tuple(filled)), labels=labels)
     found = [
         Request(case, case.patient_id, case.laterality, case.view, case.label if row in labeled else "")

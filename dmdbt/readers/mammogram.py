@@ -32,7 +32,8 @@ class Mammogram:
         ``photometric_interpretation``, ``voi``; what the header of a DICOM file says of machine and view: ``device``,
         ``stated_laterality``, ``stated_view``. No identifier.
     flags
-        What is unusual but no fault: those of `dmdbt.readers.dicom.sop_classes.check_mammogram`,
+        What is unusual but no fault: those of `dmdbt.readers.other.png_tiff.read_picture`,
+        `dmdbt.readers.dicom.sop_classes.check_mammogram`,
         `dmdbt.readers.dicom.file.DicomFile` and `dmdbt.readers.dicom.presentation.Chain`.
     """
 

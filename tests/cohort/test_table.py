@@ -113,6 +113,15 @@ def test_a_missing_cohort_is_named(tmp_path):
         read_table(tmp_path / "nowhere" / "cases.csv")
 
 
+@pytest.mark.parametrize("name", ["Cases.csv", "cases.CSV", "cases.xls", "cases.xlsm", "cases.txt", "table.xlsx"])
+def test_a_table_of_another_name_is_named(tmp_path, name):
+    (tmp_path / name).write_bytes(b"")
+    (tmp_path / "a.dcm").write_bytes(b"")
+    message = rf"E-TABLE-MISSING .*no such file but {name} remedy=Save the table as cases.csv or cases.xlsx"
+    with pytest.raises(TableError, match=message):
+        read_table(table_path(tmp_path))
+
+
 def test_two_tables_are_refused(tmp_path):
     for name in ("cases.csv", "cases.xlsx"):
         (tmp_path / name).write_bytes(b"")

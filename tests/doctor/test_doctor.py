@@ -47,11 +47,24 @@ def write_syntax(path, uid):
     return path
 
 
-def write_bomb(path):
-    """A PNG whose header states 900 megapixels."""
+def write_meta(path, rest):
+    """A DICOM file that ends in, or is damaged at, the transfer syntax."""
+    path.write_bytes(bytes(128) + b"DICM\2\0\x10\0" + rest)
+
+
+def write_slices(path):
+    """A folder of slices, of which those from the second on are damaged."""
+    for number in range(4):
+        write_dicom(path / f"{number}.dcm", SLICES[0].astype(np.uint16))
+    for number in range(1, 4):
+        write_meta(path / f"{number}.dcm", b"UI")
+
+
+def write_bomb(path, columns=30000, rows=30000):
+    """A PNG whose header states very many pixels."""
     Image.fromarray(SLICES[0]).save(path, "PNG")
     content = bytearray(path.read_bytes())
-    content[16:24] = struct.pack(">2L", 30000, 30000)
+    content[16:24] = struct.pack(">2L", columns, rows)
     content[29:33] = struct.pack(">L", zlib.crc32(content[12:29]))
     path.write_bytes(content)
 
@@ -127,7 +140,12 @@ def test_a_healthy_cohort_ends_with_exit_code_0_and_no_path(cohort, capsys):
         ),
         (lambda path: write_sound(path), "expected one video of a known codec, found 0"),
         (lambda path: write_syntax(path, "1.2.840.10008.1.2.4.203"), "expected a transfer syntax that is read"),
-        (lambda path: write_bomb(path), "expected a readable header, found damage (DecompressionBombError)"),
+        (lambda path: write_bomb(path), "expected a picture of fewer pixels, found a header that states very many"),
+        (lambda path: write_bomb(path, 20000, 10000), "expected a picture of fewer pixels, found a header that"),
+        (lambda path: write_meta(path, b"UK\x04\x001.2\0"), "expected a readable header, found damage (NotImplemented"),
+        (lambda path: write_meta(path, b"UL\x03\x001.2"), "expected a readable header, found damage ("),
+        (lambda path: write_meta(path, b"UI"), "expected a readable header, found damage ("),
+        (lambda path: write_slices(path), "1.dcm: expected a readable header, found damage ("),
     ],
 )
 def test_what_cannot_be_read_is_a_fault_with_its_case(tmp_path, capsys, make, message):

@@ -144,6 +144,73 @@ def test_a_range_of_padding_may_be_stated_as_signed(tmp_path):
     np.testing.assert_array_equal(read(path), gray(shown(pixels, padding=[65535, 65000])))
 
 
+@pytest.mark.parametrize("stored_as", [0x0830, 0xF830])
+@pytest.mark.parametrize("stated_as", [0x0830, 0xF830])
+@pytest.mark.parametrize("photometric", ["MONOCHROME1", "MONOCHROME2"])
+def test_padding_may_lack_the_sign_above_the_stored_bits_like_pixels(tmp_path, stored_as, stated_as, photometric):
+    """Both words are -2000 in 12 bits; white air is what is seen where they are not taken for the same."""
+    values = np.random.default_rng(0).integers(-1000, 2048, (24, 20))
+    values[:8] = -2000
+    words = np.where(values == -2000, stored_as, values % 65536)
+    options = {"PhotometricInterpretation": photometric, "WindowCenter": 500, "WindowWidth": 3000}
+    path = write(tmp_path / "a.dcm", words, signed=True, content=words.astype("<u2").tobytes(), **options)
+    dataset = pydicom.dcmread(path)
+    dataset.add_new("PixelPaddingValue", "US", stated_as)
+    dataset.save_as(path)
+    expected = shown(values, window=(500, 3000), padding=[-2000], negative=photometric == "MONOCHROME1")
+    np.testing.assert_array_equal(read(path, *(["sign-extension"] if stored_as == 0x0830 else [])), gray(expected))
+
+
+@pytest.mark.parametrize("padded", [[0], [1, 2, 3, 4], [1, 3]])
+@pytest.mark.parametrize("window", [WINDOW, None])
+def test_each_slice_of_a_folder_has_its_own_padding(tmp_path, padded, window):
+    """C.7.5.1.1.2: 4095 is padding in the slices that say so, and the brightest value in the others."""
+    pixels = SLICES.copy()
+    pixels[:, :6] = 4095
+    options = {} if window else {"WindowCenter": None, "WindowWidth": None}
+    files = write_slices(tmp_path, pixels, **options)
+    for number in padded:
+        dataset = pydicom.dcmread(files[number])
+        dataset.add_new("PixelPaddingValue", "US", 4095)
+        dataset.save_as(files[number])
+    slices, _ = read_volume(DicomFolderVolume(files, Limits()), *([] if window else ["no-voi"]))
+    expected = shown(pixels, window=window or (2048, 4096)) if window else pixels / 4095
+    for number in padded:
+        expected[number] = np.where(pixels[number] == 4095, 0, expected[number])
+    np.testing.assert_array_equal(slices, gray(expected, 255))
+
+
+@pytest.mark.parametrize("place", ["frame", "shared"])
+def test_the_window_or_table_of_the_nearest_group_counts(tmp_path, place):
+    """C.7.6.16: what stands in the functional groups is what a frame has; elements beside them are of no frame."""
+    near_window = item(FrameVOILUTSequence=[item(WindowCenter=2000, WindowWidth=800)])
+    near_rescale = item(
+        PixelValueTransformationSequence=[item(RescaleSlope=2, RescaleIntercept=-500, RescaleType="US")]
+    )
+    stray = {"VOILUTSequence": [lut(np.arange(4096)[::-1] * 16)], "ModalityLUTSequence": [lut(np.arange(4096)[::-1])]}
+    for keyword, near, expected in (
+        ("VOILUTSequence", near_window, shown(SLICES, window=(2000, 800))),
+        ("ModalityLUTSequence", near_rescale, shown(SLICES, rescale=(2, -500))),
+    ):
+        options = {"groups": [near] * 5, "window": None, "rescale": None}
+        if place == "shared":
+            options = {"groups": [], "SharedFunctionalGroupsSequence": [near]}
+        path = write_tomosynthesis(tmp_path / "a.dcm", SLICES, **options, **{keyword: stray[keyword]})
+        flags = {"slice-order-unstated"} | ({"no-voi"} if near is near_rescale else set())
+        slices, _ = read_volume(BtoVolume(path, Limits()), *flags)
+        assert np.abs(slices - gray(expected, 255)).max() <= 1  # rounding of a half
+
+
+def test_a_table_of_a_frame_counts_before_a_window_beside_it_and_above_it(tmp_path):
+    entries = np.arange(4096) * 16
+    near = item(FrameVOILUTSequence=[item(VOILUTSequence=[lut(entries)], WindowCenter=7, WindowWidth=9)])
+    options = {"groups": [near] * 5, "WindowCenter": 3, "WindowWidth": 4}
+    path = write_tomosynthesis(tmp_path / "a.dcm", SLICES, **options)
+    slices, provenance = read_volume(BtoVolume(path, Limits()), "slice-order-unstated")
+    np.testing.assert_array_equal(slices, gray(entries[SLICES] / 65535, 255))
+    assert provenance["voi"] == "table"
+
+
 # Two sources of the order
 
 HEIGHTS = [3.0, 1.0, 5.0, 2.0, 4.0]
@@ -185,6 +252,46 @@ def test_a_folder_without_usable_numbers_is_read_by_position(tmp_path, numbers):
     assert provenance["slice_order"] == "plane position"
 
 
+@pytest.mark.parametrize("numbers", [[1, 2, 3, 3, 5], [1, 1, 1, 1, 2], [1, None, 3, 4, 5], [900, 2, 2, 3, 4]])
+@pytest.mark.parametrize("rising", [True, False])
+@pytest.mark.parametrize("falling", [True, False])
+def test_numbers_keep_the_direction_as_far_as_they_go(tmp_path, numbers, rising, falling):
+    """A dynamic image has the other sign if its volume is read from the other end."""
+    numbers = [number and 1000 - number for number in numbers] if falling else numbers
+    files = write_slices(tmp_path, SLICES, numbers=numbers)
+    for file, height in zip(files, range(5), strict=True):
+        put(
+            file, ImagePositionPatient=[0, height if rising else -height, 0], ImageOrientationPatient=[1, 0, 0, 0, 0, 1]
+        )
+    slices, provenance = read_volume(DicomFolderVolume(files, Limits()))
+    np.testing.assert_array_equal(slices, gray(shown(SLICES[::-1] if falling else SLICES, window=WINDOW), 255))
+    assert provenance["slice_order"] == "plane position"
+
+
+@pytest.mark.parametrize("plane", [[0] * 6, [0, 1, 0, 0, 1, 0], None])
+def test_an_orientation_that_is_none_leaves_the_order_to_the_positions(tmp_path, plane):
+    files = write_slices(tmp_path / "a", SLICES, numbers=[7] * 5)
+    for file, height in zip(files, HEIGHTS, strict=True):
+        put(file, ImagePositionPatient=[0, 0, height])
+        if plane:
+            put(file, ImageOrientationPatient=plane)
+    groups = [placed(height) for height in HEIGHTS]
+    for group in groups:
+        group.PlaneOrientationSequence = [item(ImageOrientationPatient=plane)] if plane else []
+    for opened in (DicomFolderVolume(files, Limits()), BtoVolume(stacked(tmp_path, groups), Limits())):
+        slices, _ = read_volume(opened)
+        np.testing.assert_array_equal(slices, gray(shown(SLICES[np.argsort(HEIGHTS)], window=WINDOW), 255))
+
+
+def test_the_first_orientation_of_a_folder_decides(tmp_path):
+    files = write_slices(tmp_path, SLICES, numbers=[7] * 5)
+    for file, height in zip(files, HEIGHTS, strict=True):
+        put(file, ImagePositionPatient=[0, 0, height], ImageOrientationPatient=[1, 0, 0, 0, 1, 0])
+    put(files[-1], ImageOrientationPatient=[0, 1, 0, 0, 0, 1])
+    slices, _ = read_volume(DicomFolderVolume(files, Limits()))
+    np.testing.assert_array_equal(slices, gray(shown(SLICES[np.argsort(HEIGHTS)], window=WINDOW), 255))
+
+
 def test_numbers_with_gaps_are_read_where_the_distances_are_even(tmp_path):
     files = write_slices(tmp_path, SLICES, numbers=[10, 20, 30, 40, 50])
     for file, height in zip(files, range(5), strict=True):
@@ -217,7 +324,8 @@ def test_an_uneven_distance_is_flagged(tmp_path):
         ([1, 2, 3, 4, 5], [2, 0, 3, 1, 4], [1, 3, 0, 2, 4], "plane position", {"slice-order-contradicts"}),
         ([1, 2, 3, 4, 5], [4, 3, 2, 1, 0], [0, 1, 2, 3, 4], "in-stack position", set()),
         ([1, 2, 3, 4, 5], [7, 7, 7, 7, 7], [0, 1, 2, 3, 4], "in-stack position", {"slice-positions-equal"}),
-        ([1, 2, 2, 4, 5], [4, 3, 2, 1, 0], [4, 3, 2, 1, 0], "plane position", set()),
+        ([1, 2, 2, 4, 5], [4, 3, 2, 1, 0], [0, 1, 2, 3, 4], "plane position", set()),
+        ([3, 3, 3, 3, 3], [4, 3, 2, 1, 0], [4, 3, 2, 1, 0], "plane position", set()),
     ],
 )
 def test_frames_are_ordered_by_both_of_their_positions(tmp_path, numbers, heights, order, source, flags):
@@ -416,6 +524,22 @@ def test_an_overlay_in_the_bits_above_is_left_out(tmp_path):
     np.testing.assert_array_equal(read(path, "overlay-bits"), gray(shown(PIXELS)))
 
 
+@pytest.mark.parametrize("bit", [12, 13, 15, 60])
+def test_an_overlay_in_some_bits_says_nothing_of_others(tmp_path, bit):
+    """Values of 14 bits whose header says 12: the bits 12 and 13 are the pixels', unless an overlay is named there."""
+    words = noise(14)
+    path = write(tmp_path / "a.dcm", words, bits=16, BitsStored=12, HighBit=11)
+    dataset = pydicom.dcmread(path)
+    dataset.add_new(0x60000102, "US", bit)
+    dataset.save_as(path)
+    with pytest.raises(InputDataError, match="E-DICOM-VALUES .*expected 12-bit values"):
+        read_mammogram(path)
+    dataset.add_new(0x60020102, "US", 12)
+    dataset.add_new(0x60040102, "US", 13)
+    dataset.save_as(path)
+    np.testing.assert_array_equal(read(path, "overlay-bits"), gray(shown(words & 4095)))
+
+
 def test_signs_may_stop_at_the_stored_bits(tmp_path):
     values = noise(12, signed=True)
     values[0, :2] = -1, -2048
@@ -429,6 +553,36 @@ def test_signs_may_stop_at_the_stored_bits(tmp_path):
 
 
 # Values that break a rule and decide nothing
+
+
+@pytest.mark.parametrize("syntax", [corpus.EXPLICIT, corpus.IMPLICIT, corpus.BIG, corpus.LS])
+@pytest.mark.parametrize(
+    "said", ["ISO-IR 100", "ISO IR 100", "ISO_IR 192\\ISO_IR 100", "ISO_IR 999", "LATIN1", "\\", "\xff"]
+)
+def test_a_character_set_decides_no_pixel(tmp_path, said, syntax):
+    path = write(tmp_path / "a.dcm", PIXELS, syntax=syntax, SpecificCharacterSet="ISO_IR 192")
+    content, element = path.read_bytes(), b"\0\x08\0\x05" if syntax == corpus.BIG else b"\x08\0\x05\0"
+    start = content.index(element)
+    value = said.encode("latin-1") + b" " * (len(said) % 2)
+    assert content[start + 8 : start + 18] == b"ISO_IR 192"
+    kind = struct.pack(">2sH", b"CS", len(value)) if syntax == corpus.BIG else struct.pack("<2sH", b"CS", len(value))
+    kind = struct.pack("<L", len(value)) if syntax == corpus.IMPLICIT else kind
+    path.write_bytes(content[: start + 4] + kind + value + content[start + 18 :])
+    np.testing.assert_array_equal(read(path), gray(shown(PIXELS)))
+
+
+@pytest.mark.parametrize("syntax", [corpus.EXPLICIT, corpus.IMPLICIT])
+@pytest.mark.parametrize("keyword", ["WindowCenter", "Rows", "BitsStored", "ImageType"])
+def test_an_element_that_stands_twice_is_refused(tmp_path, syntax, keyword):
+    values = {"WindowCenter": 2048, "WindowWidth": 4096, "ImageType": ["ORIGINAL", "PRIMARY"]}
+    path = write(tmp_path / "a.dcm", PIXELS, syntax=syntax, **values)
+    content, tag = path.read_bytes(), Tag(keyword)
+    start = content.index(struct.pack("<2H", tag.group, tag.element), 132)
+    length = ("<L", content, start + 4) if syntax == corpus.IMPLICIT else ("<H", content, start + 6)
+    size = 8 + struct.unpack_from(*length)[0]
+    path.write_bytes(content[: start + size] + content[start:])
+    with pytest.raises(InputDataError, match=f"E-DICOM-HEADER .*expected every element once .*found {keyword} twice"):
+        read_mammogram(path)
 
 
 @pytest.mark.parametrize("uid", ["1.2.840.10008.00.3788", "1.2.3.-29", "a1b2c3", "anonymous", "1." + "2" * 64, ""])

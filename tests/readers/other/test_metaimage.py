@@ -64,6 +64,32 @@ def test_eight_bits_stay_as_they_are(tmp_path):
     assert "range" not in volume.provenance
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "latin-1"])
+def test_the_raw_file_may_have_a_name_with_accents(tmp_path, encoding):
+    path = write_mhd(tmp_path / "a.mhd", VALUES, ElementDataFile="NAME")
+    path.write_bytes(path.read_bytes().replace(b"NAME", "Schicht_\u00e4.raw".encode(encoding)))
+    (tmp_path / "Schicht_\u00e4.raw").write_bytes(VALUES.tobytes())
+    np.testing.assert_array_equal(read(path)[0], GRAY)
+    assert volume_files(path) == sorted([path, tmp_path / "Schicht_\u00e4.raw"])
+
+
+@pytest.mark.parametrize(("yes", "no"), [("True", "False"), ("T", "F"), ("t", "f"), ("1", "0"), ("TRUE", "false")])
+def test_true_and_false_may_be_written_as_metaio_takes_them(tmp_path, yes, no):
+    order = {"BinaryDataByteOrderMSB": None, "ElementByteOrderMSB": yes, "BinaryData": yes}
+    path = write_compressed(tmp_path / "a.mha", VALUES, zlib.compress(VALUES.astype(">f8").tobytes()), **order)
+    path.write_bytes(path.read_bytes().replace(b"CompressedData = True", f"CompressedData = {yes}".encode()))
+    np.testing.assert_array_equal(read(path)[0], GRAY)
+    order = {"BinaryDataByteOrderMSB": no, "CompressedData": no}
+    np.testing.assert_array_equal(read(write_mhd(tmp_path / "b.mhd", VALUES, **order))[0], GRAY)
+
+
+def test_a_range_beyond_all_numbers_is_refused(tmp_path):
+    values = VALUES.copy()
+    values[0, 0, :2] = -1.7e308, 1.7e308
+    with pytest.raises(InputDataError, match=r"E-MHD-NOT-FINITE .*found -1.7e\+308 to 1.7e\+308"):
+        read(write_mhd(tmp_path / "a.mhd", values))
+
+
 @pytest.mark.parametrize("key", ["ElementByteOrderMSB", "BinaryDataByteOrderMSB"])
 def test_the_byte_order_is_that_of_the_header(tmp_path, key):
     order = {"BinaryDataByteOrderMSB": None, key: "True"}
@@ -154,7 +180,9 @@ def test_slices_are_turned_counter_clockwise_as_the_header_asks(tmp_path):
         ({"ElementDataFile": "LIST"}, "E-MHD-DATA-FILE .*expected one raw file, found LIST"),
         ({"ElementDataFile": "a%03d.raw 1 6 1"}, "E-MHD-DATA-FILE .*expected one raw file"),
         ({"ElementDataFile": "a" * 5000}, "E-MHD-DATA-FILE .*expected the name of a file, found 'a{50}' remedy"),
-        ({"ElementDataFile": "\u00e9" * 100}, "E-MHD-DATA-FILE .*expected the name of a file"),
+        ({"ElementDataFile": "\u00e9" * 200}, "E-MHD-DATA-FILE .*expected the name of a file"),
+        ({"ElementDataFile": "\u00e9" * 100}, "E-MHD-DATA-FILE .*found no such file"),
+        ({"CompressedData": "zlib"}, "E-MHD-HEADER .*expected True or False for CompressedData, found zlib"),
         ({"ElementDataFile": "a\0b"}, "E-MHD-(DATA-FILE|HEADER)"),
         ({"DimSize": f"16 12 {'9' * 5000}"}, "E-MHD-DIMENSIONS .*DimSize = 16 12 9{44} remedy"),
         ({"HeaderSize": "9" * 5000}, "E-MHD-HEADER .*HeaderSize, found 9{50} remedy"),
