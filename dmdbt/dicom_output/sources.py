@@ -139,12 +139,13 @@ def _examine(files: Sequence[Path], limits: Limits) -> tuple[Modality, list[int]
 
 
 def _order_of_files(tags: Sequence[Tags]) -> Order | None:
-    numbers = [entry.integer("InstanceNumber") for entry in tags if "InstanceNumber" in entry]
+    numbers = [entry.integer("InstanceNumber") if "InstanceNumber" in entry else None for entry in tags]
     corners = [entry.numbers("ImagePositionPatient") for entry in tags]
+    normals = (slice_normal([entry]) for entry in tags)
     return order_slices(
-        numbers if len(numbers) == len(tags) else None,
+        numbers,
         np.array(corners) if all(len(corner) == 3 for corner in corners) else None,
-        slice_normal(tags[-1:]),
+        next((normal for normal in normals if normal is not None), None),
         source="instance number",
     )
 

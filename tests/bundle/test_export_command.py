@@ -16,8 +16,8 @@ def test_outside_a_repository_of_dvc_nothing_is_exported(trained, tmp_path, monk
 def test_results_of_other_parameters_are_not_exported(tmp_path, monkeypatch, capsys):
     call(tmp_path, "git", "init", "-q")
     call(tmp_path, "dvc", "init", "-q")
-    (tmp_path / "params.yaml").write_text("backbones: {names: [a], resnet_depth: 18, weights: imagenet}\nn: 1\n")
-    stage = "{matrix: {backbone: [a]}, cmd: echo ${item.backbone} > out, params: [n], outs: [out]}"
+    (tmp_path / "params.yaml").write_text("backbones: {names: [alexnet], resnet_depth: 18, weights: imagenet}\nn: 1\n")
+    stage = "{matrix: {backbone: [alexnet]}, cmd: echo ${item.backbone} > out, params: [n], outs: [out]}"
     (tmp_path / "dvc.yaml").write_text(f"stages:\n  ensemble: {stage}\n")
     call(tmp_path, "dvc", "repro", "-q")
     text = (tmp_path / "params.yaml").read_text()
@@ -26,7 +26,7 @@ def test_results_of_other_parameters_are_not_exported(tmp_path, monkeypatch, cap
     assert main(["export", str(tmp_path / "bundle")]) == 5
     printed = capsys.readouterr().err
     assert "E-EXPORT-STALE" in printed
-    assert "ensemble@a" in printed
+    assert "ensemble@alexnet" in printed
 
 
 def test_the_schema_needs_no_repository(tmp_path, monkeypatch, capsys):
