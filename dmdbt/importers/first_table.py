@@ -21,7 +21,15 @@ from dmdbt.terms import Label, Modality
 _COLUMNS = ("patient_id", "laterality", "view", "label", "dm", "dbt", "kind")
 _CHECKS = {"mammogram": check_mammogram, "volume": check_tomosynthesis_object, "slice": check_slice}
 _LEAST = 8  # gray pictures in a folder that are taken for the slices of a volume
-_KINDS = {*Modality, "tomo", "tomosynthesis", "mammo", "mammogram", "mammography"}  # names of folders, of no patient
+_KINDS = {
+    *Modality,
+    "tomo",
+    "tomosynthesis",
+    "mammo",
+    "mammogram",
+    "mammograms",
+    "mammography",
+}  # names of folders, of no patient
 _SIDE_AND_VIEW = re.compile(r"(?P<side>l|r|left|right)?(?P<view>cc|mlo)?")
 _LIMITS = Limits()
 
@@ -57,7 +65,7 @@ def write_first_table(cohort: Path, *, patient_of_header: bool = False) -> First
     """Write ``cases.csv`` into a folder of images: a row for each view of a breast, without labels.
 
     Side and view are those of the DICOM header, else of the name of the file or a folder. The patient is the first
-    folder, unless that is called ``dm``, ``dbt``, ``benign`` or ``malignant``, or holds several Patient IDs. Each image
+    folder, unless that is called by kind, view or label, as ``dbt``, or holds several Patient IDs. Each image
     has a row of its own where a view has several mammograms or volumes, where patient, side or view is not known, or
     where two images lie in different folders of the first one and no study in their headers says that they belong
     together.
@@ -171,7 +179,8 @@ def _image(path: Path, cohort: Path, modality: Modality, kind: str, header: Path
         identity, study = _identity(header)
         with DicomFile(header, _LIMITS) as dicom:
             stated |= {name: str(value) for name, value in stated_view(dicom.tags).items()}
-    patient = parts[0] if len(parts) > 1 and parts[0].lower() not in [*Modality, *Label] else ""
+    is_patient = len(parts) > 1 and not _is_kind_or_view(parts[0]) and parts[0].lower() not in list(Label)
+    patient = parts[0] if is_patient else ""
     if patient_of_header:
         patient = identity
     return _Image(

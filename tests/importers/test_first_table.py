@@ -138,6 +138,7 @@ def of_patient(path, identity, study=None, **header):
         ({"data/1/a.dcm": ("", "1.2.3"), "data/2/tomo.dcm": ("", "1.2.4")}, ["data", "data"]),
         ({"data/a.dcm": ("", ""), "data/P2/tomo.dcm": ("", "")}, ["data", "data"]),
         ({"malignant/a.dcm": ("1", None), "malignant/tomo.dcm": ("1", None)}, ["", ""]),
+        ({"mammograms/P1.dcm": ("1", None), "tomo/tomo.dcm": ("1", None)}, ["", ""]),
         # One patient: one folder, folders named by kind or view, or one study in several folders.
         ({"P1/a.dcm": ("1", None), "P1/tomo.dcm": ("1", None)}, ["P1"]),
         ({"P1/2020/DM/a.dcm": ("1", ""), "P1/2020/tomo_L-CC/tomo.dcm": ("1", "")}, ["P1"]),
