@@ -197,7 +197,7 @@ def _columns(sheet: Sheet, row: int, header: list[str]) -> list[str]:
 
 
 def _cells(row: int, columns: list[str], cells: list[str], problems: _Problems, *, is_text: bool) -> dict[str, str]:
-    """Return the cells of a row by column; nothing, and a problem, if their number in a text is not the header's."""
+    """Return the cells of a row by column; none, and a problem, if a text has more or fewer than its header."""
     if is_text and len(cells) > len(columns):
         expected = f"{len(columns)} cells as in the header (a value that holds the separator needs quotes)"
         problems.add(row, f"column {len(columns) + 1}", expected, f"one more: {cells[len(columns)]!r}")
@@ -257,7 +257,7 @@ def _case(
 
 
 def _rule_of_path(path: str) -> str:
-    """Return what is expected of a path and does not hold; empty if nothing is wrong with it."""
+    """Return the rule that a path breaks; empty if it breaks none."""
     if _WINDOWS_PATH.fullmatch(path):
         return "a path with forward slashes, relative to the cohort's folder"
     if _CONTROLS.search(path):
@@ -271,7 +271,7 @@ def _rule_of_path(path: str) -> str:
 
 
 def _check_unique(cases: Mapping[int, Case], problems: _Problems) -> None:
-    """Add cases whose names differ by case alone: they would overwrite each other on some file systems."""
+    """Add cases whose names differ only in case: they would overwrite each other on some file systems."""
     first: dict[str, int] = {}
     for row, case in cases.items():
         if (earlier := first.setdefault(case.case_id.casefold(), row)) != row:
