@@ -78,6 +78,11 @@ def write_rows(path: Path, columns: Iterable[str], rows: Iterable[Iterable[objec
         writer.writerows(rows)
 
 
+def printable(text: str) -> str:
+    """Return `text` with escapes for what UTF-8 cannot have, such as names of files in another encoding."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
 def no_file(path: Path) -> str:
     """Say what is in place of a file: nothing, a folder, or a name that differs in case or normalization alone."""
     if path.is_dir():

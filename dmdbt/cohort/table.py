@@ -206,7 +206,7 @@ def _columns(sheet: Sheet, row: int, header: list[str]) -> list[str]:
 
 
 def _cells(row: int, columns: list[str], cells: list[str], problems: _Problems, *, is_text: bool) -> dict[str, str]:
-    """Return the cells of a row by column; nothing, and a problem, if their number in a text is not the header's."""
+    """Return the cells of a row by column; none, and a problem, if a text has more or fewer than its header."""
     if is_text and len(cells) > len(columns):
         expected = f"{len(columns)} cells as in the header (a value that holds the separator needs quotes)"
         problems.add(row, f"column {len(columns) + 1}", expected, f"one more: {cells[len(columns)]!r}")

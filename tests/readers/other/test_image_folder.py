@@ -1,3 +1,4 @@
+import os
 import struct
 import zlib
 
@@ -77,6 +78,14 @@ def test_what_starts_with_a_dot_is_ignored_and_nothing_else(tmp_path):
     (folder / "Thumbs.db").write_bytes(b"\xd0\xcf\x11\xe0")
     with pytest.raises(InputDataError, match="E-FOLDER-CONTENT .*found 1 that are none: Thumbs.db .*of its own"):
         open_volume(folder)
+
+
+def test_a_name_that_is_no_utf_8_can_be_told_everywhere(tmp_path):
+    folder = write_folder(tmp_path / "a", ["1.png", "2.png"])
+    (folder / os.fsdecode(b"\xe4.txt")).write_bytes(b"")
+    with pytest.raises(InputDataError, match=r"E-FOLDER-CONTENT .*found 1 that are none: \\udce4.txt") as caught:
+        open_volume(folder)
+    assert str(caught.value).encode()
 
 
 def test_a_dicomdir_among_slices_is_named(tmp_path):
