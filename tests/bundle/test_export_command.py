@@ -17,7 +17,7 @@ def test_results_of_other_parameters_are_not_exported(tmp_path, monkeypatch, cap
     call(tmp_path, "git", "init", "-q")
     call(tmp_path, "dvc", "init", "-q")
     (tmp_path / "params.yaml").write_text("backbones: {names: [alexnet], resnet_depth: 18, weights: imagenet}\nn: 1\n")
-    stage = "{matrix: {backbone: [alexnet]}, cmd: echo ${item.backbone} > out, params: [n], outs: [out]}"
+    stage = "{matrix: {backbone: [alexnet]}, cmd: 'echo ${item.backbone} > out', params: [n], outs: [out]}"
     (tmp_path / "dvc.yaml").write_text(f"stages:\n  ensemble: {stage}\n")
     call(tmp_path, "dvc", "repro", "-q")
     text = (tmp_path / "params.yaml").read_text()
