@@ -31,11 +31,8 @@ _SMALLEST_CELL = 6  # pixels: borders between smaller cells would hide the image
 _TEXT, _SMALL, _LARGE = 19, 16, 30  # sizes of type
 _INK, _MUTED, _ALARM, _BOX, _WHITE = (0, 0, 0), (70, 70, 70), (150, 20, 30), (255, 225, 77), (255, 255, 255)
 _COLUMNS = (0, 245, 370, 495, 630)  # where those of the table of numbers begin
-_LONGEST, _MOST = (
-    300,
-    8,
-)  # characters of a text that somebody else wrote, and how many warnings or flags there is room for
-
+_LONGEST = 300  # characters of a text that somebody else wrote
+_MOST = 8  # warnings or flags
 _TIMES = "\N{MULTIPLICATION SIGN}"
 
 Color = tuple[int, int, int]

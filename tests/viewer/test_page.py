@@ -99,7 +99,7 @@ def slice_shown(tab):
     """Number of the slice that the slider has and that the canvas shows, by its gray level."""
     number = int(tab.input_value(".slices"))
     tab.wait_for_function(f"(gray) => Math.abs(({READ})(['dbt', 0.02, 0.5])[0] - gray) <= 2", arg=10 * number)
-    assert tab.locator("#dbt output").inner_text().startswith(f"Slice {number} of {N_SLICES}, ")
+    assert tab.locator("#dbt [data-role=number]").inner_text().startswith(f"Slice {number} of {N_SLICES}, ")
     return number
 
 
@@ -305,9 +305,10 @@ def test_wheel_keys_slider_bars_and_buttons_change_the_slice(tab):
     tab.mouse.wheel(0, 100)
     tab.wait_for_function("document.querySelector('.slices').value === '8'")
     assert slice_shown(tab) == 8
+    tab.wait_for_timeout(200)  # for a page that would scroll
+    assert tab.evaluate("scrollY") == scrolled
     tab.mouse.wheel(0, -100)
     tab.wait_for_function("document.querySelector('.slices').value === '7'")
-    assert tab.evaluate("scrollY") == scrolled
     for place in ("#dbt canvas", ".slices"):
         tab.locator(place).focus()
         for key, number in {"Home": 1, "ArrowDown": 2, "PageDown": 3, "End": 12, "ArrowUp": 11, "PageUp": 10}.items():
@@ -324,8 +325,12 @@ def test_wheel_keys_slider_bars_and_buttons_change_the_slice(tab):
     assert bars.count() == N_SLICES
     tab.locator(".strip").click(position={"x": 9, "y": 40})
     assert slice_shown(tab) == 1
-    heights = [bars.nth(k).bounding_box()["height"] for k in range(N_SLICES)]
-    assert np.allclose(np.divide(heights, max(heights))[1:], EVIDENCE[1:] / EVIDENCE.max(), atol=0.03)
+    boxes = [bars.nth(k).bounding_box() for k in range(N_SLICES)]
+    strip = tab.locator(".strip").bounding_box()
+    heights = [box["height"] / strip["height"] for box in boxes]
+    assert np.allclose(heights[1:], EVIDENCE[1:] / EVIDENCE.max(), atol=0.03)
+    centers = [(box["x"] + box["width"] / 2 - strip["x"] - 8) / (strip["width"] - 16) for box in boxes]
+    assert np.allclose(centers, np.linspace(0, 1, N_SLICES), atol=0.005)
     assert "1.0 % of the evidence" in tab.locator(".slices").get_attribute("aria-valuetext")
 
 
@@ -377,6 +382,10 @@ def test_under_the_pointer_are_row_column_gray_and_heat_of_the_original(tab):
         box = tab.locator("#dm canvas").bounding_box()
         tab.mouse.move(box["x"] + (column + 0.5) / 160 * box["width"], box["y"] + (row + 0.5) / 200 * box["height"])
         assert tab.locator("#dm .readout").inner_text() == said
+    tab.check("#zoom")
+    tab.wait_for_function("(of => of.width < 0.6 * of.height)(document.querySelector('#dm canvas'))")
+    tab.locator("#dm canvas").hover()
+    assert re.match(r"Row (99|100), column (39|40)\. ", tab.locator("#dm .readout").inner_text())
 
 
 @pytest.mark.system

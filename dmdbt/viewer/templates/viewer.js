@@ -289,6 +289,7 @@
   /** Say what the colors mean, and the largest value of the maps that are shown together. */
   function describeScale() {
     const maps = ["dm", "dbt"].map(heatOf).filter(Boolean);
+    byId("legend").textContent = "There is no such heat map.";
     if (!maps.length) return;
     const {falls, rises} = data.colors;
     const [{backbone, head, method, full}] = maps;
