@@ -7,21 +7,28 @@ processes share count more than once: an upper bound.
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
 import psutil
 
 
 def main(command: list[str]) -> int:
     """Run the command and return its exit code."""
-    start = time.monotonic()
-    process = subprocess.Popen(command)
-    peak = 0
+    code, seconds, peak = watch(command)
+    print(f"{' '.join(command)}: exit {code}, {seconds / 60:.1f} min, {peak / 2**30:.2f} GiB at most")
+    return code
+
+
+def watch(command: Sequence[str | Path], **options: Any) -> tuple[int, float, int]:
+    """Run a command; return its exit code, its seconds, and the peak of its memory in bytes."""
+    start, peak = time.monotonic(), 0
+    process = subprocess.Popen(command, **options)
     while process.poll() is None:
         peak = max(peak, _resident(process.pid))
         time.sleep(0.5)
-    seconds = time.monotonic() - start
-    print(f"{' '.join(command)}: exit {process.returncode}, {seconds / 60:.1f} min, {peak / 2**30:.2f} GiB at most")
-    return process.returncode
+    return process.returncode, time.monotonic() - start, peak
 
 
 def _resident(pid: int) -> int:

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 import shutil
 import sys
 import tempfile
@@ -9,15 +10,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dmdbt import __version__, params
-from dmdbt.errors import DmdbtError
+from dmdbt.entry import INTERRUPTED, report_error
+from dmdbt.errors import DmdbtError, ParameterError
 from dmdbt.terms import Label
 
 if TYPE_CHECKING:
-    from dmdbt import doctor
+    from dmdbt import bundle, doctor
 
 _INSTALLED = Path(__file__).parent / "settings"  # a wheel has them inside the package, the repository beside it
 SETTINGS = _INSTALLED if _INSTALLED.is_dir() else Path(__file__).parents[1] / "settings"
-_INTERRUPTED = 130
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -41,14 +42,15 @@ def main(arguments: list[str] | None = None) -> int:
     _add_table(commands)
     _add_doctor(commands)
     _add_weights(commands, names)
+    _add_export(commands)
+    _add_predict(commands)
     chosen = parser.parse_args(arguments)
     try:
         return chosen.run(chosen) or 0
     except DmdbtError as error:
-        print("\n".join([str(error), *getattr(error, "__notes__", [])]), file=sys.stderr)
-        return error.exit_code
+        return report_error(error)
     except KeyboardInterrupt:
-        return _INTERRUPTED
+        return INTERRUPTED
 
 
 def _settings(chosen: argparse.Namespace) -> None:
@@ -163,6 +165,77 @@ def _pixels(cohort: Path, path: Path, *, decode: bool) -> "doctor.Section":
         facts, problems = examine_cohort(table, cohort, Path(folder), params.read(params.Reading, path))
     faults = [f"case={p.case} {p.role}: {p.code} {p.cause}; {p.remedy}" for p in problems]
     return doctor.Section("Pixels", (f"every pixel of {len(facts)} cases was read",), faults=tuple(faults))
+
+
+def _add_export(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    export = commands.add_parser("export", help="write what the pipeline has trained as one folder, for dmdbt predict")
+    export.add_argument("folder", type=Path, metavar="FOLDER", nargs="?", help="a new folder, or a bundle to replace")
+    export.add_argument("--backbones", metavar="NAME,...", help="the first of backbones.names by default")
+    export.add_argument("--licence", default="not stated", help="of the bundle, such as its SPDX name")
+    export.add_argument("--schema", action="store_true", help="print the JSON schema of model.json instead")
+    export.set_defaults(run=_export)
+
+
+def _export(chosen: argparse.Namespace) -> None:
+    from dmdbt import bundle
+
+    if chosen.schema:
+        print(json.dumps(bundle.json_schema(), indent=2))
+        return
+    if chosen.folder is None:
+        raise ParameterError("FOLDER", expected="a folder", found=None, remedy="Name one.")
+    model = _exported(chosen.folder, chosen.backbones, chosen.licence)
+    print(f"{chosen.folder}: {model.line}")
+
+
+def _exported(folder: Path, backbones: str | None, licence: str) -> "bundle.Model":
+    """Export what the repository in this folder has trained, if it is up to date."""
+    from dmdbt.bundle import export
+
+    trained = export.Trained(Path())
+    names = backbones.split(",") if backbones else params.read(params.Backbones, trained.params).names[:1]
+    export.check_up_to_date(trained, names)
+    return export.export_bundle(trained, folder, names, licence=licence)
+
+
+def _add_predict(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    predict = commands.add_parser("predict", help="apply a bundle to a new pair, or to a folder of them")
+    predict.add_argument("--model", type=Path, metavar="FOLDER", help="a bundle; by default what is trained here")
+    predict.add_argument("--dm", type=Path, metavar="FILE", help="mammogram of one pair")
+    predict.add_argument("--dbt", type=Path, metavar="FILE", help="volume of one pair, a file or a folder of slices")
+    predict.add_argument("--name", default="case", help="of the pair; case by default")
+    predict.add_argument("--patient", default="", help="pseudonym of the pair's patient: was it part of the training?")
+    predict.add_argument("--cohort", type=Path, metavar="FOLDER", help="folder with cases.csv; labels may be missing")
+    predict.add_argument(
+        "--output", type=Path, required=True, metavar="FOLDER", help="a new folder, or that of a run to go on with"
+    )
+    predict.add_argument("--jobs", type=int, help="worker processes; as many as there are cores by default")
+    predict.add_argument("--no-pages", action="store_true", help="numbers alone: no page, no picture, no heat map")
+    predict.add_argument(
+        "--dicom",
+        action="store_true",
+        help="also write a report and the picture as DICOM; they hold the identifiers of the source images",
+    )
+    predict.set_defaults(run=_predict)
+
+
+def _predict(chosen: argparse.Namespace) -> int:
+    from dmdbt.prediction import command
+    from dmdbt.running import worker_count
+
+    if bool(chosen.cohort) == bool(chosen.dm or chosen.dbt):
+        remedy = "Name a folder, or the files of one pair."
+        raise ParameterError(
+            "--cohort", expected="either --cohort or --dm and --dbt", found=str(chosen.cohort), remedy=remedy
+        )
+    if chosen.jobs is not None:
+        os.environ["DMDBT_WORKERS"] = str(chosen.jobs)
+    worker_count()  # a wrong number is refused before any work
+    with tempfile.TemporaryDirectory() as temporary:
+        if (model := chosen.model) is None:
+            model = Path(temporary) / "model"
+            _exported(model, None, "not stated")
+        return command.predict(model, chosen)
 
 
 def _add_weights(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", names: list[str]) -> None:

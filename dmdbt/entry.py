@@ -14,7 +14,7 @@ from typing import Any, get_args, get_type_hints
 from dmdbt import params
 from dmdbt.errors import DmdbtError
 
-_INTERRUPTED = 130
+INTERRUPTED = 130
 _MOST_NOTES = 200  # of an error, on the screen
 
 
@@ -53,12 +53,17 @@ def run(main: Callable[..., None]) -> None:
         values |= {name: params.read(kind, path, changes=changes) for name, kind in sections.items()}
         main(**{name: _value(name, kind, values) for name, kind in _parameters(main).items()})
     except DmdbtError as error:
-        notes = getattr(error, "__notes__", [])
-        more = [f"... and {len(notes) - _MOST_NOTES} more"] if len(notes) > _MOST_NOTES else []
-        print("\n".join([str(error), *notes[:_MOST_NOTES], *more]), file=sys.stderr)
-        raise SystemExit(error.exit_code) from error
+        raise SystemExit(report_error(error)) from error
     except KeyboardInterrupt:
-        raise SystemExit(_INTERRUPTED) from None
+        raise SystemExit(INTERRUPTED) from None
+
+
+def report_error(error: DmdbtError) -> int:
+    """Print an error and its notes, of very many only the first; return its exit code."""
+    notes = getattr(error, "__notes__", [])
+    more = [f"... and {len(notes) - _MOST_NOTES} more"] if len(notes) > _MOST_NOTES else []
+    print("\n".join([str(error), *notes[:_MOST_NOTES], *more]), file=sys.stderr)
+    return error.exit_code
 
 
 def leaves(main: Callable[..., None]) -> dict[str, Any]:

@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+_LONGEST_CAUSE = 1000  # characters: a header may quote thousands
+
 
 class DmdbtError(Exception):
     """Bad data, parameters or resources of the machine: the user can mend it, and the message says how."""
@@ -42,8 +44,11 @@ class InputDataError(DmdbtError):
     exit_code = 3
 
     def __init__(self, code: str, *, case: str = "-", file: str = "-", cause: str, remedy: str) -> None:
-        self.code, self.case, self.file, self.cause, self.remedy = code, case, file, cause, remedy
-        super().__init__(f"E-{code} case={case} file={file} cause={cause} remedy={remedy}")
+        # Names of files may have bytes that no output takes.
+        file, cause = (text.encode("utf-8", "backslashreplace").decode() for text in (file, cause))
+        self.code, self.case, self.file, self.remedy = code, case, file, remedy
+        self.cause = cause if len(cause) <= _LONGEST_CAUSE else cause[: _LONGEST_CAUSE - 3] + "..."
+        super().__init__(f"E-{code} case={case} file={file} cause={self.cause} remedy={remedy}")
 
     def __reduce__(self) -> tuple[object, ...]:
         fields = {"case": self.case, "file": self.file, "cause": self.cause, "remedy": self.remedy}

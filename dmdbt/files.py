@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shutil
+import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -75,6 +76,32 @@ def write_rows(path: Path, columns: Iterable[str], rows: Iterable[Iterable[objec
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(columns)
         writer.writerows(rows)
+
+
+def printable(text: str) -> str:
+    """Return `text` with escapes for what UTF-8 cannot have, such as names of files in another encoding."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+def no_file(path: Path) -> str:
+    """Say what is in place of a file: nothing, a folder, or a name that differs in case or normalization alone."""
+    if path.is_dir():
+        return "a folder"
+    lost: list[str] = []
+    while not path.is_dir() and path != path.parent:
+        lost, path = [path.name, *lost], path.parent
+    found: list[str] = []
+    for name in lost:
+        names = [entry.name for entry in path.iterdir()] if path.is_dir() else []
+        alike = [other for other in names if _plain(other) == _plain(name) and (found or other != name)]
+        if not alike:
+            return "no file"
+        found, path = [*found, alike[0]], path / alike[0]
+    return f"no file of this name but {'/'.join(found)}, which differs in case or in how accents are stored"
+
+
+def _plain(name: str) -> str:
+    return unicodedata.normalize("NFC", name).casefold()
 
 
 def other_format(content: Mapping[str, Any], expected: Mapping[str, Any]) -> str:

@@ -10,6 +10,12 @@ from dmdbt.errors import InputDataError, IntegrityError, ParameterError, error_c
 from dmdbt.files import other_format, remove_unfinished, sha256, whole_file, whole_folder, write_json, write_rows
 
 
+def test_a_cause_that_quotes_thousands_of_letters_is_shortened_once():
+    error = InputDataError("CODE", cause="found " + "x" * 5000, remedy="r")
+    assert error.cause == "found " + "x" * 991 + "..."
+    assert str(pickle.loads(pickle.dumps(error))) == str(error)
+
+
 def test_a_file_that_fails_halfway_leaves_the_old_one(tmp_path):
     path = tmp_path / "a.txt"
     path.write_text("old")

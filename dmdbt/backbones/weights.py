@@ -21,6 +21,7 @@ from dmdbt.files import sha256, whole_file, write_json
 _SETTING = "backbones.weights"
 # torchvision's checkpoints of DenseNet are older than its code: "denselayer1.norm.1.weight" is now "norm1.weight".
 _OLD_DENSENET = re.compile(r"(denselayer\d+\.(?:norm|relu|conv))\.(?=[12]\.)")
+_FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 # What is no pickle makes the unpickler raise almost anything.
 _UNREADABLE = (
     OSError,
@@ -135,12 +136,14 @@ def _checked(
     stored = {_OLD_DENSENET.sub(r"\1", key): tensor for key, tensor in _read(file).items()}
     # Checkpoints that are older than this counter lack it, and nothing uses it.
     needed = {key: tensor for key, tensor in expected.items() if not key.endswith("num_batches_tracked")}
+    fitting = [key for key in needed if key in stored and stored[key].shape == expected[key].shape]
+    floats = [key for key in fitting if stored[key].dtype in _FLOATS]  # of others, or larger ones, nothing is computed
     faults = {
         "missing": [key for key in needed if key not in stored],
         "unknown": [key for key in stored if key not in allowed],
         "of another shape": [key for key in expected if key in stored and stored[key].shape != expected[key].shape],
-        "not of floats": [key for key in needed if key in stored and not stored[key].is_floating_point()],
-        "not finite": [key for key in needed if key in stored and not torch.isfinite(stored[key]).all()],
+        "not of floats": [key for key in fitting if key not in floats],
+        "not finite": [key for key in floats if not torch.isfinite(stored[key]).all()],
     }
     found = [f"{len(keys)} {fault} ({', '.join(keys[:3])})" for fault, keys in faults.items() if keys]
     if found:
@@ -164,9 +167,8 @@ def _read(file: Path) -> Mapping[str, Tensor]:
 def _is_named_tensor(key: object, value: object) -> bool:
     if not isinstance(key, str) or not isinstance(value, Tensor):
         return False
-    return (
-        value.layout is torch.strided and value.device.type == "cpu" and not (value.is_complex() or value.is_quantized)
-    )
+    is_plain = value.layout is torch.strided and not (value.is_complex() or value.is_quantized or value.is_nested)
+    return is_plain and value.device.type == "cpu"
 
 
 def _unusable(file: Path, expected: str, found: str) -> IntegrityError:

@@ -14,7 +14,16 @@ from dmdbt.cohort.statement import (
     stated,
     write_statement,
 )
-from dmdbt.cohort.table import TABLE_NAME, Case, check_sheet, read_sheet, read_table, table_path, write_table
+from dmdbt.cohort.table import (
+    TABLE_NAME,
+    Case,
+    cases_by_row,
+    check_sheet,
+    read_sheet,
+    read_table,
+    table_path,
+    write_table,
+)
 
 __all__ = [
     "STATEMENT_NAME",
@@ -24,6 +33,7 @@ __all__ = [
     "Sheet",
     "Statement",
     "assign_folds",
+    "cases_by_row",
     "check_sheet",
     "patients_alike",
     "phantom_source",

@@ -1,4 +1,4 @@
-"""The table of folds: which pair is tested when."""
+"""The table of folds: in which fold each pair is tested."""
 
 import csv
 from collections.abc import Sequence

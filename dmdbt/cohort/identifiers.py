@@ -12,7 +12,7 @@ _ROUNDED = re.compile(r"-?\d([.,]\d+)?E[+-]?\d+", re.IGNORECASE)
 
 
 def rule_broken(identifier: str) -> str:
-    """Return what is expected of an identifier and does not hold; empty if it can name a file.
+    """Return the rule that an identifier breaks; empty if it can name a file.
 
     All that is allowed is ASCII, so that no Unicode normalization changes a name.
     """

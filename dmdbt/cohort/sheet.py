@@ -32,7 +32,7 @@ class Sheet:
         Name of the file.
     records
         The header first: number of the row in which a record starts, as the file shows it, and its cells without
-        surrounding blanks. Wholly empty rows are left out.
+        surrounding blanks. Wholly empty rows are left out, and in a workbook empty cells at the end of a row.
     encoding, separator
         What was found, in words; empty in a workbook.
     """

@@ -110,11 +110,13 @@ def read_stated(path: Path) -> Statement:
 
 
 def _read_object(path: Path) -> dict[str, Any]:
+    content, found = None, "no file"
     try:
-        content = json.loads(path.read_text(encoding="utf-8-sig"))
-        found = type(content).__name__
+        if path.is_file():  # a pipe would wait for somebody who writes into it
+            content = json.loads(path.read_text(encoding="utf-8-sig"))
+            found = type(content).__name__
     except (OSError, ValueError, RecursionError) as exc:  # JSON and UTF-8 that are malformed are ValueErrors
-        content, found = None, type(exc).__name__
+        found = type(exc).__name__
     if not isinstance(content, dict):
         cause = f"expected a JSON object in UTF-8, found {found}"
         raise TableError("STATEMENT-MALFORMED", file=path.name, cause=cause, remedy=_REMEDY)

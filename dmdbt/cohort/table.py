@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from enum import StrEnum
+from itertools import zip_longest
 from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 from typing import TypeVar
@@ -16,10 +17,12 @@ from dmdbt.files import write_rows
 from dmdbt.terms import Label, Laterality, MissingModality, Modality, View
 
 TABLE_NAME, WORKBOOK_NAME = "cases.csv", "cases.xlsx"
+_TABLES = (".csv", ".ods", ".tsv", ".xls", ".xlsb", ".xlsm", ".xlsx")
 _SHOWN = 300  # characters of a header or a cell, in a message
 _NO_VALUE = re.compile(r"=.*|#(N/A|NV|[A-Z0/]+[!?])", re.DOTALL)
 _WINDOWS_PATH = re.compile(r"[A-Za-z]:.*|.*\\.*", re.DOTALL)
 _CONTROLS = re.compile(r"[\0-\x1f\x7f]")
+_LONGEST_NAME, _LONGEST_PATH = 255, 2048  # bytes that file systems take, with room for the path of the cohort
 _NO_LABELS: Mapping[str, Label] = MappingProxyType({})
 
 Term = TypeVar("Term", bound=StrEnum)
@@ -80,13 +83,23 @@ def table_path(cohort: Path) -> Path:
 def read_sheet(path: Path) -> Sheet:
     """Read the cells of a table; TableError if it is missing or malformed."""
     if not path.is_file():
+        near = _other_tables(path.parent)
         cause = f"expected a cohort folder with {TABLE_NAME} or {WORKBOOK_NAME}, found no such file"
-        raise TableError("TABLE-MISSING", file=path.name, cause=cause, remedy="Correct `cohort` in params.yaml.")
+        cause += f" but {', '.join(near[:3])}" if near else ""
+        remedy = f"Save the table as {TABLE_NAME} or {WORKBOOK_NAME}." if near else "Correct `cohort` in params.yaml."
+        raise TableError("TABLE-MISSING", file=path.name, cause=cause, remedy=remedy)
     if path.suffix != ".xlsx":
         return read_text_sheet(path, _REQUIRED)
     from dmdbt.cohort.workbook import read_workbook  # here, because every stage reads a table and none but ingest this
 
     return read_workbook(path)
+
+
+def _other_tables(folder: Path) -> list[str]:
+    """Return the names of files that may be the table, under another name or in another format."""
+    files = [entry for entry in (folder.iterdir() if folder.is_dir() else ()) if entry.is_file()]
+    name = Path(TABLE_NAME).stem
+    return sorted(file.name for file in files if file.stem.casefold() == name or file.suffix.lower() in _TABLES)
 
 
 def read_table(
@@ -126,13 +139,23 @@ def check_sheet(
         The table is empty or malformed. Every problem of the whole table is a note of the error: the first row that
         has it, column, what was expected, what stands there, and how many rows have the same.
     """
+    return sorted(cases_by_row(sheet, missing_modality, labels).values(), key=lambda case: case.case_id)
+
+
+def cases_by_row(
+    sheet: Sheet,
+    missing_modality: MissingModality = MissingModality.ALLOW,
+    labels: Mapping[str, Label] = _NO_LABELS,
+) -> dict[int, Case]:
+    """Check a table as `check_sheet` does; return the case of each row."""
     (header_row, header), *records = sheet.records or ((1, []),)
     columns = _columns(sheet, header_row, header)
     if not records:
         cause = "expected at least one row, found none"
         raise TableError("TABLE-EMPTY", file=sheet.file, cause=cause, remedy=REMEDY)
     problems = _Problems()
-    rows = [(row, _cells(row, columns, cells, problems)) for row, cells in records]
+    is_text = bool(sheet.separator)
+    rows = [(row, _cells(row, columns, cells, problems, is_text=is_text)) for row, cells in records]
     cases = {row: _case(row, cells, missing_modality, labels, problems) for row, cells in rows if cells}
     _check_unique(cases, problems)
     if lines := list(problems.lines()):
@@ -141,7 +164,7 @@ def check_sheet(
         for line in lines:
             error.add_note(line)
         raise error
-    return sorted(cases.values(), key=lambda case: case.case_id)
+    return cases
 
 
 def write_table(path: Path, cases: Iterable[Case]) -> None:
@@ -182,20 +205,20 @@ def _columns(sheet: Sheet, row: int, header: list[str]) -> list[str]:
     return columns
 
 
-def _cells(row: int, columns: list[str], cells: list[str], problems: _Problems) -> dict[str, str]:
-    """Return the cells of a row by column; nothing, and a problem, if their number is not the header's."""
-    if len(cells) > len(columns):
+def _cells(row: int, columns: list[str], cells: list[str], problems: _Problems, *, is_text: bool) -> dict[str, str]:
+    """Return the cells of a row by column; none, and a problem, if a text has more or fewer than its header."""
+    if is_text and len(cells) > len(columns):
         expected = f"{len(columns)} cells as in the header (a value that holds the separator needs quotes)"
         problems.add(row, f"column {len(columns) + 1}", expected, f"one more: {cells[len(columns)]!r}")
         return {}
-    if len(cells) < len(columns):
+    if is_text and len(cells) < len(columns):
         expected = f"{len(columns)} cells as in the header (an empty cell needs its separator)"
         problems.add(row, columns[len(cells)] or f"column {len(cells) + 1}", expected, f"{len(cells)}")
         return {}
-    for number, (column, cell) in enumerate(zip(columns, cells, strict=True), start=1):
+    for number, (column, cell) in enumerate(zip_longest(columns[: len(cells)], cells, fillvalue=""), start=1):
         if cell and not column:
             problems.add(row, f"column {number}", "an empty cell below an empty header", repr(cell))
-    return dict(zip(columns, cells, strict=True))
+    return dict.fromkeys(_COLUMNS, "") | dict(zip(columns, cells, strict=False))
 
 
 def _case(
@@ -243,7 +266,7 @@ def _case(
 
 
 def _rule_of_path(path: str) -> str:
-    """Return what is expected of a path and does not hold; empty if nothing is wrong with it."""
+    """Return the rule that a path breaks; empty if it breaks none."""
     if _WINDOWS_PATH.fullmatch(path):
         return "a path with forward slashes, relative to the cohort's folder"
     if _CONTROLS.search(path):
@@ -251,11 +274,13 @@ def _rule_of_path(path: str) -> str:
     parts = PurePosixPath(path).parts
     if path and (not parts or PurePosixPath(path).is_absolute() or ".." in parts):
         return "a path inside the cohort's folder"
+    if len(path.encode()) > _LONGEST_PATH or any(len(part.encode()) > _LONGEST_NAME for part in parts):
+        return f"a path of at most {_LONGEST_PATH} bytes, with at most {_LONGEST_NAME} between two slashes"
     return ""
 
 
 def _check_unique(cases: Mapping[int, Case], problems: _Problems) -> None:
-    """Add cases whose names differ by case alone: they would overwrite each other on some file systems."""
+    """Add cases whose names differ only in case: they would overwrite each other on some file systems."""
     first: dict[str, int] = {}
     for row, case in cases.items():
         if (earlier := first.setdefault(case.case_id.casefold(), row)) != row:

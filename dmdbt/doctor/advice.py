@@ -1,4 +1,4 @@
-"""Whom and what a table describes, and the command that runs the pipeline on it."""
+"""Counts of a table, and the command that runs the pipeline on it."""
 
 import hashlib
 import re

@@ -3,25 +3,26 @@
 import warnings
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import av
 import pydicom
 from PIL import Image
-from pydicom.errors import InvalidDicomError
 from tqdm import tqdm
 
 from dmdbt.cohort import STATEMENT_NAME, Case, Statement, read_statement
 from dmdbt.doctor.advice import counts, twins
 from dmdbt.doctor.machine import codec_available
 from dmdbt.doctor.text import Section
-from dmdbt.errors import InputDataError
+from dmdbt.files import no_file
 from dmdbt.readers import container, volume_files
 from dmdbt.readers.avi.volume import CODECS as AVI_CODECS
 from dmdbt.readers.dicom import SYNTAXES, is_available
 from dmdbt.readers.other import metaimage_fields
 from dmdbt.terms import Modality
+
+_SHOWN = 64  # characters of a value of a header
 
 
 @dataclass(frozen=True)
@@ -66,29 +67,37 @@ def _stated(statement: Statement) -> list[str]:
 
 
 def _kinds(path: Path) -> list[_Kind]:
-    """Return the different kinds of files that an image or volume consists of."""
+    """Return the different kinds of files that an image or volume consists of; a fault names its first slice."""
     if not path.exists():
-        return [_Kind("missing", fault="expected a file or folder, found none; correct the path in cases.csv")]
+        fault = f"expected a file or folder, found {no_file(path)}; correct the path in cases.csv"
+        return [_Kind("missing", fault=fault)]
     files = volume_files(path) if path.is_dir() else [path]
     if not files:
         return [_Kind("empty folder", fault="expected slices, found none; export the volume again")]
-    return sorted({_kind(file) for file in files}, key=lambda kind: kind.name)
+    kinds = {}
+    for file in reversed(files):
+        kind = _kind(file)
+        kinds[kind.name] = replace(kind, fault=f"{file.name}: {kind.fault}") if kind.fault and path.is_dir() else kind
+    return [kinds[name] for name in sorted(kinds)]
 
 
 def _kind(path: Path) -> _Kind:
     found = container(path)
     try:
-        with warnings.catch_warnings(record=True):  # they may quote the path
+        with warnings.catch_warnings(action="ignore"):  # they may quote the path
             if found == "avi":
                 return _avi(path)
             if found == "dicom":
                 return _dicom(path)
             if found == "metaimage":
-                return _Kind(f"MetaImage {metaimage_fields(path).get('ElementType', 'without ElementType')}")
+                return _Kind(f"MetaImage {metaimage_fields(path).get('ElementType', 'without ElementType')[:_SHOWN]}")
             if found == "image":
                 with Image.open(path) as image:
                     return _Kind(f"{image.format} image")
-    except (OSError, ValueError, InvalidDicomError, InputDataError, SyntaxError, AttributeError, KeyError) as exc:
+    except Image.DecompressionBombError:
+        fault = "expected a picture of fewer pixels, found a header that states very many (DecompressionBombError)"
+        return _Kind("picture that is too large", fault=fault)
+    except Exception as exc:  # the readers of headers raise over a damaged file what they like
         return _Kind(f"damaged {found} file", fault=f"expected a readable header, found damage ({type(exc).__name__})")
     return _Kind("unknown", fault="expected AVI, DICOM, MetaImage or an image, found none of these; export it again")
 
@@ -108,6 +117,7 @@ def _dicom(path: Path) -> _Kind:
     uid = str(pydicom.filereader.read_file_meta_info(path).TransferSyntaxUID)
     syntax = SYNTAXES.get(uid)
     if syntax is None:
-        return _Kind(f"DICOM {uid}", fault="expected a transfer syntax that is read; export it as JPEG 2000 Lossless")
+        fault = "expected a transfer syntax that is read; export it as JPEG 2000 Lossless"
+        return _Kind(f"DICOM {uid[:_SHOWN]}", fault=fault)
     name = f"DICOM {syntax.name}"
     return _Kind(name, missing="" if is_available(syntax) else f"{name}: pip install {' '.join(syntax.packages)}")

@@ -27,7 +27,7 @@ class Section:
 
 @dataclass(frozen=True)
 class Report:
-    """All sections, and the exit code that they amount to."""
+    """All sections, and the exit code that follows from them."""
 
     sections: tuple[Section, ...]
 

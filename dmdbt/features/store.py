@@ -136,14 +136,14 @@ def _composed(maps: np.ndarray, attributes: dict[str, str | int]) -> bytes:
 
 
 def _attach(file: h5py.File, name: str, value: np.generic) -> None:
-    """What `h5py.AttributeManager` does in five times the time, which shows beside small maps."""
+    """Read attributes in a fifth of the time of `h5py.AttributeManager`, which matters for small maps."""
     space, kind = h5py.h5s.create(h5py.h5s.SCALAR), h5py.h5t.py_create(value.dtype)
     h5py.h5a.create(file.id, name.encode(), kind, space).write(np.asarray(value))
 
 
 @contextmanager
 def _opened(path: Path) -> Iterator[h5py.File]:
-    """Name the file in what HDF5 says of its damages."""
+    """Name the file in the messages of HDF5 about damage."""
     try:
         with h5py.File(path, "r", locking=False) as file:  # it is never changed, and not every file system has locks
             yield file

@@ -1,4 +1,4 @@
-"""The state of a training that takes long, between two epochs, so that a killed one goes on as if it had not been."""
+"""The state of a training that takes long, between two epochs, so that one that was killed continues."""
 
 import pickle
 import sys
@@ -16,7 +16,7 @@ _FORMAT, _VERSION = "dmdbt checkpoint", 1
 
 @dataclass
 class Checkpoint:
-    """One file, replaced again and again.
+    """One file, which every save replaces.
 
     Attributes
     ----------

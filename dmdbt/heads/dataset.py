@@ -23,7 +23,7 @@ _AHEAD = 3  # batches that are read before they are asked for
 
 @dataclass(frozen=True)
 class FeatureSet:
-    """The feature maps of N pairs, some of which may lack a modality. Where they are changes no bit of a batch.
+    """The feature maps of N pairs, some of which may lack a modality. Memory and disk give the same batches.
 
     Attributes
     ----------

@@ -251,7 +251,7 @@ class _Training:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Become what `state_dict` was taken of."""
+        """Restore a state that `state_dict` returned."""
         self.epoch, self.history = state["epoch"], state["history"]
         for head, network in self.heads.items():
             network.load_state_dict(state["heads"][head])

@@ -5,29 +5,42 @@ import warnings
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pydicom
 
 from dmdbt.cohort import TABLE_NAME, rule_broken, table_path
 from dmdbt.errors import InputDataError, TableError
-from dmdbt.files import write_rows
+from dmdbt.files import printable, write_rows
 from dmdbt.readers import Limits, container, open_volume, visible_entries, volume_files
 from dmdbt.readers.dicom import DicomFile
 from dmdbt.readers.dicom.sop_classes import check_mammogram, check_slice, check_tomosynthesis_object, stated_view
-from dmdbt.terms import Modality
+from dmdbt.terms import Label, Modality
 
 _COLUMNS = ("patient_id", "laterality", "view", "label", "dm", "dbt", "kind")
 _CHECKS = {"mammogram": check_mammogram, "volume": check_tomosynthesis_object, "slice": check_slice}
 _LEAST = 8  # gray pictures in a folder that are taken for the slices of a volume
+_KINDS = {
+    *Modality,
+    "tomo",
+    "tomosynthesis",
+    "mammo",
+    "mammogram",
+    "mammograms",
+    "mammography",
+}  # names of folders, of no patient
 _SIDE_AND_VIEW = re.compile(r"(?P<side>l|r|left|right)?(?P<view>cc|mlo)?")
 _LIMITS = Limits()
 
 
 @dataclass(frozen=True)
 class _Image:
-    """A mammogram or a volume; `patient`, `laterality` and `view` are empty where nothing tells them."""
+    """A mammogram or a volume; `patient`, `laterality` and `view` are empty where nothing tells them.
+
+    Whether two are of one patient tell `identity` and `study` of a DICOM header, which are compared and not written,
+    and `folders`, those between the first one and the image that are named neither by kind nor by side and view.
+    """
 
     path: str
     modality: Modality
@@ -35,6 +48,9 @@ class _Image:
     patient: str
     laterality: str
     view: str
+    identity: str
+    study: str
+    folders: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -49,8 +65,10 @@ def write_first_table(cohort: Path, *, patient_of_header: bool = False) -> First
     """Write ``cases.csv`` into a folder of images: a row for each view of a breast, without labels.
 
     Side and view are those of the DICOM header, else of the name of the file or a folder. The patient is the first
-    folder, unless that is called ``dm`` or ``dbt``. Where a view has several mammograms or volumes, or where patient,
-    side or view is not known, each image has a row of its own.
+    folder, unless that is called by kind, view or label, as ``dbt``, or holds several Patient IDs. Each image
+    has a row of its own where a view has several mammograms or volumes, where patient, side or view is not known, or
+    where two images lie in different folders of the first one and no study in their headers says that they belong
+    together.
 
     Parameters
     ----------
@@ -74,7 +92,7 @@ def write_first_table(cohort: Path, *, patient_of_header: bool = False) -> First
             f"expected a folder of mammograms and volumes, found none among {sum(map(len, left_out.values()))} files"
         )
         raise InputDataError("TABLE-NO-IMAGES", cause=cause, remedy="Name the folder that holds the images.")
-    rows = _rows(images)
+    rows = _rows(images if patient_of_header else _of_one_patient(images), patient_of_header)
     write_rows(cohort / TABLE_NAME, _COLUMNS, ([row[column] for column in _COLUMNS] for row in rows))
     return FirstTable(rows, left_out)
 
@@ -100,13 +118,15 @@ def _images(folder: Path, cohort: Path, patient_of_header: bool, left_out: dict[
     headers = [entry for entry in entries if container(entry) == "metaimage"]
     data = {part for header in headers for part in volume_files(header)} - set(headers)
     for entry in entries:
-        if entry.is_dir() and not entry.is_symlink():
+        if (name := printable(entry.relative_to(cohort).as_posix())) != entry.relative_to(cohort).as_posix():
+            left_out["expected a name in UTF-8, found other bytes"].append(name)
+        elif entry.is_dir() and not entry.is_symlink():
             yield from _images(entry, cohort, patient_of_header, left_out)
         elif entry not in data:
             try:
                 modality, kind = _kind_of_file(entry)
             except InputDataError as error:
-                left_out[error.cause].append(entry.relative_to(cohort).as_posix())
+                left_out[error.cause].append(name)
             else:
                 yield _image(entry, cohort, modality, kind, entry, patient_of_header)
 
@@ -154,13 +174,15 @@ def _image(path: Path, cohort: Path, modality: Modality, kind: str, header: Path
     """Describe an image by a file with its header, and by its path."""
     parts = path.relative_to(cohort).parts
     stated = {"stated_laterality": "", "stated_view": ""}
-    is_dicom = container(header) == "dicom"
-    if is_dicom:
+    identity, study = "", ""
+    if container(header) == "dicom":
+        identity, study = _identity(header)
         with DicomFile(header, _LIMITS) as dicom:
             stated |= {name: str(value) for name, value in stated_view(dicom.tags).items()}
-    patient = parts[0] if len(parts) > 1 and parts[0].lower() not in list(Modality) else ""
+    is_patient = len(parts) > 1 and not _is_kind_or_view(parts[0]) and parts[0].lower() not in list(Label)
+    patient = parts[0] if is_patient else ""
     if patient_of_header:
-        patient = _patient_of_header(header) if is_dicom else ""
+        patient = identity
     return _Image(
         "/".join(parts),
         modality,
@@ -168,12 +190,27 @@ def _image(path: Path, cohort: Path, modality: Modality, kind: str, header: Path
         "" if rule_broken(patient) else patient,
         stated["stated_laterality"] or _of_names(parts, "side"),
         stated["stated_view"] or _of_names(parts, "view"),
+        identity,
+        study,
+        tuple(part for part in parts[1:-1] if not _is_kind_or_view(part)),
     )
 
 
-def _patient_of_header(path: Path) -> str:
-    with warnings.catch_warnings(action="ignore"):  # they may quote the value
-        return str(pydicom.dcmread(path, specific_tags=["PatientID"], stop_before_pixels=True).get("PatientID", ""))
+def _identity(path: Path) -> tuple[str, str]:
+    """Return Patient ID and Study Instance UID; empty where pydicom cannot read what no image is made of."""
+    try:
+        with warnings.catch_warnings(action="ignore"):  # they may quote the value
+            tags = ["PatientID", "StudyInstanceUID"]
+            header = pydicom.dcmread(path, specific_tags=tags, stop_before_pixels=True)
+            patient, study = (str(header.get(tag) or "") for tag in tags)
+            return patient, study
+    except Exception:  # it raises what it likes
+        return "", ""
+
+
+def _is_kind_or_view(name: str) -> bool:
+    words = re.split(r"[\W_]+", name.lower())
+    return any(words) and all(word in _KINDS or _SIDE_AND_VIEW.fullmatch(word) for word in words)
 
 
 def _of_names(parts: Sequence[str], what: str) -> str:
@@ -186,7 +223,20 @@ def _of_names(parts: Sequence[str], what: str) -> str:
     return ""
 
 
-def _rows(images: Sequence[_Image]) -> list[dict[str, str]]:
+def _of_one_patient(images: Sequence[_Image]) -> list[_Image]:
+    """Leave the patient empty where the first folder holds images of several Patient IDs."""
+    identities: dict[str, set[str]] = defaultdict(set)
+    for image in images:
+        identities[image.patient] |= {image.identity} - {""}
+    return [image if len(identities[image.patient]) < 2 else replace(image, patient="") for image in images]
+
+
+def _belong_together(images: Sequence[_Image]) -> bool:
+    studies = {image.study for image in images}
+    return len({image.folders for image in images}) == 1 or (len(studies) == 1 and "" not in studies)
+
+
+def _rows(images: Sequence[_Image], patient_of_header: bool) -> list[dict[str, str]]:
     views: dict[tuple[str, ...], list[_Image]] = defaultdict(list)
     for image in images:
         view = (image.patient, image.laterality, image.view)
@@ -194,6 +244,7 @@ def _rows(images: Sequence[_Image]) -> list[dict[str, str]]:
     rows = []
     for members in views.values():
         is_clear = max(Counter(image.modality for image in members).values()) == 1
+        is_clear &= patient_of_header or _belong_together(members)
         rows += [_row(members)] if is_clear else [_row([image]) for image in members]
     return rows
 

@@ -6,16 +6,10 @@ from itertools import pairwise
 from statistics import median
 from typing import Any
 
-import numpy as np
-
 from dmdbt.cohort import Case, patients_alike
 from dmdbt.errors import IntegrityError
+from dmdbt.ingest.appearance import hash_bits, near
 from dmdbt.terms import Modality
-
-# Of 256 bits of a texture hash. Simulated patients differ in 83 or more; copies with noise, half the size or as JPEG of
-# quality 75 in 0 to 65, nine of ten in less than 40.
-_HASH_BITS = 256  # of `dmdbt.ingest.appearance.texture_hash`
-_NEAR = 48
 
 # By case, what is known of each of its images.
 Records = Mapping[str, Mapping[Modality, Mapping[str, Any]]]
@@ -72,6 +66,7 @@ def summarize(cases: Sequence[Case], records: Records, *, quarantined: int) -> d
         "pairs_by_laterality": _count(case.laterality.value for case in cases),
         "dm_sizes": _count(" x ".join(map(str, facts["shape"])) for facts in of[Modality.DM]),
         "dm_kinds": _count(facts["kind"] for facts in of[Modality.DM]),
+        "devices": _count(facts["device"] for images in of.values() for facts in images if facts["device"]),
         "dm_voi": _count(facts["voi"] for facts in of[Modality.DM]),
         "dbt_sizes": _count(" x ".join(map(str, facts["shape"][1:])) for facts in of[Modality.DBT]),
         "dbt_kinds": _count(facts["kind"] for facts in of[Modality.DBT]),
@@ -143,11 +138,9 @@ def _same(records: Records, modality: Modality) -> Iterator[tuple[str, str]]:
 def _alike(records: Records, modality: Modality, *, patient_of: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     """Pairs of cases of two patients whose texture hashes are near each other."""
     case_ids = [case_id for case_id, images in records.items() if modality in images]
-    digests = bytes.fromhex("".join(records[case_id][modality]["texture_hash"] for case_id in case_ids))
-    hashes = np.frombuffer(digests, np.uint64).reshape(-1, _HASH_BITS // 64)
+    bits = hash_bits([records[case_id][modality]["texture_hash"] for case_id in case_ids])
     for index, case_id in enumerate(case_ids):
-        distances = np.bitwise_count(hashes[index + 1 :] ^ hashes[index]).sum(axis=1)
-        for other in np.flatnonzero(distances <= _NEAR):
+        for other in near(bits[index], bits[index + 1 :]).nonzero()[0]:
             found = case_ids[index + 1 + int(other)]
             if patient_of[case_id] != patient_of[found]:
                 yield case_id, found

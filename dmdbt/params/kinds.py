@@ -6,6 +6,8 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
+from dmdbt.params.backbones import BACKBONES
+
 
 def expect(holds: Callable[[Any], bool], expected: str, remedy: str = "Correct the list.") -> AfterValidator:
     """Refuse a value for which `holds` is false; `checking` makes a ParameterError of it."""
@@ -23,6 +25,7 @@ def once(values: list[Any]) -> bool:
     return len(set(values)) == len(values)
 
 
+Backbone = Annotated[str, expect(BACKBONES.__contains__, "a known backbone", f"Choose one of {', '.join(BACKBONES)}.")]
 Copy = Literal["original", "flip", "rot90", "rot180", "rot270"]
 WITH_ORIGINAL = expect(
     lambda copies: "original" in copies and once(copies),

@@ -126,7 +126,8 @@ class Backbones:
     """The frozen networks, and where their weights come from."""
 
     names: Annotated[
-        list[str], kinds.expect(lambda names: bool(names) and kinds.once(names), "at least one name, each once")
+        list[kinds.Backbone],
+        kinds.expect(lambda names: bool(names) and kinds.once(names), "at least one name, each once"),
     ]
     resnet_depth: Literal[18, 34, 50, 101, 152]
     weights: str | dict[str, str]
@@ -161,7 +162,7 @@ class Weights:
     seed: kinds.Seed
     image_size: kinds.ImageSize
     batch_size: Annotated[int, Field(ge=2, le=4096)]
-    steps: dict[str, kinds.Count]
+    steps: dict[kinds.Backbone, kinds.Count]
 
 
 @dataclass(frozen=True)
@@ -170,7 +171,7 @@ class Features:
 
     crop: Literal["breast", "none"]
     augmentations: kinds.Copies
-    size: dict[str, kinds.ImageSize]
+    size: dict[kinds.Backbone, kinds.ImageSize]
 
 
 @dataclass(frozen=True)
@@ -251,7 +252,7 @@ _NAMED = kinds.expect(
 class Ablation:
     """Variants that are tried beside the pipeline: poolings of the slices by name, and fewer training patients."""
 
-    backbone: str
+    backbone: kinds.Backbone
     variants: Annotated[dict[str, Variant], BeforeValidator(_MAPPING.func), _ONCE, _NAMED]
     fractions: list[Annotated[float, Field(gt=0.0, le=0.99)]]
     seed: kinds.Seed

@@ -6,10 +6,11 @@ from pathlib import Path
 import numpy as np
 
 from dmdbt.errors import InputDataError
+from dmdbt.files import no_file
 from dmdbt.readers.dicom.file import DicomFile, is_dicom
 from dmdbt.readers.dicom.header import REMEDY
 from dmdbt.readers.dicom.presentation import look_up, mark_seen, read_chain
-from dmdbt.readers.dicom.sop_classes import check_mammogram, stated_view
+from dmdbt.readers.dicom.sop_classes import check_mammogram, stated_device, stated_view
 from dmdbt.readers.limits import Limits, check_limit
 from dmdbt.readers.other.png_tiff import is_picture, read_picture
 
@@ -28,10 +29,11 @@ class Mammogram:
         uint16, shape (H, W): 0 is black, 65535 white.
     provenance
         How the pixels were made: ``kind`` (dicom, png, tiff), ``transfer_syntax``, ``bits_stored``,
-        ``photometric_interpretation``, ``voi``; what the header of a DICOM file says of the view:
+        ``photometric_interpretation``, ``voi``; what the header of a DICOM file says of machine and view: ``device``,
         ``stated_laterality``, ``stated_view``. No identifier.
     flags
-        What is unusual but no fault: those of `dmdbt.readers.dicom.sop_classes.check_mammogram`,
+        What is unusual but no fault: those of `dmdbt.readers.other.png_tiff.read_picture`,
+        `dmdbt.readers.dicom.sop_classes.check_mammogram`,
         `dmdbt.readers.dicom.file.DicomFile` and `dmdbt.readers.dicom.presentation.Chain`.
     """
 
@@ -52,7 +54,7 @@ def read_mammogram(path: Path | str, limits: Limits = _DEFAULT) -> Mammogram:
     """
     path = Path(path)
     if not path.is_file():
-        cause = "expected a mammogram, found no file"
+        cause = f"expected a mammogram, found {no_file(path)}"
         raise InputDataError("DM-MISSING", file=path.name, cause=cause, remedy="Correct the path in cases.csv.")
     if is_dicom(path):  # asked first, for the preamble of DICOM may be the header of a TIFF
         with DicomFile(path, limits) as dicom:
@@ -85,6 +87,7 @@ def _read(dicom: DicomFile, limits: Limits) -> Mammogram:
         "bits_stored": layout.stored,
         "photometric_interpretation": layout.photometric,
         "voi": chain.voi,
+        "device": stated_device(dicom.tags),
         **stated_view(dicom.tags),
     }
     return Mammogram(look_up(table, stored, layout), provenance, tuple(sorted(flags | chain.flags | dicom.flags)))

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from dmdbt.errors import InputDataError
+from dmdbt.files import no_file
 from dmdbt.imaging.volume import MIN_SLICES, Volume
 from dmdbt.readers.avi.volume import AviVolume
 from dmdbt.readers.containers import container, visible_entries
@@ -29,6 +30,7 @@ _FOLDERS: dict[str, Callable[[Sequence[Path], Limits], AbstractContextManager[Vo
     "dicom": DicomFolderVolume,
     "image": ImageFolderVolume,
 }
+_INDEX = "DICOMDIR"  # lists the files of a medium (PS3.10, 8.6), and is none of its slices
 _KINDS = "an AVI, MetaImage or DICOM file, or a folder of slices"
 _FOLDER_REMEDY = "Keep the slices of one volume, and nothing else, in a folder of its own."
 
@@ -54,7 +56,7 @@ def open_volume(path: Path | str, limits: Limits = _DEFAULT) -> AbstractContextM
     """
     path = Path(path)
     if not path.exists():
-        cause = "expected a tomosynthesis volume, found no file"
+        cause = f"expected a tomosynthesis volume, found {no_file(path)}"
         raise InputDataError("DBT-MISSING", file=path.name, cause=cause, remedy="Correct the path in cases.csv.")
     volume = _open_folder(path, limits) if path.is_dir() else _open_file(path, limits)
     with ExitStack() as opened:
@@ -108,7 +110,7 @@ def _open_folder(folder: Path, limits: Limits) -> AbstractContextManager[Volume]
         cause = "expected a folder of slices, found nothing in it"
         raise InputDataError("FOLDER-EMPTY", file=folder.name, cause=cause, remedy=_FOLDER_REMEDY)
     kinds = {entry: "folder" if entry.is_dir() else str(container(entry)) for entry in entries}
-    foreign = [entry.name for entry, kind in kinds.items() if kind not in _FOLDERS]
+    foreign = [entry.name for entry, kind in kinds.items() if kind not in _FOLDERS or entry.name == _INDEX]
     if foreign:
         cause = f"expected slices alone, found {len(foreign)} that are none: {', '.join(foreign[:3])}"
         raise InputDataError("FOLDER-CONTENT", file=folder.name, cause=cause, remedy=_FOLDER_REMEDY)

@@ -98,6 +98,7 @@ def make_items(
     on_failure: Callable[[Payload, InputDataError], None] | None = None,
     seconds: float | None = None,
     memory: int | None = None,
+    restore: bool = True,
 ) -> Account:
     """Bring an output folder up to date: compute what is neither there nor in DVC's cache, remove what is foreign.
 
@@ -112,6 +113,8 @@ def make_items(
         finished, what was left of its outputs is removed, and the next run computes it again. Not with `at_once`.
     seconds, memory
         See `map_cases`.
+    restore
+        Whether DVC's cache may have the items.
 
     Raises
     ------
@@ -133,7 +136,7 @@ def make_items(
     with Journal(folder) as journal:
         wanted = {name: key for name, key in keys.items() if name not in records}
         journal.mark_pending(wanted)
-        for name, record in _restored(folder, wanted) if not anew else ():
+        for name, record in _restored(folder, wanted) if restore and not anew else ():
             records[name] = record
             journal.mark_done(name, record)
         n_restored = len(records) - n_kept

@@ -42,8 +42,8 @@ class CaseView:
     slice_weights
         float64, shape (T,): the weight of each slice in the dynamic image; None where the pooler has none.
     evidence
-        By `(backbone, head)` float64 of shape (T,): the share of each slice in the evidence under the heat map
-        (`dmdbt.attention.slice_evidence`); sums to 1.
+        By `(backbone, head)` float64 of shape (T,): the evidence of each slice under the Grad-CAM map of the dynamic
+        image (`dmdbt.attention.slice_evidence`), relative to that under an even map; sums to 1.
     heat
         Heat maps of every backbone, head, method and modality.
     files

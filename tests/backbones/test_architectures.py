@@ -19,6 +19,7 @@ from dmdbt.backbones.architectures import (
     normalize,
 )
 from dmdbt.errors import IntegrityError
+from dmdbt.params.backbones import BACKBONES
 
 
 @pytest.fixture
@@ -44,8 +45,11 @@ def test_a_backbone_has_a_torchvision_name(name: str, resnet_depth: int, expecte
 
 
 def test_an_unknown_backbone_is_refused_with_the_choices() -> None:
-    with pytest.raises(ValueError, match="got 'alexnett'. Choose one of alexnet, resnet, densenet, squeezenet"):
+    with pytest.raises(
+        ValueError, match="got 'alexnett'. Choose one of alexnet, resnet, densenet, squeezenet"
+    ) as found:
         architecture("alexnett")
+    assert set(str(found.value).partition("Choose one of ")[2].rstrip(".").split(", ")) == set(BACKBONES)
     with pytest.raises(ValueError, match="'vit_b_16'"):
         architecture("vit_b_16")
     with pytest.raises(ValueError, match="got 20"):

@@ -128,6 +128,9 @@ def test_a_training_checkpoint_is_refused(tmp_path: Path) -> None:
         ({"module.x": torch.zeros(1)}, r"1 unknown \(module.x\)"),
         ({"features.0.bias": torch.full((64,), torch.nan)}, r"1 not finite \(features.0.bias\)"),
         ({"features.0.bias": torch.zeros(64, dtype=torch.int32)}, r"1 not of floats \(features.0.bias\)"),
+        ({"features.0.bias": torch.zeros(64, dtype=torch.float8_e5m2)}, r"1 not of floats \(features.0.bias\)"),
+        ({"features.0.bias": torch.zeros(1).expand(10**6, 10**6)}, r"1 of another shape \(features.0.bias\)"),
+        ({"bomb": torch.zeros(1).expand(10**6, 10**6)}, r"1 unknown \(bomb\)"),
     ],
 )
 def test_a_wrong_tensor_is_named(tmp_path: Path, changes: dict[str, Tensor], fault: str) -> None:
@@ -164,9 +167,24 @@ def test_a_file_that_holds_no_tensors_is_refused_without_the_advice_of_torch(tmp
 
 
 @pytest.mark.parametrize(
-    "content", [{1: torch.ones(2)}, {"a": torch.ones(2, 2).to_sparse()}, {"a": torch.ones(1) * 1j}]
+    "changes",
+    [
+        {1: torch.ones(2)},
+        {"a": torch.ones(2, 2).to_sparse()},
+        {"features.0.bias": torch.zeros(64, dtype=torch.complex64)},
+        {"features.0.bias": torch.zeros(64, device="meta")},
+    ],
 )
-def test_what_is_no_plain_tensor_under_a_name_is_refused(tmp_path: Path, content: dict[object, Tensor]) -> None:
-    torch.save(content, tmp_path / "net.pth")
+def test_what_is_no_plain_tensor_under_a_name_is_refused(tmp_path: Path, changes: dict[object, Tensor]) -> None:
+    torch.save(create_classifier("squeezenet").state_dict() | changes, tmp_path / "net.pth")
     with pytest.raises(IntegrityError, match="expected a state dict, that is tensors by name"):
         local_weights(str(tmp_path / "net.pth"), "squeezenet")
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")  # torch may give them up
+def test_nested_and_quantized_tensors_are_refused(tmp_path: Path) -> None:
+    nested = torch.nested.nested_tensor([torch.ones(2), torch.ones(3)])
+    for tensor in (nested, torch.quantize_per_tensor(torch.zeros(64), 0.1, 0, torch.quint8)):
+        classifier_file(tmp_path / "net.pth", **{"features.0.bias": tensor})
+        with pytest.raises(IntegrityError, match="E-WEIGHTS .*expected a (state dict|whole file of tensors)"):
+            local_weights(str(tmp_path / "net.pth"), "squeezenet")

@@ -113,6 +113,15 @@ def test_a_missing_cohort_is_named(tmp_path):
         read_table(tmp_path / "nowhere" / "cases.csv")
 
 
+@pytest.mark.parametrize("name", ["Cases.csv", "cases.CSV", "cases.xls", "cases.xlsm", "cases.txt", "table.xlsx"])
+def test_a_table_of_another_name_is_named(tmp_path, name):
+    (tmp_path / name).write_bytes(b"")
+    (tmp_path / "a.dcm").write_bytes(b"")
+    message = rf"E-TABLE-MISSING .*no such file but {name} remedy=Save the table as cases.csv or cases.xlsx"
+    with pytest.raises(TableError, match=message):
+        read_table(table_path(tmp_path))
+
+
 def test_two_tables_are_refused(tmp_path):
     for name in ("cases.csv", "cases.xlsx"):
         (tmp_path / name).write_bytes(b"")
@@ -154,6 +163,14 @@ def test_a_path_of_windows_is_refused_with_the_remedy(tmp_path, path):
 def test_a_path_with_a_control_character_is_refused(tmp_path, character):
     found = problems(tmp_path, HEADER + f'p,L,CC,benign,"a{character}b","c"')
     assert found == [f"row 2 dm: expected a path without control characters, found {f'a{character}b'!r}"]
+
+
+@pytest.mark.parametrize("path", ["a" * 256, "dm/" + "\u00e9" * 128 + "/a.dcm", "ab/" * 683])
+def test_a_path_that_no_file_system_takes_is_refused(tmp_path, path):
+    allowed = "a" * 255, "/".join(["\u00e9" * 127] * 8)
+    assert len(read_table(table(tmp_path, HEADER + f"p,L,CC,benign,{','.join(allowed)}"))) == 1
+    (line,) = problems(tmp_path, HEADER + f"p,L,CC,benign,a,{path}")
+    assert line.startswith("row 2 dbt: expected a path of at most 2048 bytes, with at most 255 between two slashes")
 
 
 def test_a_cell_too_many_or_too_few_is_a_problem_and_its_row_no_case(tmp_path):
@@ -205,6 +222,15 @@ def test_a_second_line_of_the_header_is_a_row_with_problems(tmp_path):
 def test_a_case_id_too_long_is_one_problem(tmp_path):
     found = problems(tmp_path, f"case_id,{HEADER}{'c' * 65},p,L,CC,benign,a,b")
     assert found == [f"row 2 case_id: expected at most 64 characters, not 65, found '{'c' * 65}'"]
+
+
+@pytest.mark.parametrize("column", ["case_id", "patient_id"])
+@pytest.mark.parametrize("identifier", ["manifest.json", "@SUM(1)", "+1+cmd|x", "A\u0308", "-rf"])
+def test_an_id_that_cannot_name_a_file_is_a_problem_of_its_column(tmp_path, column, identifier):
+    values = {"case_id": "c", "patient_id": "p"} | {column: identifier}
+    (line,) = problems(tmp_path, f"case_id,{HEADER}{values['case_id']},{values['patient_id']},L,CC,benign,a,b")
+    assert line.startswith(f"row 2 {column}: expected ")
+    assert line.endswith(f", found {identifier!r}")
 
 
 def test_a_long_value_is_shortened_in_the_message(tmp_path):

@@ -2,6 +2,8 @@
 
 import contextlib
 import datetime
+import re
+import tracemalloc
 import zipfile
 
 import numpy as np
@@ -91,6 +93,129 @@ def test_a_formula_counts_by_its_stored_value_and_without_one_is_refused(tmp_pat
     ]
     change(path, lambda xml: xml.replace("<f>1+1</f><v></v>", "<f>1+1</f><v>2</v>").replace("<v />", "<v>2</v>"))
     assert [case.patient_id for case in read_table(path)] == ["2"]
+
+
+def test_a_formula_whose_stored_value_is_empty_is_an_empty_cell(tmp_path):
+    """As of =IF(A3="","",...) that is filled down over more rows than there are."""
+    path = workbook(tmp_path, COLUMNS, ["p", "L", "CC", "benign", "=1", "b"], ["=1"] * 6)
+    empty = '<f>""</f><v></v>'
+    change(path, lambda xml: xml.replace("<f>1</f><v></v>", empty).replace("<f>1</f><v />", empty))
+    with pytest.raises(TableError) as caught:  # of cells without a type, in which a number may be missing
+        read_table(path)
+    assert len(caught.value.__notes__) >= 6
+    change(path, lambda xml: re.sub(r'<c r="(\w\d)"( t="\w+")?><f>', r'<c r="\1" t="str"><f>', xml))
+    assert [(case.case_id, case.dm, case.dbt) for case in read_table(path)] == [("p-L-CC", "", "b")]
+
+
+@pytest.mark.parametrize(
+    ("number", "found"), [("9" * 400, "#NUM!"), ("1E400", "#NUM!"), ("-1E301", "#NUM!"), ("1E15", "1e+15")]
+)
+def test_a_number_beyond_those_of_a_spreadsheet_is_one_problem(tmp_path, number, found):
+    path = workbook(tmp_path, COLUMNS, [7, "L", "CC", "benign", *FILES])
+    change(path, lambda xml: xml.replace("<v>7</v>", f"<v>{number}</v>"))
+    assert read_sheet(path).records[1][1][0] == found
+    if found == "#NUM!":
+        with pytest.raises(TableError) as caught:
+            read_table(path)
+        assert caught.value.__notes__[0].startswith("row 2 patient_id: expected a value (paste values over")
+
+
+def rows_of(xml):
+    return re.findall(r"<row.*?</row>", xml)
+
+
+@pytest.mark.parametrize(
+    ("change_xml", "message"),
+    [
+        (
+            lambda xml: xml.replace("".join(rows_of(xml)[1:3]), "".join(rows_of(xml)[2:0:-1])),
+            "found otherwise in row 2",
+        ),
+        (lambda xml: xml.replace(rows_of(xml)[2], rows_of(xml)[1] + rows_of(xml)[2]), "found otherwise in row 2"),
+        (lambda xml: xml.replace('<c r="B2"', '<c r="A2"'), "found otherwise in row 2"),
+        (lambda xml: xml.replace('<c r="B2"', '<c r="B3"'), "found otherwise in row 2"),
+        (lambda xml: xml.replace("</sheetData>", '<row r="1048577"></row></sheetData>'), "found more in row 1048577"),
+        (lambda xml: xml.replace("</sheetData>", '<row r="30000000"/></sheetData>'), "found more in row 30000000"),
+    ],
+)
+def test_rows_out_of_order_or_twice_or_too_many_are_refused(tmp_path, change_xml, message):
+    path = workbook(tmp_path, COLUMNS, *([f"p{n}", "L", "CC", "benign", *FILES] for n in range(3)))
+    assert len(read_table(path)) == 3
+    with pytest.raises(TableError, match=f"E-TABLE-MALFORMED .*{message}"):
+        read_table(change(path, change_xml))
+
+
+def test_cells_may_stand_in_any_order_and_lack_their_names(tmp_path):
+    path = workbook(tmp_path, COLUMNS, ["p", "L", "CC", "benign", *FILES])
+    cases = read_table(path)
+    change(path, lambda xml: re.sub(r"(<row r=.2.[^>]*>)(<c.*?</c>)(.*?)(</row>)", r"\1\3\2\4", xml))
+    assert read_table(path) == cases
+    path = workbook(tmp_path, COLUMNS, ["p", "L", "CC", "benign", *FILES])
+    assert read_table(change(path, lambda xml: re.sub(r' r="\w*\d+"', "", xml))) == cases
+
+
+@pytest.mark.parametrize("stray_row", [1, 3])
+def test_a_stray_value_far_right_costs_no_more_than_its_row(tmp_path, stray_row):
+    path = workbook(tmp_path, COLUMNS, *([f"p{n}", "L", "CC", "benign", *FILES] for n in range(2000)))
+    stray = f'<c r="XFD{stray_row}" t="str"><v>x</v></c></row>'
+    change(path, lambda xml: xml.replace(rows_of(xml)[stray_row - 1], rows_of(xml)[stray_row - 1][:-6] + stray))
+    tracemalloc.start()
+    records = read_sheet(path).records
+    assert tracemalloc.get_traced_memory()[1] < 50_000_000
+    tracemalloc.stop()
+    assert [len(cells) for _, cells in records[:4]] == [16384 if row == stray_row else 6 for row in (1, 2, 3, 4)]
+    if stray_row == 1:
+        assert len(read_table(path)) == 2000
+    else:
+        with pytest.raises(TableError) as caught:
+            read_table(path)
+        assert caught.value.__notes__ == ["row 3 column 16384: expected an empty cell below an empty header, found 'x'"]
+
+
+def test_very_many_cells_are_refused_before_they_are_all_made(tmp_path):
+    path = workbook(tmp_path, COLUMNS)
+    stray = "".join(f'<row r="{row}"><c r="XFD{row}" t="str"><v>x</v></c></row>' for row in range(2, 2000))
+    change(path, lambda xml: xml.replace("</sheetData>", f"{stray}</sheetData>"))
+    with pytest.raises(TableError, match="E-TABLE-MALFORMED .*and 20000000 cells, found more in row 1222"):
+        read_table(path)
+
+
+def test_strict_open_xml_is_refused_with_the_format_to_choose(tmp_path):
+    """The names of ISO/IEC 29500-1 instead of those of 29500-4; Excel writes them on request."""
+    path = workbook(tmp_path, COLUMNS, ["p", "L", "CC", "benign", *FILES])
+    with zipfile.ZipFile(path) as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    names = {
+        b"http://schemas.openxmlformats.org/spreadsheetml/2006/main": b"http://purl.oclc.org/ooxml/spreadsheetml/main",
+        b"http://schemas.openxmlformats.org/officeDocument/2006/relationships": b"http://purl.oclc.org/ooxml/officeDocument/relationships",
+    }
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in parts.items():
+            for usual, strict in names.items():
+                content = content.replace(usual, strict)
+            archive.writestr(name, content)
+    with pytest.raises(
+        TableError, match="E-TABLE-MALFORMED .*found one in Strict Open XML remedy=Save .*not as Strict"
+    ):
+        read_table(path)
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_LZMA, zipfile.ZIP_BZIP2, zipfile.ZIP_DEFLATED])
+def test_damage_in_any_compression_is_refused(tmp_path, method):
+    path = workbook(tmp_path, COLUMNS, ["p", "L", "CC", "benign", *FILES])
+    with zipfile.ZipFile(path) as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    with zipfile.ZipFile(path, "w", method) as archive:
+        for name, content in parts.items():
+            archive.writestr(name, content)
+    assert len(read_table(path)) == 1
+    with zipfile.ZipFile(path) as archive:
+        start = archive.getinfo("xl/workbook.xml").header_offset + 30 + len("xl/workbook.xml")
+    content = bytearray(path.read_bytes())
+    content[start + 9 : start + 60] = b"\xff" * 51
+    path.write_bytes(content)
+    with pytest.raises(TableError, match="E-TABLE-MALFORMED .*expected a workbook, found damage"):
+        read_table(path)
 
 
 def test_the_sheet_of_the_table_is_the_only_visible_one_or_is_called_cases(tmp_path):

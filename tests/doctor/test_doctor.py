@@ -1,5 +1,7 @@
 import re
 import shlex
+import struct
+import zlib
 from dataclasses import replace
 
 import av
@@ -43,6 +45,28 @@ def write_syntax(path, uid):
     dataset["PixelData"].VR = "OB"
     pydicom.dcmwrite(path, dataset)
     return path
+
+
+def write_meta(path, rest):
+    """A DICOM file that ends in, or is damaged at, the transfer syntax."""
+    path.write_bytes(bytes(128) + b"DICM\2\0\x10\0" + rest)
+
+
+def write_slices(path):
+    """A folder of slices, of which those from the second on are damaged."""
+    for number in range(4):
+        write_dicom(path / f"{number}.dcm", SLICES[0].astype(np.uint16))
+    for number in range(1, 4):
+        write_meta(path / f"{number}.dcm", b"UI")
+
+
+def write_bomb(path, columns=30000, rows=30000):
+    """A PNG whose header states very many pixels."""
+    Image.fromarray(SLICES[0]).save(path, "PNG")
+    content = bytearray(path.read_bytes())
+    content[16:24] = struct.pack(">2L", columns, rows)
+    content[29:33] = struct.pack(">L", zlib.crc32(content[12:29]))
+    path.write_bytes(content)
 
 
 def write_sound(path):
@@ -103,7 +127,7 @@ def test_a_healthy_cohort_ends_with_exit_code_0_and_no_path(cohort, capsys):
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda path: path, "expected a file or folder, found none; correct the path in cases.csv"),
+        (lambda path: path, "expected a file or folder, found no file; correct the path in cases.csv"),
         (lambda path: path.mkdir(), "expected slices, found none"),
         (lambda path: path.write_bytes(b"GIF89a"), "expected AVI, DICOM, MetaImage or an image, found none of these"),
         (lambda path: path.write_bytes(b"RIFF\4\0\0\0AVI "), "expected a readable header, found damage"),
@@ -116,6 +140,12 @@ def test_a_healthy_cohort_ends_with_exit_code_0_and_no_path(cohort, capsys):
         ),
         (lambda path: write_sound(path), "expected one video of a known codec, found 0"),
         (lambda path: write_syntax(path, "1.2.840.10008.1.2.4.203"), "expected a transfer syntax that is read"),
+        (lambda path: write_bomb(path), "expected a picture of fewer pixels, found a header that states very many"),
+        (lambda path: write_bomb(path, 20000, 10000), "expected a picture of fewer pixels, found a header that"),
+        (lambda path: write_meta(path, b"UK\x04\x001.2\0"), "expected a readable header, found damage (NotImplemented"),
+        (lambda path: write_meta(path, b"UL\x03\x001.2"), "expected a readable header, found damage ("),
+        (lambda path: write_meta(path, b"UI"), "expected a readable header, found damage ("),
+        (lambda path: write_slices(path), "1.dcm: expected a readable header, found damage ("),
     ],
 )
 def test_what_cannot_be_read_is_a_fault_with_its_case(tmp_path, capsys, make, message):
@@ -126,6 +156,17 @@ def test_what_cannot_be_read_is_a_fault_with_its_case(tmp_path, capsys, make, me
     assert f"FAULT case=c0 file=x: {message}" in output
     assert "1 faults in the data: exit code 3." in output
     assert str(tmp_path) not in output
+
+
+@pytest.mark.parametrize("kind", ["MetaImage", "DICOM"])
+def test_a_long_value_of_a_header_is_shortened(tmp_path, capsys, kind):
+    if kind == "MetaImage":
+        write_mhd(tmp_path / "x", SLICES, "1" * 60_000)
+    else:
+        meta = b"\2\0\x10\0UI" + struct.pack("<H", 60_000) + b"1" * 60_000
+        (tmp_path / "x").write_bytes(bytes(128) + b"DICM" + meta)
+    main(["doctor", str(write_cohort(tmp_path, [("x", "")]))])
+    assert re.search(f"dm: 1 x {kind} 1{{64}}$", capsys.readouterr().out, re.MULTILINE)
 
 
 @pytest.mark.skipif(is_available(SYNTAXES[EXTENDED]), reason="the optional decoder is installed")
@@ -184,8 +225,8 @@ def test_weights_are_looked_for_where_the_parameters_say(tmp_path, capsys, hub):
     assert main(["doctor", "--params", str(tmp_path / "params.yaml")]) == 4
     assert "MISSING weights of resnet: E-WEIGHTS-HASH case=- file=resnet50-0676ba61.pth" in capsys.readouterr().out
     (tmp_path / "params.yaml").write_text(text.replace("[alexnet,", "[alexandria,"))
-    assert main(["doctor", "--params", str(tmp_path / "params.yaml")]) == 4
-    assert "MISSING weights of alexandria: backbones.names: expected known backbones" in capsys.readouterr().out
+    assert main(["doctor", "--params", str(tmp_path / "params.yaml")]) == 2
+    assert "backbones.names[0]: expected a known backbone, got 'alexandria'" in capsys.readouterr().err
 
 
 def test_what_is_missing_here_goes_before_faults_in_the_data():

@@ -1,6 +1,7 @@
 """A first table, of real files in the folders of a clinic."""
 
 import csv
+import os
 import shutil
 
 import numpy as np
@@ -116,6 +117,59 @@ def test_folders_of_slices_and_metaimages_are_volumes(tmp_path):
         ("p1", "L", "CC", "", "p1/L CC/dm/x.dcm", "p1/L CC/tomo", "DICOM mammogram, 3 DICOM slices"),
         ("p2", "R", "MLO", "", "", "p2/R_MLO", "9 pictures"),
     ]
+
+
+def of_patient(path, identity, study=None, **header):
+    """A mammogram, or a volume where the name says so, of the left breast in CC view."""
+    header = {"ImageLaterality": "L", "ViewPosition": "CC", "PatientID": identity, "StudyInstanceUID": study, **header}
+    pixels = dicom_corpus.noise(12, (9, 24, 20))
+    if "tomo" in path.name:
+        return dicom_corpus.write_tomosynthesis(path, pixels, ViewCodeSequence=None, **header)
+    return dicom_corpus.write(path, pixels[0], **header)
+
+
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        # Two patients below a folder that is none: two Patient IDs, or two folders where all images have the same one.
+        ({"data/P1/a.dcm": ("1", None), "data/P2/tomo.dcm": ("2", None)}, ["", ""]),
+        ({"data/a.dcm": ("1", "1.2.3"), "data/tomo.dcm": ("2", "1.2.3")}, ["", ""]),
+        ({"data/P1/a.dcm": ("ANON", None), "data/P2/tomo.dcm": ("ANON", None)}, ["data", "data"]),
+        ({"data/1/a.dcm": ("", "1.2.3"), "data/2/tomo.dcm": ("", "1.2.4")}, ["data", "data"]),
+        ({"data/a.dcm": ("", ""), "data/P2/tomo.dcm": ("", "")}, ["data", "data"]),
+        ({"malignant/a.dcm": ("1", None), "malignant/tomo.dcm": ("1", None)}, ["", ""]),
+        ({"mammograms/P1.dcm": ("1", None), "tomo/tomo.dcm": ("1", None)}, ["", ""]),
+        # One patient: one folder, folders named by kind or view, or one study in several folders.
+        ({"P1/a.dcm": ("1", None), "P1/tomo.dcm": ("1", None)}, ["P1"]),
+        ({"P1/2020/DM/a.dcm": ("1", ""), "P1/2020/tomo_L-CC/tomo.dcm": ("1", "")}, ["P1"]),
+        ({"P1/1.2.3/1.2.4/a.dcm": ("1", "1.2.3"), "P1/1.2.3/1.2.5/tomo.dcm": ("1", "1.2.3")}, ["P1"]),
+    ],
+)
+def test_images_that_may_be_of_two_patients_are_never_in_one_row(tmp_path, files, expected):
+    for name, (identity, study) in files.items():
+        of_patient(tmp_path / name, identity, study)
+    assert main(["table", str(tmp_path)]) == 0
+    found = rows(tmp_path)
+    assert [row[0] for row in found] == expected
+    assert sorted(name for row in found for name in row[4:6] if name) == sorted(files)
+    assert all(bool(row[4] and row[5]) == (len(expected) == 1) for row in found)
+
+
+def test_a_patient_id_that_is_asked_for_joins_images_of_any_folders(tmp_path):
+    of_patient(tmp_path / "x/1/a.dcm", "P7")
+    of_patient(tmp_path / "y/2/tomo.dcm", "P7")
+    assert main(["table", str(tmp_path), "--patient-of-header"]) == 0
+    assert [row[0] for row in rows(tmp_path)] == ["P7"]
+
+
+def test_names_that_are_no_utf_8_are_left_out_and_told(cohort, capsys):
+    (cohort / "001/a.dcm").rename(cohort / "001" / os.fsdecode(b"\xe4.dcm"))
+    (cohort / os.fsdecode(b"b\xf6se")).mkdir()
+    shutil.copy(cohort / "001/RMLO tomo.avi", cohort / os.fsdecode(b"b\xf6se"))
+    assert main(["table", str(cohort)]) == 0
+    told = [line for line in capsys.readouterr().out.splitlines() if line.startswith("left out")]
+    assert told == ["left out: 001/\\udce4.dcm and 1 more: expected a name in UTF-8, found other bytes"]
+    assert [row[4:6] for row in rows(cohort)] == [("", "001/RMLO tomo.avi"), ("", "001/left-cc/1.avi")]
 
 
 def test_names_that_contradict_themselves_or_are_no_pseudonym_leave_cells_empty(tmp_path):

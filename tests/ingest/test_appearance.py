@@ -5,8 +5,10 @@ from hypothesis import strategies as st
 
 from dmdbt.imaging import resize
 from dmdbt.ingest.appearance import chest_wall_side, gray_counts, gray_flags, is_blank, texture_hash
+from dmdbt.readers import read_mammogram
 from dmdbt.terms import Laterality
 from tests.support.breasts import breast, volume
+from tests.support.clinic import write_dicom
 
 
 @given(st.sampled_from(Laterality), st.integers(0, 1000), st.sampled_from([np.uint8, np.uint16]))
@@ -59,6 +61,22 @@ WIDE = np.linspace(0, 65535, 200 * 100).astype(np.uint16).reshape(200, 100)
 )
 def test_an_image_that_does_not_use_black_to_white_is_flagged(image, flags):
     assert gray_flags(gray_counts(image)) == flags
+
+
+@pytest.mark.parametrize(
+    ("window", "flags"),
+    [
+        ((32768, 65536), ["low-range"]),
+        ((8191.5, 16383), ["low-range"]),
+        ((40, 80), ["low-range", "saturated", "few-grays"]),
+        ((4000, 10), ["low-range", "saturated", "few-grays"]),
+        ((2048, 4096), []),
+    ],
+)
+def test_a_window_of_dicom_that_the_pixels_do_not_meet_is_flagged(tmp_path, window, flags):
+    image = np.minimum(breast(0) * 1.1, 4095).astype(np.uint16)
+    path = write_dicom(tmp_path / "a.dcm", image, WindowCenter=window[0], WindowWidth=window[1])
+    assert gray_flags(gray_counts(read_mammogram(path).pixels)) == flags
 
 
 def test_a_white_marker_does_not_hide_a_low_range():

@@ -20,6 +20,28 @@ def test_what_is_no_volume_is_refused(tmp_path, name, content, message):
         open_volume(path)
 
 
+@pytest.mark.parametrize(
+    ("asked", "there"),
+    [("DM/A.DCM", "dm/a.dcm"), ("dm/A.dcm", "a.dcm"), ("dm/A\u0308.dcm", "\u00e4.dcm"), ("DM/a.dcm", "dm/a.dcm")],
+)
+def test_a_name_that_differs_in_case_or_normalization_alone_is_named(tmp_path, asked, there):
+    (tmp_path / "dm").mkdir()
+    (tmp_path / "dm" / there.rpartition("/")[2]).touch()
+    message = f"MISSING .*found no file of this name but {there}, which differs in case or in how accents are stored "
+    for read in (open_volume, read_mammogram):
+        with pytest.raises(InputDataError, match=message):
+            read(tmp_path / asked)
+
+
+@pytest.mark.parametrize(("asked", "found"), [("dm", "a folder"), ("dm/b", "no file"), ("dm/a/a", "no file")])
+def test_other_names_are_not_taken_for_a_slip(tmp_path, asked, found):
+    (tmp_path / "dm").mkdir()
+    (tmp_path / "dm/a").touch()
+    (tmp_path / "dm/b").symlink_to("nowhere")
+    with pytest.raises(InputDataError, match=f"E-DM-MISSING .*expected a mammogram, found {found} remedy"):
+        read_mammogram(tmp_path / asked)
+
+
 def test_a_pipe_is_no_volume_and_is_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / "a.bin")
     with pytest.raises(InputDataError, match="E-DBT-KIND .*found .bin and a file of no known kind"):

@@ -7,6 +7,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from dmdbt import params
+from dmdbt.__main__ import main as dmdbt_main
 from dmdbt.entry import run
 from dmdbt.errors import IntegrityError
 from dmdbt.terms import MissingModality
@@ -143,6 +144,16 @@ def test_every_value_of_the_file_is_checked_before_any_work(monkeypatch, tmp_pat
     assert re.search(message, capsys.readouterr().err)
 
 
+def test_of_very_many_problems_of_a_table_every_command_prints_some(tmp_path, capsys):
+    header, rows = "patient_id,laterality,view,label,dm,dbt\n", "".join(f"p/{n},L,CC,benign,a,b\n" for n in range(1000))
+    (tmp_path / "cases.csv").write_text(header + rows)
+    for command in (["doctor"], ["plan", "--cohort"]):
+        assert dmdbt_main([*command, str(tmp_path)]) == 2
+        lines = capsys.readouterr().err.splitlines()
+        assert len(lines) == 202
+        assert re.fullmatch(r"\.\.\. and 80[01] more", lines[-1])
+
+
 def test_of_very_many_notes_some_are_printed(monkeypatch, capsys):
     def main() -> None:
         error = IntegrityError("CODE", cause="x", remedy="y")
@@ -209,4 +220,5 @@ def test_an_unknown_backbone_is_refused_before_any_work(monkeypatch, tmp_path, c
 
     with pytest.raises(SystemExit):
         call(monkeypatch, main, "--params", tmp_path / "params.yaml")
-    assert "features.size.alexnt: expected a number, got None. Every name in" in capsys.readouterr().err
+    message = "backbones.names[0]: expected a known backbone, got 'alexnt'. Choose one of alexnet, resnet, densenet, "
+    assert message in capsys.readouterr().err

@@ -155,6 +155,9 @@ def test_near_duplicates_of_two_patients_are_reported(tmp_path, cohort):
 
 def test_disagreements_of_side_are_reported_and_not_mended(tmp_path, cohort):
     write_avi(cohort / "dbt/0.avi", volume(0, side=Laterality.RIGHT))
+    write_avi(cohort / "dbt/2.avi", np.rot90(volume(2), 2, axes=(1, 2)))  # turned, as some of BCS-DBT are
+    options = {"bits": 8, "window": (128, 256), "groups": []}
+    dicom_corpus.write_tomosynthesis(cohort / "dbt/3.avi", volume(3, side=Laterality.RIGHT), **options)  # it states L
     write_dicom(
         cohort / "dm/1.dcm",
         breast(1, side=Laterality.RIGHT),
@@ -162,9 +165,11 @@ def test_disagreements_of_side_are_reported_and_not_mended(tmp_path, cohort):
         ImageLaterality="L",
         ViewPosition="MLO",
     )
-    assert run_ingest(tmp_path)["flags"] == {
-        "chest-wall-on-different-sides": ["c0"],
-        "dbt-laterality-of-pixels": ["c0"],
+    flags = run_ingest(tmp_path)["flags"]
+    assert {name: cases for name, cases in flags.items() if "order" not in name} == {
+        "chest-wall-on-different-sides": ["c0", "c2"],
+        "dbt-laterality-of-header": ["c3"],
+        "dbt-laterality-of-pixels": ["c0", "c2"],
         "dm-laterality-of-header": ["c1"],
         "dm-view-of-header": ["c1"],
     }

@@ -1,5 +1,6 @@
 """AVI files as programs write them, with the gray levels or the refusal that they have to give."""
 
+import struct
 from dataclasses import dataclass, field
 
 import cv2
@@ -132,10 +133,24 @@ def jpeg():
     yield encoded("ljpeg", "bgr24", title="lossless")
     yield encoded("ljpeg", "yuvj420p", luma=True, title="lossless")
     yield written("jpeg-gray", avi(JPEGS, MJPG), bound=JPEG)
+    yield written("jpeg-padded", avi([image + bytes(7) for image in JPEGS], MJPG), bound=JPEG)
+    yield written("jpeg-without-tables", avi([without_tables(image) for image in JPEGS], MJPG), bound=JPEG)
+    for fourcc in (b"jpeg", b"mjpg", b"JPEG"):
+        content = avi(JPEGS, bitmap_header(ROWS, COLUMNS, 24, fourcc))
+        yield written(f"jpeg-as-{fourcc.decode()}", content, bound=JPEG)
+    yield written("rate-0", avi(JPEGS, MJPG).replace(struct.pack("<II", 1, 10), bytes(8), 1), bound=JPEG)
     yield written("jpeg-progressive", avi(jpegs(SLICES, quality=95, progressive=True), MJPG), bound=JPEG)
     for sampling in (0, 1, 2):
         frames = jpegs(rgb(SLICES), quality=95, subsampling=sampling)
         yield written(f"jpeg-color-sampling-{sampling}", avi(frames, MJPG), bound=JPEG)
+
+
+def without_tables(image):
+    """A JPEG without its Huffman tables, which are those of the standard (T.81, Annex K), as cameras write them."""
+    while (start := image.find(b"\xff\xc4")) >= 0:
+        (length,) = struct.unpack_from(">H", image, start + 2)
+        image = image[:start] + image[start + 2 + length :]
+    return image
 
 
 def other_codecs():

@@ -36,10 +36,20 @@ def test_every_file_that_the_table_of_faults_names_exists():
         assert (ROOT / "tests" / name.removeprefix("tests/")).is_file(), name
 
 
-def test_every_code_of_a_reader_is_in_the_table_of_faults():
-    sources = [path for room in ("imaging", "readers", "ingest") for path in (ROOT / "dmdbt" / room).rglob("*.py")]
-    codes = {code for path in sources for code in re.findall(r'"([A-Z]+(?:-[A-Z]+)+)"', path.read_text())}
-    assert {code for code in codes if code not in FAULTS} == {"JPEG-LS"}  # no code of an error
+def test_every_code_and_every_flag_is_in_the_table_of_faults():
+    sources = {path: path.read_text() for path in (ROOT / "dmdbt").rglob("*.py")}
+    raised = r'(?:InputDataError|IntegrityError|TableError|_error)\(\s*(?:[\w.]+, )?"([A-Z]+(?:-[A-Z0-9]+)*)"'
+    codes = {code for text in sources.values() for code in re.findall(raised, text)}
+    codes |= {code for text in sources.values() for code in re.findall(r'"([A-Z]{2,}(?:-[A-Z]{2,})+)"', text)}
+    codes -= {"JPEG-LS", "BCS-DBT", "DM-DBT"}  # no codes of errors
+    assert len(codes) > 100
+    assert {code for code in codes if not re.search(rf"\b(?<!-){code}\b(?!-)", FAULTS)} == set()
+    assert {flag for flag in FLAGS if not re.search(rf"[`-]{flag}`", FAULTS)} == set()
+
+
+def test_no_placeholder_stands_in_the_documents():
+    for path in (ROOT / "README.md", *(ROOT / "docs").glob("*.md")):
+        assert not re.search(r"\b[A-Z]{4,}LINE\b(?!-)|\bTODO\b|\bXXX\b", path.read_text()), path
 
 
 @pytest.mark.parametrize("path", ["README.md", *(f"docs/{path.name}" for path in sorted((ROOT / "docs").glob("*.md")))])

@@ -9,6 +9,7 @@ import tomllib
 import venv
 import zipfile
 from importlib import metadata
+from itertools import chain
 
 import pytest
 from packaging.requirements import Requirement
@@ -113,7 +114,8 @@ def test_the_ranges_of_the_package_hold_the_pins():
     exact = pins("requirements.txt")
     del exact["pytest"]  # tests the package, which does not import it
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    ranges = {canonicalize_name(found.name): found.specifier for found in map(Requirement, project["dependencies"])}
+    needed = [*project["dependencies"], *chain(*project["optional-dependencies"].values())]
+    ranges = {canonicalize_name(found.name): found.specifier for found in map(Requirement, needed)}
     assert ranges.keys() == exact.keys()
     assert all(version_of(pin) in ranges[name] for name, pin in exact.items())
     assert all({part.operator for part in bounds} == {">=", "<"} for bounds in ranges.values())

@@ -3,12 +3,14 @@
 import errno
 import math
 import warnings
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, BinaryIO
 
 import numpy as np
 from pydicom import config
+from pydicom.datadict import keyword_for_tag
 from pydicom.dataset import Dataset
 from pydicom.filereader import read_dataset
 from pydicom.tag import Tag
@@ -18,8 +20,9 @@ from dmdbt.errors import InputDataError
 REMEDY = "Export the image again, unchanged, as DICOM; if there is no other, convert what is shown to gray PNG."
 # fmt: off
 _ALLOWED = (
-    "ImageType", "SOPClassUID", "InstanceNumber", "Modality", "PresentationIntentType", "SeriesInstanceUID",
-    "Laterality", "ImageLaterality", "ViewPosition", "ViewCodeSequence", "InConcatenationTotalNumber",
+    "ImageType", "SOPClassUID", "Manufacturer", "ManufacturerModelName", "InstanceNumber", "Modality",
+    "PresentationIntentType", "SeriesInstanceUID", "Laterality", "ImageLaterality", "ViewPosition", "ViewCodeSequence",
+    "InConcatenationTotalNumber",
     "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence",
     "SamplesPerPixel", "PhotometricInterpretation", "NumberOfFrames", "Rows", "Columns", "BitsAllocated",
     "BitsStored", "HighBit", "PixelRepresentation", "PixelPaddingValue", "PixelPaddingRangeLimit",
@@ -73,10 +76,9 @@ class Tags:
         """First value as a whole number; without `default` the element is required."""
         return self._first(keyword, _whole, default)
 
-    def word(self, keyword: str, *, signed: bool) -> int:
-        """First value of an element of VR US or SS, of which writers confuse the two, as `signed` 16 bits."""
-        value = self.integer(keyword) % 65536
-        return value - 65536 if signed and value > 32767 else value
+    def word(self, keyword: str) -> int:
+        """First value of an element of VR US or SS, of which writers confuse the two, as 16 bits without sign."""
+        return self.integer(keyword) % 65536
 
     def integers(self, keyword: str) -> list[int]:
         """All values as whole numbers."""
@@ -161,6 +163,7 @@ def strict(file: str, expected: str) -> Iterator[None]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error")
+            warnings.filterwarnings("ignore", module=r"pydicom\.charset")  # it decides no pixel, and no text is read
             yield
     except (InputDataError, MemoryError):
         raise
@@ -180,14 +183,20 @@ def read_tags(stream: BinaryIO, *, implicit: bool, little: bool, file: str) -> T
     Raises
     ------
     InputDataError
-        The header is malformed.
+        The header is malformed, or has an element twice.
     """
+    seen: list[int] = []
+
+    def is_end(tag: int, _vr: object, _length: int) -> bool:
+        seen.append(tag)
+        return tag in _PIXEL_DATA
+
     with strict(file, "a header according to PS3.5"):
         dataset = read_dataset(
             stream,
             is_implicit_VR=implicit,
             is_little_endian=little,
-            stop_when=lambda tag, _vr, _length: tag in _PIXEL_DATA,
+            stop_when=is_end,
             defer_size=_LARGEST,
             specific_tags=list(ALLOWED_TAGS),
         )
@@ -195,6 +204,10 @@ def read_tags(stream: BinaryIO, *, implicit: bool, little: bool, file: str) -> T
         for tag in dataset.keys() & ALLOWED_TAGS:
             kept[tag] = dataset.get_item(tag)
         kept.set_original_encoding(implicit, little, "iso8859")
+    # Of two elements pydicom keeps the last.
+    if twice := [tag for tag, count in Counter(seen).items() if count > 1 and tag in ALLOWED_TAGS]:
+        cause = f"expected every element once (PS3.5, 7.1), found {keyword_for_tag(twice[0])} twice"
+        raise InputDataError("DICOM-HEADER", file=file, cause=cause, remedy=REMEDY)
     return Tags(kept, file, little=little)
 
 

@@ -40,8 +40,8 @@ class Layout:
         Two's complement.
     photometric
         MONOCHROME1 or MONOCHROME2.
-    has_overlay
-        An overlay lies in the bits above those stored (PS3.5, 8.1.2).
+    overlay
+        Mask of the bits above those stored in which the header says that an overlay lies (PS3.5, 8.1.2).
     """
 
     frames: int
@@ -51,7 +51,7 @@ class Layout:
     stored: int
     signed: bool
     photometric: str
-    has_overlay: bool = False
+    overlay: int = 0
 
     @property
     def lowest(self) -> int:
@@ -89,8 +89,36 @@ def read_pixel_description(tags: Tags, file: str) -> Layout:
             f"found {stored} in {allocated}, highest {high}, representation {representation}"
         )
         raise InputDataError("DICOM-BITS", file=file, cause=cause, remedy=REMEDY)
-    has_overlay = any(position >= stored for position in tags.overlay_bits())
-    return Layout(frames, rows, columns, allocated, stored, bool(representation), photometric, has_overlay)
+    overlay = sum({1 << position for position in tags.overlay_bits() if stored <= position < allocated})
+    return Layout(frames, rows, columns, allocated, stored, bool(representation), photometric, overlay)
+
+
+def stored_values(words: np.ndarray, layout: Layout, bits: int) -> np.ndarray | None:
+    """Leave out the bits above those stored where they say nothing of a value (PS3.5, 8.1.1).
+
+    Parameters
+    ----------
+    words
+        int32, not negative: the values as they lie in memory.
+    layout
+        Says what the bits above may hold: an overlay, or the sign.
+    bits
+        Of a word.
+
+    Returns
+    -------
+    ndarray of int32 or None
+        None if a bit above those stored is neither.
+    """
+    sign, unnamed = 1 << (layout.stored - 1), ((1 << bits) - 1 & ~layout.overlay) >> layout.stored
+    above = words >> layout.stored & unnamed
+    means_nothing = above == 0
+    if layout.signed:
+        means_nothing |= (above == unnamed) & (words & sign > 0)
+    if not means_nothing.all():
+        return None
+    values = words & (2 * sign - 1)
+    return (values ^ sign) - sign if layout.signed else values
 
 
 def stated_frames(tags: Tags) -> int:
@@ -152,20 +180,14 @@ class Frames:
         return frame
 
     def _stored_bits(self, frame: np.ndarray, index: int) -> np.ndarray:
-        """Leave out the bits above those stored where they say nothing of a value (PS3.5, 8.1.1)."""
-        layout = self._layout
+        """Leave out the bits above those stored where they say nothing of a value, with a flag."""
         words = frame.view(f"u{frame.itemsize}").astype(np.int32)
-        sign, above = 1 << (layout.stored - 1), words >> layout.stored
-        extended = (above == (1 << (8 * frame.itemsize - layout.stored)) - 1) & (words & sign > 0)
-        if layout.has_overlay:
-            self._flags.add("overlay-bits")
-        elif layout.signed and ((above == 0) | extended).all():
-            self._flags.add("sign-extension")
-        else:
-            expected = f"expected {layout.stored}-bit values"
+        values = stored_values(words, self._layout, 8 * frame.itemsize)
+        if values is None:
+            expected = f"expected {self._layout.stored}-bit values"
             raise self._error("DICOM-VALUES", expected, f"{frame.min()} to {frame.max()} in frame {index + 1}")
-        values = words & (2 * sign - 1)
-        return ((values ^ sign) - sign if layout.signed else values).astype(frame.dtype)
+        self._flags.add("overlay-bits" if self._layout.overlay else "sign-extension")
+        return values.astype(frame.dtype)
 
     def _element(self) -> tuple[bool, int]:
         """Whether PixelData holds words, and its length; the stream is left at its value."""

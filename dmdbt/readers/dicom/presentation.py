@@ -10,7 +10,7 @@ from scipy.special import expit
 
 from dmdbt.errors import InputDataError
 from dmdbt.readers.dicom.header import REMEDY, Tags
-from dmdbt.readers.dicom.pixel_data import Layout
+from dmdbt.readers.dicom.pixel_data import Layout, stored_values
 
 _BLOCK = 64  # rows that are looked up at a time, so that their indices stay in the cache of the processor
 
@@ -116,23 +116,21 @@ def look_up(table: np.ndarray, frame: np.ndarray, layout: Layout) -> np.ndarray:
     return gray
 
 
-def _first(groups: Sequence[Tags], keyword: str) -> Tags | None:
-    return next((group for group in groups if keyword in group), None)
-
-
-def _tables(groups: Sequence[Tags], keyword: str) -> list[Tags]:
-    """Items of the most specific sequence of tables; an item without any element is none."""
-    found = (
-        [item for item in group.items(keyword) if "LUTDescriptor" in item or "LUTData" in item] for group in groups
-    )
-    return next(filter(None, found), [])
+def _nearest(groups: Sequence[Tags], table: str, *numbers: str) -> tuple[Tags | None, list[Tags]]:
+    """Return the most specific group with a table or numbers, and its tables; an item without any element is none."""
+    for number in numbers:
+        for group in groups:
+            tables = [item for item in group.items(table) if "LUTDescriptor" in item or "LUTData" in item]
+            if tables or number in group:
+                return group, tables
+    return None, []
 
 
 def _modality(groups: Sequence[Tags], stored: np.ndarray, layout: Layout, file: str) -> np.ndarray:
-    """Modality LUT, else rescale (C.11.1)."""
-    if tables := _tables(groups, "ModalityLUTSequence"):
+    """Modality LUT, else rescale (C.11.1), of the most specific group that has either."""
+    holder, tables = _nearest(groups, "ModalityLUTSequence", "RescaleSlope", "RescaleIntercept")
+    if tables:
         return _entries(tables[0], stored, layout, file)[0]
-    holder = _first(groups, "RescaleSlope") or _first(groups, "RescaleIntercept")
     slope, intercept = 1.0, 0.0
     if holder is not None:
         slope, intercept = holder.number("RescaleSlope"), holder.number("RescaleIntercept", 0)
@@ -145,12 +143,12 @@ def _modality(groups: Sequence[Tags], stored: np.ndarray, layout: Layout, file: 
 def _voi(
     groups: Sequence[Tags], values: np.ndarray, layout: Layout, file: str
 ) -> tuple[np.ndarray | None, str, set[str]]:
-    """VOI LUT, else window (C.11.2): gray from 0 to 1, its name, and flags."""
-    if tables := _tables(groups, "VOILUTSequence"):
+    """VOI LUT, else window (C.11.2), of the most specific group that has either: gray from 0 to 1, its name, flags."""
+    holder, tables = _nearest(groups, "VOILUTSequence", "WindowWidth", "WindowCenter")
+    if tables:
         output, bits, held = _entries(tables[0], np.rint(values), layout, file)
         flags = {"several-windows"} if len(tables) > 1 else set()
         return output / ((1 << held) - 1), "table", flags | ({"lut-bits"} if held < bits else set())
-    holder = _first(groups, "WindowWidth") or _first(groups, "WindowCenter")
     if holder is None:
         return None, "none", {"no-voi"}
     function = holder.text("VOILUTFunction") or "LINEAR"
@@ -209,9 +207,13 @@ def _lut_data(data: bytes | list[int], count: int, bits: int) -> np.ndarray:
 
 
 def _padding(top: Tags, stored: np.ndarray, layout: Layout) -> np.ndarray:
-    """Pixel Padding Value, or the range up to its limit (C.7.5.1.1.2), with the sign of the pixels."""
+    """Pixel Padding Value, or the range up to its limit (C.7.5.1.1.2): words under the same rule as the pixels."""
     if "PixelPaddingValue" not in top:
         return np.zeros(stored.shape, bool)
     ends = [name for name in ("PixelPaddingValue", "PixelPaddingRangeLimit") if name in top]
-    low, *_, high = sorted([top.word(name, signed=layout.signed) for name in ends] * 2)
+    words = np.array([top.word(name) for name in ends], np.int32)
+    values = stored_values(words, layout, 16)
+    if values is None:  # none that can be stored
+        values = words.astype(np.int16) if layout.signed else words
+    low, high = values.min(), values.max()
     return (stored >= low) & (stored <= high)

@@ -4,6 +4,7 @@ Positions decide where both say something else: they are geometry, while numbers
 by whoever removes names. Along a line they have no direction; that is taken from the numbers, as far as they go.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Literal, NamedTuple, TypeVar
 
@@ -17,6 +18,7 @@ End = Literal["paddle", "detector", ""]
 _Positions = list[float] | None
 _T = TypeVar("_T")
 _UNEVEN = 1.5  # times the smallest distance of two slices: beyond, a slice may be missing between them
+_LEAST_NORMAL = 1e-3  # of two unit vectors it is 1; of zeros, or of one direction twice, there is none
 _UPRIGHT = 0.3  # least share of the head's direction in that of the stack, for the upper end to be the paddle's
 
 
@@ -45,18 +47,18 @@ class Order(NamedTuple):
 
 
 def order_slices(
-    numbers: Sequence[float] | None, corners: np.ndarray | None, normal: np.ndarray | None, *, source: str
+    numbers: Sequence[float | None], corners: np.ndarray | None, normal: np.ndarray | None, *, source: str
 ) -> Order | None:
     """Order slices by number, and by position where the numbers repeat, are missing, or contradict the positions.
 
     Parameters
     ----------
     numbers
-        T ordinals; None if some slice has none.
+        T ordinals; None for a slice that has none.
     corners
         Image Position (Patient) of each slice in mm, float of shape (T, 3); None if some slice has none.
     normal
-        Of the slices, shape (3,); None for the axis on which the corners differ most.
+        Unit normal of the slices, shape (3,); None for the axis on which the corners differ most.
     source
         Name of the numbers.
 
@@ -67,7 +69,8 @@ def order_slices(
     """
     flags = set()
     places = None if corners is None else np.round(corners @ _axis(corners, normal), 6)
-    by_number = None if numbers is None or len(set(numbers)) < len(numbers) else np.argsort(numbers)
+    known = np.array([math.nan if number is None else number for number in numbers])
+    by_number = np.argsort(known) if len(set(numbers) - {None}) == len(numbers) else None
     if places is not None and len(np.unique(places)) < len(places):
         flags.add("slice-positions-equal")
         places = None
@@ -76,14 +79,11 @@ def order_slices(
     if _are_uneven(places):
         flags.add("slice-spacing-uneven")
     steps = np.empty(0) if by_number is None else np.diff(places[by_number])
-    if by_number is None:
-        indices, source = np.argsort(places), "plane position"
-    elif (steps > 0).all() or (steps < 0).all():
+    if by_number is not None and ((steps > 0).all() or (steps < 0).all()):
         indices = by_number
     else:
-        flags.add("slice-order-contradicts")
-        falls = np.corrcoef(places[by_number], np.arange(len(places)))[0, 1] < 0
-        indices, source = np.argsort(-places if falls else places), "plane position"
+        flags |= set() if by_number is None else {"slice-order-contradicts"}
+        indices, source = np.argsort(-places if _fall(places, known) else places), "plane position"
     return Order(indices.tolist(), source, _first_end(corners[indices]), frozenset(flags))
 
 
@@ -124,18 +124,26 @@ def stack_order(per_frame: Sequence[Tags], shared: Sequence[Tags], count: int, f
         "dimension index": lambda: _dimension(per_frame, file),
     }
     named = ((how, positions) for how, find in ways.items() if (positions := find()) is not None)
-    source, numbers = next(named, ("plane position", None))
+    source, numbers = next(named, ("plane position", []))
     corners, normal = _plane(per_frame, shared, file)
-    if numbers is None and corners is None:
+    if not numbers and corners is None:
         return Order(list(range(count)), "frame order", flags=frozenset({"slice-order-unstated"}))
-    order = order_slices(numbers, corners, normal, source=source)
+    order = order_slices(numbers or [None] * count, corners, normal, source=source)
     if order is None:
-        raise _error(f"expected {count} slices at different places ({source})", "some at the same", file)
+        raise _error(
+            f"expected {count} slices at different places along their normal ({source})", "some at the same", file
+        )
     return order
 
 
 def _axis(corners: np.ndarray, normal: np.ndarray | None) -> np.ndarray:
     return np.eye(3)[int(np.ptp(corners, axis=0).argmax())] if normal is None else normal
+
+
+def _fall(places: np.ndarray, numbers: np.ndarray) -> bool:
+    """Whether places fall while numbers rise, in most pairs of slices; NaN where a slice has no number."""
+    agreement = np.sign(np.subtract.outer(places, places) * np.subtract.outer(numbers, numbers))
+    return bool(np.nansum(agreement) < 0)
 
 
 def _are_uneven(places: np.ndarray) -> bool:
@@ -191,9 +199,10 @@ def _plane(per_frame: Sequence[Tags], shared: Sequence[Tags], file: str) -> tupl
 
 
 def slice_normal(holders: Sequence[Tags]) -> np.ndarray | None:
-    """Return the normal of the slices, shape (3,), by the first Image Orientation (Patient) that is complete."""
+    """Return the unit normal of the slices, shape (3,), by the first Image Orientation (Patient) that has one."""
     axes = [found for item in holders if len(found := item.numbers("ImageOrientationPatient")) == 6]
-    return np.cross(axes[0][:3], axes[0][3:]) if axes else None
+    normals = [np.cross(axis[:3], axis[3:]) for axis in axes]
+    return next((normal / length for normal in normals if (length := np.linalg.norm(normal)) > _LEAST_NORMAL), None)
 
 
 def _all_or_none(found: list[_T], per_frame: Sequence[Tags], keyword: str, file: str) -> list[_T] | None:

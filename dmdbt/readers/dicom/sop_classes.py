@@ -103,6 +103,12 @@ def stated_view(tags: Tags) -> dict[str, str | int]:
     }
 
 
+def stated_device(tags: Tags) -> str:
+    """Return manufacturer and model in capitals, empty where the header has none: they name a machine, no person."""
+    words = " ".join([tags.text("Manufacturer"), tags.text("ManufacturerModelName")])
+    return " ".join("".join(letter if letter.isalnum() or letter in ".-" else " " for letter in words).split())[:64]
+
+
 def _check_reconstruction(tags: Tags, sop_class: str, file: str) -> set[str]:
     if sop_class in PROJECTIONS:
         cause = "expected reconstructed slices, found the projections that they are made of"

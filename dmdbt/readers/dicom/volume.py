@@ -12,7 +12,7 @@ from dmdbt.readers.dicom.header import REMEDY, Tags
 from dmdbt.readers.dicom.pixel_data import Layout
 from dmdbt.readers.dicom.presentation import Chain, look_up, mark_seen, read_chain
 from dmdbt.readers.dicom.slice_order import Order, order_slices, slice_normal, stack_order, turned
-from dmdbt.readers.dicom.sop_classes import check_slice, check_tomosynthesis_object, stated_view
+from dmdbt.readers.dicom.sop_classes import check_slice, check_tomosynthesis_object, stated_device, stated_view
 from dmdbt.readers.limits import Limits, check_limit, check_volume_size
 
 _WHITE = 255
@@ -20,6 +20,7 @@ _GIB = 1 << 30
 _GROUPS = ("FrameVOILUTSequence", "PixelValueTransformationSequence")
 _SHOWN = ("RescaleSlope", "RescaleIntercept", "WindowCenter", "WindowWidth", "VOILUTFunction")
 _NUMBERS_REMEDY = "Keep one volume per folder; if this is one, convert its slices in order to 001.png, 002.png, ..."
+_OF_THE_SLICE = ("PixelPaddingValue", "PixelPaddingRangeLimit", "PresentationLUTShape")
 _TABLES = ("ModalityLUTSequence", "VOILUTSequence")
 
 # A slice as stored, and where the attributes of its presentation may stand.
@@ -75,15 +76,13 @@ class _DicomVolume(Opened):
 
     def _chained(self) -> Iterator[tuple[np.ndarray, Chain]]:
         """Slices with their presentation, which most often is the same for all."""
-        chain, key, first = None, None, None
+        chain, key, first, first_voi = None, None, None, None
         for frame, groups in self._slices():
             own = _chain_key(groups)
             if chain is None or own != key:
                 chain, key = read_chain(groups, self._layout, self._file), own
-                first = first or chain
-                self._flag(*chain.flags)
-                if chain is not first:
-                    self._flag("voi-varies")
+                first, first_voi = (first, first_voi) if first else (chain, own[0])
+                self._flag(*chain.flags, *(["voi-varies"] if own[0] != first_voi else []))
                 if (chain.gray is None) != (first.gray is None):
                     cause = "expected a VOI in all slices or in none, found it in some"
                     raise InputDataError("DBT-VOI", file=self._file, cause=cause, remedy=REMEDY)
@@ -138,6 +137,7 @@ class BtoVolume(_DicomVolume):
             "bits_stored": layout.stored,
             "photometric_interpretation": layout.photometric,
             "voi": read_chain(self._groups(order.indices[0]), layout, dicom.file).voi,
+            "device": stated_device(tags),
             **stated_view(tags),
         }
         self.flags = sorted(flags | order.flags)
@@ -184,6 +184,7 @@ class DicomFolderVolume(_DicomVolume):
         self.flags = []
         self._numbers: list[int | None] = []
         self._corners: list[list[float]] = []
+        self._normal: np.ndarray | None = None
         alike: tuple[object, ...] | None = None
         for file in files:
             found = self._examine(file)
@@ -206,13 +207,14 @@ class DicomFolderVolume(_DicomVolume):
             self.rows, self.columns = layout.rows, layout.columns
             self._numbers.append(dicom.tags.integer("InstanceNumber") if "InstanceNumber" in dicom.tags else None)
             self._corners.append(dicom.tags.numbers("ImagePositionPatient"))
-            self._normal = slice_normal([dicom.tags])
+            self._normal = slice_normal([dicom.tags]) if self._normal is None else self._normal
             view = stated_view(dicom.tags)
             self.provenance = {
                 "container": "dicom slices",
                 "codec": dicom.syntax.name,
                 "bits_stored": layout.stored,
                 "photometric_interpretation": layout.photometric,
+                "device": stated_device(dicom.tags),
                 **view,
             }
             return dicom.tags.text("SeriesInstanceUID"), dicom.tags.text("SOPClassUID"), layout, dicom.syntax, str(view)
@@ -221,8 +223,7 @@ class DicomFolderVolume(_DicomVolume):
         """Order the slices; a gap in their numbers is a lost slice unless their distances are even."""
         numbers = [number for number in self._numbers if number is not None]
         corners = np.array(self._corners) if all(len(corner) == 3 for corner in self._corners) else None
-        complete = numbers if len(numbers) == len(self._numbers) else None
-        order = order_slices(complete, corners, self._normal, source="instance number")
+        order = order_slices(self._numbers, corners, self._normal, source="instance number")
         if order is None:
             places = range(len(files))
             again = next(place for place in places if self._numbers[place] in (None, *self._numbers[:place]))
@@ -252,10 +253,11 @@ class DicomFolderVolume(_DicomVolume):
                 self._flag(*dicom.flags)
 
 
-def _chain_key(groups: Sequence[Tags]) -> list[tuple[object, ...]]:
-    """Tell presentations apart without making their tables."""
-    numbers: list[tuple[object, ...]] = [
+def _chain_key(groups: Sequence[Tags]) -> tuple[list[object], list[object]]:
+    """Tell presentations apart without making their tables: the windows and tables, and what else a slice has."""
+    numbers: list[object] = [
         (keyword, *group.texts(keyword)) for group in groups for keyword in _SHOWN if keyword in group
     ]
     items = [item for group in groups for keyword in _TABLES for item in group.items(keyword)]
-    return numbers + [(*item.integers("LUTDescriptor"), item.raw("LUTData")) for item in items if "LUTData" in item]
+    tables = [(*item.integers("LUTDescriptor"), item.raw("LUTData")) for item in items if "LUTData" in item]
+    return numbers + tables, [groups[-1].texts(keyword) for keyword in _OF_THE_SLICE]

@@ -3,6 +3,7 @@
 import re
 import warnings
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -12,12 +13,11 @@ from dmdbt.errors import InputDataError
 from dmdbt.readers.closing import Opened
 from dmdbt.readers.limits import Limits, check_limit, check_volume_size
 from dmdbt.readers.other.jpeg import luma
-from dmdbt.readers.other.png_tiff import COLOR_MODES, equal_channels
+from dmdbt.readers.other.stored import GRAY_MODES, stored_pixels, stored_samples, stored_size
 
 _FORMATS = ("JPEG", "PNG", "TIFF")
 _REMEDY = "Export the slices again, one 8-bit gray JPEG, PNG or TIFF each."
 _NAMES_REMEDY = "Name the slices alike but for one number that counts without a gap, such as 001.png, 002.png."
-_ORIENTATION = 0x0112  # the tag of EXIF and TIFF
 
 
 class ImageFolderVolume(Opened):
@@ -29,7 +29,7 @@ class ImageFolderVolume(Opened):
     JPEG has no checksum: damage within its data is noticed where libjpeg warns of it, or the data end early or late.
 
     Flags: ``starts-late``, the first number is neither 0 nor 1; ``orientation-tag``, a viewer would turn the image,
-    which is not done here.
+    which is not done here: it is read as stored.
 
     Parameters
     ----------
@@ -46,14 +46,14 @@ class ImageFolderVolume(Opened):
     """
 
     def __init__(self, files: Sequence[Path], limits: Limits) -> None:
-        folder = files[0].parent
+        self._limits, folder = limits, files[0].parent
         numbers = _slice_numbers(folder, files)
         self._files = [path for _, path in sorted(zip(numbers, files, strict=True))]
         size = sum(path.stat().st_size for path in files) / 2**30
         check_limit("file_gib", size, limits, what="GiB", file=folder.name)
         self.n_slices = len(self._files)
         with _opened(self._files[0], limits) as first:
-            self.rows, self.columns = first.height, first.width
+            self.rows, self.columns = stored_size(first)
             codec = str(first.format).lower()
         check_volume_size(self.n_slices, self.rows, self.columns, limits, file=folder.name)
         self.provenance: dict[str, str | int] = {
@@ -66,8 +66,8 @@ class ImageFolderVolume(Opened):
     def __iter__(self) -> Iterator[np.ndarray]:
         """Yield uint8 slices of shape (H, W), by ascending number."""
         for path in self._files:
-            image, turned = _read_slice(path, (self.rows, self.columns))
-            if turned and "orientation-tag" not in self.flags:
+            image, asks_to_turn = _read_slice(path, (self.rows, self.columns), self._limits)
+            if asks_to_turn and "orientation-tag" not in self.flags:
                 self.flags.append("orientation-tag")
             yield image
 
@@ -94,67 +94,55 @@ def _order_error(folder: Path, cause: str) -> InputDataError:
     return InputDataError("FOLDER-ORDER", file=folder.name, cause=cause, remedy=_NAMES_REMEDY)
 
 
-def _opened(path: Path, limits: Limits) -> Image.Image:
+@contextmanager
+def _opened(path: Path, limits: Limits) -> Iterator[Image.Image]:
     """Open an image, of which nothing but the header is read."""
+    with _reading(path, limits), path.open("rb") as stream, Image.open(stream, formats=_FORMATS) as image:
+        yield image
+
+
+@contextmanager
+def _reading(path: Path, limits: Limits) -> Iterator[None]:
+    """Refuse an image that Pillow takes for too large, raises anything over, or warns of."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error")
-            return Image.open(path, formats=_FORMATS)
-    except MemoryError:
+            yield
+    except (InputDataError, MemoryError):
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as exc:
         cause = f"expected megapixels per slice up to {limits.slice_megapixels:g} (slice_megapixels), found far more"
         raise InputDataError("TOO-LARGE", file=path.name, cause=cause, remedy=_REMEDY) from exc
     except Exception as exc:  # a damaged file makes Pillow raise whatever it likes
-        raise _unreadable(path, exc) from exc
+        cause = f"expected a whole JPEG, PNG or TIFF image, found a damaged one ({type(exc).__name__})"
+        raise InputDataError("SLICE-UNREADABLE", file=path.name, cause=cause, remedy=_REMEDY) from exc
 
 
-def _read_slice(path: Path, shape: tuple[int, int]) -> tuple[np.ndarray, bool]:
+def _read_slice(path: Path, shape: tuple[int, int], limits: Limits) -> tuple[np.ndarray, bool]:
     """Return the pixels and whether a tag asks to turn them."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error")
-            with Image.open(path, formats=_FORMATS) as image:
-                image.verify()  # the checksums of a PNG, which are not looked at when it is decoded
-            with Image.open(path, formats=_FORMATS) as image:
-                _check_header(path, image, shape)
-                turned = image.getexif().get(_ORIENTATION, 1) != 1
-                if image.format != "JPEG":
-                    return _gray(path, image), turned
-                if image.mode == "L":
-                    return luma(path.read_bytes()), turned
-                gray = _gray(path, image)
-                luma(path.read_bytes())  # colors that are gray: for the checks only
-                return gray, turned
-    except (InputDataError, MemoryError):
-        raise
-    except Exception as exc:  # see above
-        raise _unreadable(path, exc) from exc
-
-
-def _unreadable(path: Path, exc: BaseException) -> InputDataError:
-    cause = f"expected a whole JPEG, PNG or TIFF image, found a damaged one ({type(exc).__name__})"
-    return InputDataError("SLICE-UNREADABLE", file=path.name, cause=cause, remedy=_REMEDY)
+    with _opened(path, limits) as image:
+        image.verify()  # the checksums of a PNG, which are not looked at when it is decoded
+    with _opened(path, limits) as image:
+        _check_header(path, image, shape)
+        pixels, asks_to_turn = stored_pixels(image) if image.mode in GRAY_MODES else (None, False)
+        if pixels is None:
+            cause = f"expected gray pixels, found mode {image.mode} with colors or transparency"
+            raise InputDataError("SLICE-COLOR", file=path.name, cause=cause, remedy=_REMEDY)
+        if image.format == "JPEG":
+            gray = luma(path.read_bytes())  # of colors that are gray for the checks only
+            pixels = gray if image.mode == "L" else pixels
+        return pixels, asks_to_turn
 
 
 def _check_header(path: Path, image: Image.Image, shape: tuple[int, int]) -> None:
-    found = image.height, image.width
+    found = stored_size(image)
     if found != shape:
         cause = f"expected {shape[0]} x {shape[1]} pixels as in the first slice, found {found[0]} x {found[1]}"
         raise InputDataError("SLICE-SIZE", file=path.name, cause=cause, remedy=_REMEDY)
     if (frames := getattr(image, "n_frames", 1)) != 1:
         cause = f"expected one image per file, found {frames}"
         raise InputDataError("SLICE-FRAMES", file=path.name, cause=cause, remedy=_REMEDY)
-    if image.mode.startswith(("I", "F")):
-        cause = f"expected 8 bits per pixel, found mode {image.mode}, whose mapping to gray levels nobody knows"
+    bits, samples = stored_samples(image, path)
+    if image.mode.startswith(("1", "I", "F")) or not 0 < bits <= 8:
+        cause = f"expected 8 bits per pixel without sign, found {samples}, whose mapping to gray levels nobody knows"
         raise InputDataError("SLICE-BITS", file=path.name, cause=cause, remedy=_REMEDY)
-
-
-def _gray(path: Path, image: Image.Image) -> np.ndarray:
-    """Gray levels as they are; of a color image too, where red, green and blue are equal everywhere."""
-    if image.mode == "L":
-        return np.array(image)
-    if image.mode in COLOR_MODES and (gray := equal_channels(image)) is not None:
-        return gray
-    cause = f"expected gray pixels, found mode {image.mode} with colors or transparency"
-    raise InputDataError("SLICE-COLOR", file=path.name, cause=cause, remedy=_REMEDY)

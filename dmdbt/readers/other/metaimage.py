@@ -33,6 +33,7 @@ _CONTROL = re.compile(rb"[\0-\x08\x0b\x0c\x0e-\x1f]")  # what no text has
 _NUMBER = re.compile(r"\d{1,15}", re.ASCII)
 _LONGEST_NAME = 255  # bytes, in the file systems of Linux
 _ORDER_KEYS = ("ElementByteOrderMSB", "BinaryDataByteOrderMSB")
+_TRUTH = {"true": True, "t": True, "1": True, "false": False, "f": False, "0": False}  # as MetaIO writes and reads it
 
 
 @dataclass(frozen=True)
@@ -114,6 +115,9 @@ class MetaImageVolume(Opened):
             if not np.isfinite(stored).all():
                 raise _error(self._file, "MHD-NOT-FINITE", f"expected finite values, found others in slice {number}")
             low, high = min(low, float(stored.min())), max(high, float(stored.max()))
+        if not np.isfinite(high - low):
+            cause = f"expected a range that is a number, found {low:g} to {high:g}"
+            raise _error(self._file, "MHD-NOT-FINITE", cause)
         if low == high:
             raise _error(self._file, "MHD-CONSTANT", f"expected an image, found {low:g} everywhere")
         return low, high
@@ -158,7 +162,7 @@ def metaimage_data(path: Path) -> Path | None:
         return None
     if name.upper().startswith("LIST") or "%" in name:
         raise _error(path.name, "MHD-DATA-FILE", f"expected one raw file, found {_cut(name.split()[0])}")
-    if len(name) > _LONGEST_NAME or "\0" in name:
+    if len(name.encode()) > _LONGEST_NAME or "\0" in name:
         raise _error(path.name, "MHD-DATA-FILE", f"expected the name of a file, found {_cut(name)!r}")
     data = path.parent / name
     beside = name == PurePosixPath(name).name == PureWindowsPath(name).name
@@ -180,7 +184,7 @@ def _fields(path: Path) -> tuple[dict[str, str], int]:
     while _LAST_KEY not in fields:
         line, newline, _ = head[position:].partition(b"\n")
         position += len(line) + len(newline)
-        key, equals, value = (part.strip() for part in line.decode("latin-1").partition("="))
+        key, equals, value = (part.strip() for part in _text(line).partition("="))
         if not line.strip() and newline:
             continue
         if not equals or not key or " " in key or _CONTROL.search(line):
@@ -188,6 +192,13 @@ def _fields(path: Path) -> tuple[dict[str, str], int]:
         if fields.setdefault(key, value) != value:
             raise _error(path.name, "MHD-HEADER", f"expected one value of {key}, found two")
     return fields, position
+
+
+def _text(line: bytes) -> str:
+    try:
+        return line.decode()
+    except UnicodeDecodeError:  # the specification names no encoding
+        return line.decode("latin-1")
 
 
 def _read_layout(path: Path) -> _Layout:
@@ -201,7 +212,10 @@ def _read_layout(path: Path) -> _Layout:
         raise _error(path.name, "MHD-DATA-FILE", f"expected {data.name} beside the header, found no such file")
     needed, found = n_slices * rows * columns * dtype.itemsize, data.stat().st_size
     skipped = _number(fields, "HeaderSize", 0, file=path.name)
-    compressed = fields.get("CompressedData", "False").lower() == "true"
+    compressed = _truth(fields, "CompressedData")
+    if compressed is None:
+        cause = f"expected True or False for CompressedData, found {_cut(fields['CompressedData'])}"
+        raise _error(path.name, "MHD-HEADER", cause)
     if compressed:  # whose length is known when it is read
         skipped, needed = 0, _number(fields, "CompressedDataSize", found - start, file=path.name)
     offset = found - needed if skipped == -1 else start + skipped
@@ -220,7 +234,8 @@ def _check_kind(fields: Mapping[str, str], *, file: str) -> None:
     """Refuse what would be read wrongly: several channels, or text."""
     expected = {"ObjectType": "Image", "BinaryData": "True", "ElementNumberOfChannels": "1"}
     for key, value in expected.items():
-        if fields.get(key, value).lower() != value.lower():
+        is_binary = key == "BinaryData" and _truth(fields, key)
+        if fields.get(key, value).lower() != value.lower() and not is_binary:
             raise _error(file, "MHD-KIND", f"expected {key} = {value}, found {_cut(fields[key])}")
 
 
@@ -241,10 +256,15 @@ def _dtype(fields: Mapping[str, str], *, file: str) -> np.dtype:
     kind = fields.get("ElementType", "none")
     if kind not in _TYPES:
         raise _error(file, "MHD-TYPE", f"expected ElementType as one of {', '.join(_TYPES)}, found {_cut(kind)}")
-    orders = {fields[key].lower() for key in _ORDER_KEYS if key in fields}
-    if not orders <= {"true"} and not orders <= {"false"}:
+    orders = {_truth(fields, key) for key in _ORDER_KEYS if key in fields}
+    if len(orders) > 1 or None in orders:
         raise _error(file, "MHD-BYTE-ORDER", f"expected True or False for {' and '.join(_ORDER_KEYS)}, found otherwise")
-    return np.dtype(_TYPES[kind]).newbyteorder(">" if "true" in orders else "<")
+    return np.dtype(_TYPES[kind]).newbyteorder(">" if True in orders else "<")
+
+
+def _truth(fields: Mapping[str, str], key: str) -> bool | None:
+    """Return what a key says, False if it is not there, None if that is neither."""
+    return _TRUTH.get(fields.get(key, "False").lower())
 
 
 def _number(fields: Mapping[str, str], key: str, default: int, *, file: str) -> int:

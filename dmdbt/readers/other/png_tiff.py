@@ -4,16 +4,16 @@ import warnings
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from dmdbt.errors import InputDataError
 from dmdbt.readers.limits import Limits, check_limit
+from dmdbt.readers.other.stored import GRAY_MODES, stored_pixels, stored_samples, stored_size
 
 _KINDS = {b"\x89PNG": "png", b"II*\0": "tiff", b"MM\0*": "tiff"}
 _REMEDY = "Export the mammogram again as DICOM, or as a gray PNG file of 8 or 16 bits."
-COLOR_MODES = ("RGB", "P", "RGBA", "LA")  # that may hold nothing but gray
+_WORDS = ("I;16", "I;16B")
 _MEGA = 1_000_000
-_BITS_PER_SAMPLE, _PHOTOMETRIC, _WHITE_IS_ZERO = 258, 262, 0  # TIFF 6.0
 
 
 def is_picture(path: Path) -> bool:
@@ -22,15 +22,15 @@ def is_picture(path: Path) -> bool:
         return stream.read(4) in _KINDS
 
 
-def read_picture(path: Path, limits: Limits) -> tuple[np.ndarray, dict[str, str | int]]:
-    """Read a gray picture of 8 or 16 bits.
+def read_picture(path: Path, limits: Limits) -> tuple[np.ndarray, dict[str, str | int], tuple[str, ...]]:
+    """Read a gray picture of 8 or 16 bits, as it is stored: a tag that asks to turn it is flagged and not followed.
 
     Returns
     -------
     pixels
         uint16, shape (H, W), 8 bits stretched to 16.
-    provenance
-        As in `dmdbt.readers.Mammogram`.
+    provenance, flags
+        As in `dmdbt.readers.Mammogram`; the flag is ``orientation-tag``.
 
     Raises
     ------
@@ -43,15 +43,17 @@ def read_picture(path: Path, limits: Limits) -> tuple[np.ndarray, dict[str, str 
         with warnings.catch_warnings():
             warnings.simplefilter("error")
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # the limit is ours
-            with Image.open(path, formats=[kind.upper()]) as image:
-                pixels = _pixels(image, limits, path.name)
+            with path.open("rb") as stream, Image.open(stream, formats=[kind.upper()]) as image:
+                pixels, asks_to_turn = _pixels(image, path, limits)
     except (InputDataError, MemoryError):
         raise
     except Image.DecompressionBombError as exc:
         cause = f"expected megapixels up to {limits.dm_megapixels:g} (dm_megapixels), found far more"
         raise InputDataError("TOO-LARGE", file=path.name, cause=cause, remedy=_REMEDY) from exc
     except Exception as exc:  # Pillow's plugins raise what they like on damage
-        cause = f"expected a readable {kind.upper()} file, found {type(exc).__name__}"
+        is_unknown = isinstance(exc, UnidentifiedImageError)
+        found = "damage or a kind of it that is not read" if is_unknown else type(exc).__name__
+        cause = f"expected a readable {kind.upper()} file, found {found}"
         raise InputDataError("DM-PICTURE", file=path.name, cause=cause, remedy=_REMEDY) from exc
     if pixels.min() == pixels.max():
         cause = "expected an image, found one gray level"
@@ -64,30 +66,20 @@ def read_picture(path: Path, limits: Limits) -> tuple[np.ndarray, dict[str, str 
         "photometric_interpretation": "MONOCHROME2",
         "voi": "none",
     }
-    return (pixels if bits == 16 else pixels.astype(np.uint16) * 257), provenance
+    stretched = pixels if bits == 16 else pixels.astype(np.uint16) * 257
+    return stretched, provenance, ("orientation-tag",) if asks_to_turn else ()
 
 
-def equal_channels(image: Image.Image) -> np.ndarray | None:
-    """Return the gray levels, uint8 of shape (H, W), of a color image that is gray and opaque everywhere, else None."""
-    color = np.asarray(image.convert("RGBA"))
-    is_gray = (color[..., :3] == color[..., :1]).all() and (color[..., 3] == 255).all()
-    return np.ascontiguousarray(color[..., 0]) if is_gray else None
-
-
-def _pixels(image: Image.Image, limits: Limits, file: str) -> np.ndarray:
-    """Gray levels: uint8 or uint16, shape (H, W), 0 is black."""
-    size = image.width * image.height / _MEGA
-    check_limit("dm_megapixels", size, limits, what="megapixels", file=file)
-    tags = dict(getattr(image, "tag_v2", {}))  # of TIFF alone
-    bits = tags.get(_BITS_PER_SAMPLE, (16 if image.mode.startswith("I;16") else 8,))
-    if image.mode in COLOR_MODES and (gray := equal_channels(image)) is not None:
-        return gray
-    if image.mode not in ("L", "I;16", "I;16B") or bits not in ((8,), (16,)):
-        cause = f"expected a gray picture of 8 or 16 bits, found mode {image.mode} of {bits[0]} bits"
-        raise InputDataError("DM-NOT-GRAY", file=file, cause=cause, remedy=_REMEDY)
-    if getattr(image, "n_frames", 1) != 1:
-        cause = f"expected one picture, found {getattr(image, 'n_frames', 1)}"
-        raise InputDataError("DM-PAGES", file=file, cause=cause, remedy=_REMEDY)
-    pixels = np.asarray(image).astype(np.uint8 if image.mode == "L" else np.uint16)
-    # Pillow inverts 8 bits itself.
-    return 65535 - pixels if tags.get(_PHOTOMETRIC) == _WHITE_IS_ZERO and image.mode != "L" else pixels
+def _pixels(image: Image.Image, path: Path, limits: Limits) -> tuple[np.ndarray, bool]:
+    """Gray levels, uint8 or uint16, shape (H, W), 0 is black; and whether a tag asks to turn them."""
+    rows, columns = stored_size(image)
+    check_limit("dm_megapixels", rows * columns / _MEGA, limits, what="megapixels", file=path.name)
+    if (pages := getattr(image, "n_frames", 1)) != 1:
+        raise InputDataError("DM-PAGES", file=path.name, cause=f"expected one picture, found {pages}", remedy=_REMEDY)
+    bits, found = stored_samples(image, path)
+    if (image.mode in GRAY_MODES and 0 < bits <= 8) or (image.mode in _WORDS and bits == 16):
+        pixels, asks_to_turn = stored_pixels(image)
+        if pixels is not None:
+            return pixels, asks_to_turn
+    cause = f"expected a gray picture of 8 or 16 bits without sign, found {found}"
+    raise InputDataError("DM-NOT-GRAY", file=path.name, cause=cause, remedy=_REMEDY)

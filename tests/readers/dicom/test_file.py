@@ -1,6 +1,7 @@
 import contextlib
 import io
 import struct
+import tempfile
 import zlib
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from dmdbt.readers.dicom.file import DicomFile
 from dmdbt.readers.dicom.header import ALLOWED_TAGS
 from tests.support import dicom_corpus as corpus
 from tests.support.dicom_corpus import noise, shown, write, write_tomosynthesis
+from tests.support.pictures import write_deep_png, write_tiff
 
 LOSSLESS = [*corpus.NATIVE, corpus.RLE, corpus.LOSSLESS, corpus.LOSSLESS_SV1, corpus.LS, corpus.J2K, corpus.LOSSY_J2K]
 PIXELS = noise(12)
@@ -51,6 +53,14 @@ def test_every_lossless_syntax_and_depth_gives_the_stored_values(tmp_path, synta
     np.testing.assert_array_equal(mammogram.pixels, levels(shown(pixels)))
     assert mammogram.provenance["transfer_syntax"] == syntax
     assert mammogram.provenance["bits_stored"] == bits
+
+
+@pytest.mark.parametrize("syntax", [corpus.EXPLICIT, corpus.BIG, corpus.RLE, corpus.LS])
+def test_an_odd_number_of_single_bytes_is_padded_and_read(tmp_path, syntax):
+    pixels = noise(8, (39, 29))
+    mammogram = read_mammogram(write(tmp_path / "a.dcm", pixels, bits=8, syntax=syntax))
+    np.testing.assert_array_equal(mammogram.pixels, levels(shown(pixels)))
+    assert mammogram.flags == ("no-voi",)
 
 
 @pytest.mark.parametrize("syntax", LOSSLESS, ids=lambda uid: SYNTAXES[uid].name)
@@ -411,7 +421,15 @@ def test_a_file_above_the_limit_is_refused(tmp_path):
         read_mammogram(path, Limits(file_gib=1e-6))
 
 
-def test_a_deflate_bomb_is_refused_before_it_is_inflated(tmp_path):
+def test_a_deflate_bomb_is_refused_before_it_is_inflated(tmp_path, monkeypatch):
+    written = []
+
+    class Counting(tempfile.SpooledTemporaryFile):
+        def write(self, content):
+            written.append(len(content))
+            return super().write(content)
+
+    monkeypatch.setattr(tempfile, "SpooledTemporaryFile", Counting)
     path = write(tmp_path / "a.dcm", PIXELS, syntax=corpus.DEFLATED)
     head = path.read_bytes()[: 144 + int(pydicom.dcmread(path).file_meta.FileMetaInformationGroupLength)]
 
@@ -422,8 +440,11 @@ def test_a_deflate_bomb_is_refused_before_it_is_inflated(tmp_path):
     bomb(50_000_000)
     with pytest.raises(InputDataError, match="E-TOO-LARGE .*GiB when inflated up to 0.01"):
         read_mammogram(path, Limits(file_gib=0.01))
+    assert sum(written) < 0.02 * 2**30
+    written.clear()
     bomb(200_000_000)
     refused(path, "E-TOO-LARGE .*at most 100 times its compressed size, found more")
+    assert 0 < sum(written) < 128 * 2**20
 
 
 # Privacy
@@ -490,6 +511,7 @@ def png(image, **options):
 
 
 GRAY = Image.fromarray(noise(8).astype(np.uint8))
+COLORLESS = GRAY.convert("RGB")
 
 
 @pytest.mark.parametrize("name", ["a.png", "a.tif", "misnamed.dcm"])
@@ -517,6 +539,56 @@ def test_a_tiff_whose_white_is_zero_is_inverted(tmp_path, dtype):
     np.testing.assert_array_equal(read_mammogram(tmp_path / "a.tif").pixels.ravel(), expected)
 
 
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("compressed", [False, True])
+@pytest.mark.parametrize("orientation", [1, *range(2, 9), 9])
+@pytest.mark.parametrize("white_is_zero", [False, True])
+def test_a_tiff_is_read_as_it_is_stored(tmp_path, dtype, order, compressed, orientation, white_is_zero):
+    pixels, white = noise(8 * np.dtype(dtype).itemsize).astype(dtype), np.iinfo(dtype).max
+    options = {"orientation": orientation, "order": order, "compressed": compressed, "white_is_zero": white_is_zero}
+    mammogram = read_mammogram(write_tiff(tmp_path / "a.tif", pixels, **options))
+    shown = (white - pixels if white_is_zero else pixels).astype(np.uint16) * (65535 // white)
+    np.testing.assert_array_equal(mammogram.pixels, shown)
+    assert mammogram.flags == (("orientation-tag",) if 2 <= orientation <= 8 else ())
+
+
+@pytest.mark.parametrize("white_is_zero", [False, True])
+def test_a_tiff_of_four_bits_is_stretched(tmp_path, white_is_zero):
+    pixels = noise(8)  # two of four bits each
+    others = [(256, 40), (258, 4)]
+    write_tiff(tmp_path / "a.tif", pixels.astype(np.uint8), white_is_zero=white_is_zero, others=others)
+    levels = np.stack([pixels >> 4, pixels & 15], axis=2).reshape(24, 40)
+    shown = 65535 // 15 * (15 - levels if white_is_zero else levels)
+    np.testing.assert_array_equal(read_mammogram(tmp_path / "a.tif").pixels, shown)
+
+
+@pytest.mark.parametrize("orientation", [1, 3, 6])
+def test_a_png_is_read_as_it_is_stored(tmp_path, orientation):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    GRAY.save(tmp_path / "a.png", exif=exif)
+    mammogram = read_mammogram(tmp_path / "a.png")
+    np.testing.assert_array_equal(mammogram.pixels, np.asarray(GRAY) * np.uint16(257))
+    assert mammogram.flags == (("orientation-tag",) if orientation > 1 else ())
+
+
+@pytest.mark.parametrize("channels", [2, 3, 4])
+def test_sixteen_bits_in_colors_are_refused_since_their_low_bytes_would_be_lost(tmp_path, channels):
+    pixels = np.repeat(noise(16)[..., None], channels, axis=2)
+    pixels[..., 3:] = 65535
+    write_deep_png(tmp_path / "a.png", pixels)
+    refused(tmp_path / "a.png", "E-DM-NOT-GRAY .*expected a gray picture of 8 or 16 bits without sign, found .*16 bits")
+    write_deep_png(tmp_path / "a.png", pixels[..., :1])
+    np.testing.assert_array_equal(read_mammogram(tmp_path / "a.png").pixels, pixels[..., 0])
+
+
+@pytest.mark.parametrize(("dtype", "kind"), [("i1", "8 signed"), ("i2", "16 signed"), ("f4", "32 floating")])
+def test_a_tiff_of_values_with_a_sign_is_refused(tmp_path, dtype, kind):
+    write_tiff(tmp_path / "a.tif", noise(7).astype(dtype))
+    refused(tmp_path / "a.tif", f"E-DM-NOT-GRAY .*of {kind} bits")
+
+
 @pytest.mark.parametrize("mode", ["RGB", "RGBA", "P", "LA"])
 def test_a_color_picture_with_nothing_but_gray_is_gray(tmp_path, mode):
     GRAY.convert(mode).save(tmp_path / "a.png")
@@ -532,6 +604,8 @@ def test_a_color_picture_with_nothing_but_gray_is_gray(tmp_path, mode):
         (png(GRAY.convert("1")), "E-DM-NOT-GRAY .*found mode 1"),
         (png(GRAY.convert("F"), format="TIFF"), "E-DM-NOT-GRAY .*found mode F"),
         (png(GRAY, format="TIFF", save_all=True, append_images=[GRAY]), "E-DM-PAGES .*found 2"),
+        (png(COLORLESS, format="TIFF", save_all=True, append_images=[COLORLESS]), "E-DM-PAGES .*found 2"),
+        (png(COLORLESS, save_all=True, append_images=[GRAY.convert("RGB").rotate(180)]), "E-DM-PAGES .*found 2"),
         (png(GRAY)[:300], "E-DM-PICTURE .*expected a readable PNG file, found OSError"),
         (png(GRAY, format="TIFF")[:300], "E-DM-PICTURE .*expected a readable TIFF file"),
         (b"\x89PNG\r\n\x1a\n and then nothing", "E-DM-PICTURE .*expected a readable PNG file"),

@@ -29,6 +29,24 @@ def test_without_a_window_the_range_that_occurs_becomes_black_to_white(tmp_path)
     assert mammogram.provenance["voi"] == "none"
 
 
+def test_a_window_without_values_is_none(tmp_path):
+    mammogram = read_mammogram(write(tmp_path / "a.dcm", PIXELS, WindowCenter="", WindowWidth=""))
+    np.testing.assert_array_equal(mammogram.pixels, levels(shown(PIXELS)))
+    assert mammogram.flags == ("no-voi",)
+
+
+def test_windows_as_a_senographe_writes_them(tmp_path):
+    """Implicit VR, 14 bits, a sigmoid, four windows, and a range of padding."""
+    pixels = noise(14)
+    windows = {"WindowCenter": [9000, 8000, 10000, 9500], "WindowWidth": [5000, 4000, 6000, 5500]}
+    padding = {"PixelPaddingValue": 0, "PixelPaddingRangeLimit": 658}
+    options = {"VOILUTFunction": "SIGMOID", "PhotometricInterpretation": "MONOCHROME1", **windows, **padding}
+    mammogram = read_mammogram(write(tmp_path / "a.dcm", pixels, bits=14, syntax=corpus.IMPLICIT, **options))
+    expected = shown(pixels, window=(9000, 5000), function="SIGMOID", padding=range(659), negative=True)
+    assert np.abs(mammogram.pixels.astype(int) - levels(expected)).max() <= 1  # rounding of a half
+    assert mammogram.flags == ("several-windows",)
+
+
 def test_a_linear_window_follows_the_standard(tmp_path):
     path = write_dicom(tmp_path / "a.dcm", RAMP, WindowCenter=2048, WindowWidth=1000, VOILUTFunction="LINEAR")
     mammogram = read_mammogram(path)

@@ -59,6 +59,7 @@ def test_every_lossless_syntax_gives_all_slices(tmp_path, syntax, bits):
         "first_slice": "",
         "bits_stored": bits,
         "photometric_interpretation": "MONOCHROME2",
+        "device": "",
         "voi": "window LINEAR",
         "stated_laterality": "L",
         "stated_view": "MLO",

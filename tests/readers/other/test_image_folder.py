@@ -1,3 +1,4 @@
+import os
 import struct
 import zlib
 
@@ -7,9 +8,12 @@ from PIL import Image
 
 from dmdbt.errors import InputDataError
 from dmdbt.readers import Limits, open_volume, volume_files
+from tests.support import dicom_corpus
 from tests.support.clinic import write_avi
+from tests.support.pictures import write_deep_png, write_tiff
 
 SLICES = np.random.default_rng(0).integers(0, 256, (12, 24, 32)).astype(np.uint8)
+WORDS = np.random.default_rng(1).integers(0, 65536, (24, 32)).astype(np.uint16)
 
 
 def write_folder(folder, names, slices=SLICES):
@@ -74,6 +78,21 @@ def test_what_starts_with_a_dot_is_ignored_and_nothing_else(tmp_path):
     (folder / "Thumbs.db").write_bytes(b"\xd0\xcf\x11\xe0")
     with pytest.raises(InputDataError, match="E-FOLDER-CONTENT .*found 1 that are none: Thumbs.db .*of its own"):
         open_volume(folder)
+
+
+def test_a_name_that_is_no_utf_8_can_be_told_everywhere(tmp_path):
+    folder = write_folder(tmp_path / "a", ["1.png", "2.png"])
+    (folder / os.fsdecode(b"\xe4.txt")).write_bytes(b"")
+    with pytest.raises(InputDataError, match=r"E-FOLDER-CONTENT .*found 1 that are none: \\udce4.txt") as caught:
+        open_volume(folder)
+    assert str(caught.value).encode()
+
+
+def test_a_dicomdir_among_slices_is_named(tmp_path):
+    files = dicom_corpus.write_slices(tmp_path / "a", dicom_corpus.noise(12, (3, 24, 20)))
+    dicom_corpus.write(files[0].with_name("DICOMDIR"), SLICES[0], sop_class="1.2.840.10008.1.3.10")
+    with pytest.raises(InputDataError, match="E-FOLDER-CONTENT .*found 1 that are none: DICOMDIR .*of its own"):
+        open_volume(tmp_path / "a")
 
 
 def test_a_folder_in_a_folder_is_refused(tmp_path):
@@ -153,16 +172,20 @@ def test_equal_red_green_and_blue_are_gray_and_others_are_refused(tmp_path):
 def test_sixteen_bits_are_refused_for_nobody_knows_the_window(tmp_path):
     folder = write_folder(tmp_path / "a", ["1.png", "2.png"])
     Image.fromarray(SLICES[0].astype(np.uint16) * 200).save(folder / "2.png")
-    with pytest.raises(InputDataError, match="E-SLICE-BITS .*expected 8 bits per pixel, found mode I;16"):
+    with pytest.raises(
+        InputDataError, match="E-SLICE-BITS .*expected 8 bits per pixel without sign, found mode I;16 of 16 bits"
+    ):
         read(folder)
 
 
-def test_a_picture_bomb_is_too_large_and_not_damaged(tmp_path):
+@pytest.mark.parametrize("size", [10000, 30000])  # Pillow warns of the one and refuses the other
+@pytest.mark.parametrize("name", ["1.png", "2.png"])
+def test_a_picture_bomb_is_too_large_and_not_damaged(tmp_path, name, size):
     folder = write_folder(tmp_path / "a", ["1.png", "2.png"])
-    content = bytearray((folder / "1.png").read_bytes())
-    content[16:24] = struct.pack(">2L", 30000, 30000)
+    content = bytearray((folder / name).read_bytes())
+    content[16:24] = struct.pack(">2L", size, size)
     content[29:33] = struct.pack(">L", zlib.crc32(content[12:29]))
-    (folder / "1.png").write_bytes(content)
+    (folder / name).write_bytes(content)
     with pytest.raises(InputDataError, match=r"E-TOO-LARGE .*\(slice_megapixels\), found far more"):
         read(folder)
 
@@ -182,12 +205,37 @@ def test_a_file_of_several_pages_is_refused(tmp_path):
         read(folder)
 
 
-def test_a_tag_that_asks_to_turn_the_image_is_flagged(tmp_path):
-    folder = write_folder(tmp_path / "a", ["1.jpg", "2.jpg"])
-    exif = Image.Exif()
-    exif[0x0112] = 6
-    Image.fromarray(SLICES[0]).save(folder / "2.jpg", exif=exif)
-    assert "orientation-tag" in read(folder)[1].flags
+@pytest.mark.parametrize("suffix", ["jpg", "png", "tif"])
+@pytest.mark.parametrize("orientation", range(1, 10))
+def test_a_tag_that_asks_to_turn_the_image_is_flagged_and_not_followed(tmp_path, suffix, orientation):
+    names = [f"1.{suffix}", f"2.{suffix}"]
+    image = np.repeat(np.arange(0, 240, 10, np.uint8), 32).reshape(24, 32)  # smooth, for JPEG
+    folder = write_folder(tmp_path / "a", names, [image, image])
+    for name in names:
+        if suffix == "tif":
+            write_tiff(folder / name, image, orientation=orientation)
+        else:
+            exif = Image.Exif()
+            exif[0x0112] = orientation
+            Image.open(folder / name).save(folder / name, exif=exif)
+    pixels, volume = read(folder)
+    assert (volume.rows, volume.columns) == image.shape
+    assert np.abs(pixels - image.astype(int)).max() <= (2 if suffix == "jpg" else 0)
+    assert volume.flags == (["few-slices", "orientation-tag"] if 2 <= orientation <= 8 else ["few-slices"])
+
+
+def test_slices_with_a_sign_or_more_bits_in_their_colors_are_refused(tmp_path):
+    for kind, write in {
+        "mode RGB of 16 bits": lambda path: write_deep_png(path, np.repeat(WORDS[..., None], 3, axis=2)),
+        "mode RGBA of 16 bits": lambda path: write_deep_png(path, np.dstack([WORDS, np.full_like(WORDS, 65535)])),
+        "mode L of 8 signed bits": lambda path: write_tiff(path, SLICES[0].astype(np.int8)),
+    }.items():
+        for name in ("1.png", "2.png"):
+            write(write_folder(tmp_path / "a", []) / name)
+        with pytest.raises(
+            InputDataError, match=f"E-SLICE-BITS .*expected 8 bits per pixel without sign, found {kind}"
+        ):
+            read(tmp_path / "a")
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from dmdbt.readers.other import metaimage_fields
 from tests.support.clinic import write_mhd
 
 VALUES = np.random.default_rng(0).normal(5, 2, (6, 12, 16))
+GRAY = np.rint((VALUES - VALUES.min()) / np.ptp(VALUES) * 255)
 CODE = zlib.compress(VALUES.tobytes())
 
 
@@ -63,27 +64,50 @@ def test_eight_bits_stay_as_they_are(tmp_path):
     assert "range" not in volume.provenance
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "latin-1"])
+def test_the_raw_file_may_have_a_name_with_accents(tmp_path, encoding):
+    path = write_mhd(tmp_path / "a.mhd", VALUES, ElementDataFile="NAME")
+    path.write_bytes(path.read_bytes().replace(b"NAME", "Schicht_\u00e4.raw".encode(encoding)))
+    (tmp_path / "Schicht_\u00e4.raw").write_bytes(VALUES.tobytes())
+    np.testing.assert_array_equal(read(path)[0], GRAY)
+    assert volume_files(path) == sorted([path, tmp_path / "Schicht_\u00e4.raw"])
+
+
+@pytest.mark.parametrize(("yes", "no"), [("True", "False"), ("T", "F"), ("t", "f"), ("1", "0"), ("TRUE", "false")])
+def test_true_and_false_may_be_written_as_metaio_takes_them(tmp_path, yes, no):
+    order = {"BinaryDataByteOrderMSB": None, "ElementByteOrderMSB": yes, "BinaryData": yes}
+    path = write_compressed(tmp_path / "a.mha", VALUES, zlib.compress(VALUES.astype(">f8").tobytes()), **order)
+    path.write_bytes(path.read_bytes().replace(b"CompressedData = True", f"CompressedData = {yes}".encode()))
+    np.testing.assert_array_equal(read(path)[0], GRAY)
+    order = {"BinaryDataByteOrderMSB": no, "CompressedData": no}
+    np.testing.assert_array_equal(read(write_mhd(tmp_path / "b.mhd", VALUES, **order))[0], GRAY)
+
+
+def test_a_range_beyond_all_numbers_is_refused(tmp_path):
+    values = VALUES.copy()
+    values[0, 0, :2] = -1.7e308, 1.7e308
+    with pytest.raises(InputDataError, match=r"E-MHD-NOT-FINITE .*found -1.7e\+308 to 1.7e\+308"):
+        read(write_mhd(tmp_path / "a.mhd", values))
+
+
 @pytest.mark.parametrize("key", ["ElementByteOrderMSB", "BinaryDataByteOrderMSB"])
 def test_the_byte_order_is_that_of_the_header(tmp_path, key):
-    little, _ = read(write_mhd(tmp_path / "a.mhd", VALUES))
     order = {"BinaryDataByteOrderMSB": None, key: "True"}
     big, _ = read(write_mhd(tmp_path / "b.mhd", VALUES.astype(">f8"), **order))
-    np.testing.assert_array_equal(big, little)
+    np.testing.assert_array_equal(big, GRAY)
 
 
 @pytest.mark.parametrize("size", ["4", "-1"])
 def test_bytes_before_the_pixels_are_skipped(tmp_path, size):
-    expected, _ = read(write_mhd(tmp_path / "a.mhd", VALUES))
     path = write_mhd(tmp_path / "b.mhd", VALUES, HeaderSize=size)
     path.with_suffix(".raw").write_bytes(b"\7" * 4 + VALUES.tobytes())
-    np.testing.assert_array_equal(read(path)[0], expected)
+    np.testing.assert_array_equal(read(path)[0], GRAY)
 
 
 def test_header_and_pixels_may_share_a_file(tmp_path):
     path = write_mhd(tmp_path / "a.mha", VALUES, ElementDataFile="LOCAL")
     path.write_bytes(path.read_bytes() + b"\n" + VALUES.tobytes())
-    expected, _ = read(write_mhd(tmp_path / "b.mhd", VALUES))
-    np.testing.assert_array_equal(read(path)[0], expected)
+    np.testing.assert_array_equal(read(path)[0], GRAY)
     assert volume_files(path) == [path]
 
 
@@ -101,12 +125,11 @@ def write_compressed(path, values, content, **changes):
 
 @pytest.mark.parametrize("compress", [zlib.compress, gzip.compress])
 @pytest.mark.parametrize("name", ["a.mha", "a.mhd"])
-def test_compressed_pixels_are_those_of_the_other_file(tmp_path, name, compress):
-    expected, _ = read(write_mhd(tmp_path / "b.mhd", VALUES))
+def test_compressed_pixels_are_read(tmp_path, name, compress):
     content = compress(VALUES.tobytes())
     path = write_compressed(tmp_path / name, VALUES, content, CompressedDataSize=str(len(content)))
-    np.testing.assert_array_equal(read(path)[0], expected)
-    np.testing.assert_array_equal(read(write_compressed(tmp_path / name, VALUES, content))[0], expected)
+    np.testing.assert_array_equal(read(path)[0], GRAY)
+    np.testing.assert_array_equal(read(write_compressed(tmp_path / name, VALUES, content))[0], GRAY)
     assert volume_files(path) == ([path] if name == "a.mha" else [path, tmp_path / "a.zraw"])
 
 
@@ -127,9 +150,8 @@ def test_compressed_pixels_that_are_damaged_are_refused(tmp_path, content, messa
 
 
 def test_slices_are_turned_counter_clockwise_as_the_header_asks(tmp_path):
-    expected, _ = read(write_mhd(tmp_path / "a.mhd", VALUES))
     pixels, volume = read(write_mhd(tmp_path / "b.mhd", VALUES, QuarterTurns="1", ElementDataFile="b.raw"))
-    np.testing.assert_array_equal(pixels, np.rot90(expected, axes=(1, 2)))
+    np.testing.assert_array_equal(pixels, np.rot90(GRAY, axes=(1, 2)))
     assert (volume.rows, volume.columns) == (16, 12)
 
 
@@ -158,10 +180,14 @@ def test_slices_are_turned_counter_clockwise_as_the_header_asks(tmp_path):
         ({"ElementDataFile": "LIST"}, "E-MHD-DATA-FILE .*expected one raw file, found LIST"),
         ({"ElementDataFile": "a%03d.raw 1 6 1"}, "E-MHD-DATA-FILE .*expected one raw file"),
         ({"ElementDataFile": "a" * 5000}, "E-MHD-DATA-FILE .*expected the name of a file, found 'a{50}' remedy"),
+        ({"ElementDataFile": "\u00e9" * 200}, "E-MHD-DATA-FILE .*expected the name of a file"),
+        ({"ElementDataFile": "\u00e9" * 100}, "E-MHD-DATA-FILE .*found no such file"),
+        ({"CompressedData": "zlib"}, "E-MHD-HEADER .*expected True or False for CompressedData, found zlib"),
         ({"ElementDataFile": "a\0b"}, "E-MHD-(DATA-FILE|HEADER)"),
         ({"DimSize": f"16 12 {'9' * 5000}"}, "E-MHD-DIMENSIONS .*DimSize = 16 12 9{44} remedy"),
         ({"HeaderSize": "9" * 5000}, "E-MHD-HEADER .*HeaderSize, found 9{50} remedy"),
         ({"QuarterTurns": "\u0661", "ElementDataFile": "a.raw"}, "E-MHD-HEADER .*QuarterTurns"),
+        ({"QuarterTurns": "9" * 5000, "ElementDataFile": "a.raw"}, "E-MHD-HEADER .*QuarterTurns, found 9{50} remedy"),
         ({"ElementType": "MET_" + "X" * 60000}, "E-MHD-TYPE .*found MET_X{46} remedy"),
         ({"ElementDataFile": None}, "E-MHD-HEADER .*end with ElementDataFile"),
         ({"DimSize": "999999999 999999999 6"}, "E-MHD-LENGTH"),

@@ -1,0 +1,84 @@
+"""The pairs of a training, so that a bundle knows again what it was trained on.
+
+``training.csv`` has a row for each pair: its ``fold``; ``patient``, a digest of the pseudonym with the ``salt`` of the
+file; ``dm`` and ``dbt``, the SHA-256 of the decoded pixels; ``dm_texture`` and ``dbt_texture``, which copies of an
+image in another size, window or compression share nearly (`dmdbt.ingest.appearance.texture_hash`). A pseudonym cannot
+be read from it, but whoever guesses one can test the guess.
+"""
+
+import csv
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from dmdbt.cohort import Case
+from dmdbt.files import write_rows
+from dmdbt.ingest import Facts, hash_bits, near
+from dmdbt.terms import Modality
+
+TRAINING_NAME = "training.csv"
+_COLUMNS = ("fold", "patient", *Modality, *(f"{modality}_texture" for modality in Modality))
+
+Images = Mapping[Modality, Facts]
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What of a pair was seen in training.
+
+    Attributes
+    ----------
+    folds
+        In which the same patient or the same pixels were: only the model of this fold was not trained on them.
+    patient, pixels
+        Which of both it was.
+    alike
+        Whether an image resembles one of the training so much that it may be a copy.
+    """
+
+    folds: frozenset[int]
+    patient: bool
+    pixels: bool
+    alike: bool
+
+
+def write_training(path: Path, cases: Sequence[Case], folds: Sequence[int], facts: Mapping[str, Images]) -> None:
+    """Write ``training.csv``; `facts` are those of the examination, by case."""
+    rows = []
+    for case, fold in zip(cases, folds, strict=True):
+        images = [facts[case.case_id].get(modality, {}) for modality in Modality]
+        hashes = [image.get(key, "") for key in ("pixels_sha256", "texture_hash") for image in images]
+        rows.append([fold, patient_digest(case.patient_id), *hashes])
+    write_rows(path, _COLUMNS, sorted(rows))  # in another order than the cohort's
+
+
+def patient_digest(patient_id: str) -> str:
+    """Return the digest under which ``training.csv`` has a patient."""
+    return hashlib.scrypt(patient_id.encode(), salt=b"dmdbt bundle", n=2**10, r=8, p=1, dklen=16).hex()
+
+
+class Training:
+    """The pairs of a training, to compare others with."""
+
+    def __init__(self, path: Path) -> None:
+        with path.open(encoding="utf-8", newline="") as file:
+            rows = list(csv.DictReader(file))
+        self._folds: dict[tuple[str, str], set[int]] = {}
+        for row in rows:
+            for column in ("patient", *Modality):
+                if row[column]:
+                    self._folds.setdefault((column, row[column]), set()).add(int(row["fold"]))
+        self._textures = {modality: hash_bits([row[f"{modality}_texture"] for row in rows]) for modality in Modality}
+
+    def seen(self, patient_id: str, images: Images) -> Seen:
+        """Compare a pair; without a `patient_id` by its images alone."""
+        by_patient = self._folds.get(("patient", patient_digest(patient_id)), set()) if patient_id else set()
+        by_pixels = set().union(
+            *(self._folds.get((str(modality), image["pixels_sha256"]), set()) for modality, image in images.items())
+        )
+        alike = any(
+            near(hash_bits([image["texture_hash"]])[0], self._textures[modality]).any()
+            for modality, image in images.items()
+        )
+        return Seen(frozenset(by_patient | by_pixels), bool(by_patient), bool(by_pixels), alike)

@@ -1,0 +1,258 @@
+"""One pair through a bundle: the steps of the pipeline itself, and then its heads."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from dmdbt import params
+from dmdbt.bundle import TRAINING_NAME, Model, Seen, Training, calibrated, checked_file, read_model
+from dmdbt.errors import InputDataError
+from dmdbt.evaluation import CLASSIFIERS, majority_vote
+from dmdbt.heads import open_features, predict, read_head
+from dmdbt.ingest import Facts
+from dmdbt.prediction.requests import Request
+from dmdbt.prediction.result import BackboneResult, Prediction, Probabilities
+from dmdbt.running import Step, compute_device
+from dmdbt.steps.decode import decode_step
+from dmdbt.steps.features import features_step
+from dmdbt.steps.mammogram import mammogram_step
+from dmdbt.steps.rankpool import rankpool_step
+from dmdbt.terms import Head, Label, Modality
+
+_KEPT_BYTES = 2**30  # of heads, that stay in memory from case to case
+_NAMES = {Modality.DM: "mammogram", Modality.DBT: "volume"}
+
+Images = Mapping[Modality, Facts]
+# Called with a backbone, a head, its network and the feature maps (C, h, w, M) of its images, for every fold.
+OnHead = Callable[[str, Head, nn.Module, torch.Tensor], None]
+
+
+class Predictor:
+    """A bundle that has been read.
+
+    Parameters
+    ----------
+    folder
+        What ``dmdbt export`` has written.
+
+    Raises
+    ------
+    IntegrityError
+        The folder is no bundle, one of another version, or damaged.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.model: Model = read_model(folder)
+        self._training = Training(checked_file(folder, TRAINING_NAME))
+
+    def make_images(self, request: Request, root: Path, work: Path) -> None:
+        """Run the steps of the pipeline on one pair, into ``mammograms``, ``slices`` and ``dynamic`` of a folder."""
+        model, cases = self.model, [request.case]
+        _run(mammogram_step(cases, root, model.mammogram, model.reading), work / "mammograms")
+        _run(decode_step(cases, root, model.decode, model.reading, shape=_unknown), work / "slices")
+        _run(rankpool_step(cases, work / "slices", model.rankpool), work / "dynamic")
+
+    def predict(self, request: Request, images: Images, work: Path, *, on_head: OnHead | None = None) -> Prediction:
+        """Predict a pair from the images of `make_images`.
+
+        Parameters
+        ----------
+        request
+            The pair.
+        images
+            Facts of its examination.
+        work
+            The folder of `make_images`; feature maps are written beside the images.
+        on_head
+            Called for every head that is used.
+
+        Raises
+        ------
+        InputDataError
+            No head can run, or every fold was trained on this pair or its patient.
+        """
+        seen = self._training.seen(request.patient_id, images)
+        results = {
+            name: self._backbone(name, request, self._folds(name, request, seen), work, on_head)
+            for name in self.model.backbones
+        }
+        folds = sorted({fold for result in results.values() for fold in result.folds})
+        p = {c: _mean([result.p[c] for result in results.values()]) for c in CLASSIFIERS}
+        of_folds = [self._of_fold(probs, request) for result in results.values() for probs in result.folds.values()]
+        singles = {c: [value for probs in of_folds if (value := probs[c]) is not None] for c in CLASSIFIERS}
+        fraction = float(np.mean([result.vote_fraction for result in results.values()]))
+        thresholds = self._thresholds(folds if seen.folds else [])
+        decisions = {rule: {c: _decision(p[c], limits[c]) for c in CLASSIFIERS} for rule, limits in thresholds.items()}
+        decisions["half"]["ensemble"] = _voted(fraction, p["ensemble"])
+        points = self.model.operating_points
+        return Prediction(
+            case_id=request.case.case_id,
+            patient_id=request.patient_id,
+            laterality=request.laterality or _stated(images, "stated_laterality"),
+            view=request.view or _stated(images, "stated_view"),
+            label=request.label,
+            p=p,
+            lowest={c: min(values, default=None) for c, values in singles.items()},
+            highest={c: max(values, default=None) for c, values in singles.items()},
+            calibrated={c: calibrated(v, points[c]) if v is not None and c in points else None for c, v in p.items()},
+            thresholds=thresholds,
+            decisions=decisions,
+            vote_fraction=fraction,
+            folds=folds,
+            backbones=results,
+            flags=[f"{modality}-{flag}" for modality, facts in images.items() for flag in facts["flags"]],
+            warnings=[*_missing(images), *_familiar(seen, folds), *self._unlike(images)],
+        )
+
+    def _folds(self, name: str, request: Request, seen: Seen) -> list[int]:
+        """Return the folds of a backbone that were not trained on the pair."""
+        folds = [fold for fold, heads in self.model.backbones[name].heads.items() if heads]
+        allowed = [fold for fold in folds if seen.folds <= {fold}]
+        if not allowed:
+            where = ", ".join(map(str, sorted(seen.folds)))
+            raise InputDataError(
+                "SEEN",
+                case=request.case.case_id,
+                cause=f"expected a fold that was not trained on this patient, found none (it was in fold {where})",
+                remedy="Predict patients that the model has not seen, or train and export all folds.",
+            )
+        return allowed
+
+    def _backbone(
+        self, name: str, request: Request, folds: Sequence[int], work: Path, on_head: OnHead | None
+    ) -> BackboneResult:
+        model, case = self.model, request.case
+        features = work / "features" / name
+        settings = params.Features(model.features.crop, ["original"], model.features.size)
+        weights = checked_file(self.folder, f"weights/{name}.safetensors")
+        backbones = params.Backbones([name], model.resnet_depth, "imagenet")
+        folders = {Modality.DM: work / "mammograms", Modality.DBT: work / "dynamic"}
+        _run(features_step(name, [case], folders, weights, backbones, settings), features)
+        present = np.array([[modality in case.modalities for modality in Modality]])
+        device = torch.device(compute_device())
+        maps = open_features(features, [case.case_id], np.zeros(1, int), memory=np.inf, device=device, present=present)
+        found: dict[int, Probabilities] = {}
+        for fold in folds:
+            found[fold] = dict.fromkeys(map(str, Head))
+            for head in self.model.backbones[name].heads[fold]:
+                if not set(head.modalities) <= set(case.modalities):
+                    continue
+                network = _network(self.folder, name, fold, head, self._keeps).to(device)
+                found[fold][head] = float(predict({head: network}, maps, np.zeros(1, int), device=device)[head][0])
+                if on_head:
+                    batch = next(maps.batches([(np.zeros(1, int), np.zeros(1, int))], device, head.modalities))
+                    on_head(name, head, network, batch[0])
+        heads = {str(head): _mean([probs[head] for probs in found.values()]) for head in Head}
+        fraction, mean = self._vote(heads, case.case_id)
+        p = heads | {"ensemble": mean}
+        decisions = {c: _decision(p[c], 0.5) for c in heads} | {"ensemble": _voted(fraction, mean)}
+        return BackboneResult(found, p, fraction, decisions)
+
+    def _of_fold(self, heads: Probabilities, request: Request) -> Probabilities:
+        """Add the vote of the heads of one fold, if one of them has a say."""
+        known = any(heads[head] is not None and self.model.ensemble.weights[head.value] > 0 for head in Head)
+        return heads | {"ensemble": self._vote(heads, request.case.case_id)[1] if known else None}
+
+    def _vote(self, heads: Mapping[str, float | None], case_id: str) -> tuple[float, float]:
+        weights = np.array([self.model.ensemble.weights[head.value] for head in Head])
+        probs = np.array([[heads[head] for head in Head]], dtype=float)  # None becomes NaN
+        if not (weights[~np.isnan(probs[0])] > 0).any():
+            cause = "expected a head that can run on the images of the case and has a weight, found none"
+            remedy = "Give the case the image that it lacks."
+            raise InputDataError("VOTE-NONE", case=case_id, cause=cause, remedy=remedy)
+        vote = majority_vote(probs, weights / weights.sum())
+        return float(vote.fraction[0]), float(vote.mean[0])
+
+    @property
+    def _keeps(self) -> bool:
+        """Whether all heads stay in memory."""
+        files = (self.folder / "heads").rglob("*.safetensors")
+        return sum(file.stat().st_size for file in files) <= _KEPT_BYTES
+
+    def _thresholds(self, folds: Sequence[int]) -> dict[str, Probabilities]:
+        """Return thresholds by rule and classifier; those without the patients of a fold, if it is the only one."""
+        rules: dict[str, Probabilities] = {"half": dict.fromkeys(CLASSIFIERS, 0.5)}
+        for classifier in CLASSIFIERS:
+            if (points := self.model.operating_points.get(classifier)) is None:
+                continue
+            for rule, threshold in points.thresholds.items():
+                own = points.of_fold[rule].get(folds[0]) if len(folds) == 1 else None
+                rules.setdefault(rule, dict.fromkeys(CLASSIFIERS))[classifier] = threshold if own is None else own
+        return rules
+
+    def _unlike(self, images: Images) -> Iterator[str]:
+        """Say what of the images no image of the training had."""
+        training = self.model.training
+        for modality, facts in images.items():
+            shape = dict(zip(("slices", "rows", "columns")[-len(facts["shape"]) :], facts["shape"], strict=True))
+            for axis, (low, high) in training.ranges.get(modality, {}).items():
+                if not low <= shape[axis] <= high:
+                    yield f"The {_NAMES[modality]} has {shape[axis]} {axis}; the training had {low} to {high}."
+            for key, known in (("kind", training.kinds), ("device", training.devices)):
+                found, counts = facts.get(key, ""), known.get(modality, {})
+                if found and counts and found not in counts:
+                    yield f"No {_NAMES[modality]} of the training was of the {key} {found!r}."
+        if (view := _stated(images, "stated_view")) and view not in training.views:
+            yield f"No image of the training was a view {view}."
+
+
+def _run(step: Step[Any], folder: Path) -> None:
+    """Call the function of a step on its items, here."""
+    for item in step.items:
+        folder.mkdir(parents=True, exist_ok=True)
+        step.function([item.payload] if step.at_once is not None else item.payload, folder)
+
+
+def _unknown(_: object) -> tuple[int, int, int]:
+    raise NotImplementedError  # the size of an output is asked for before work on many cases alone
+
+
+@cache
+def _kept(folder: Path, backbone: str, fold: int, head: Head) -> nn.Module:
+    parts = f"heads/{backbone}/fold{fold}/{head}"
+    for suffix in ("json", "safetensors"):
+        file = checked_file(folder, f"{parts}.{suffix}")
+    return read_head(file.parent, head)[0]
+
+
+def _network(folder: Path, backbone: str, fold: int, head: Head, keep: bool) -> nn.Module:
+    return (_kept if keep else _kept.__wrapped__)(folder, backbone, fold, head)
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    """Return the mean of the values that are there; None if there is none."""
+    found = [value for value in values if value is not None]
+    return float(np.mean(found)) if found else None
+
+
+def _decision(p: float | None, threshold: float | None) -> str:
+    return "" if p is None or threshold is None else str(Label.MALIGNANT if p >= threshold else Label.BENIGN)
+
+
+def _voted(fraction: float, mean: float | None) -> str:
+    """Return the side of the majority; in a tie the mean probability decides, as in `majority_vote`."""
+    return _decision(mean if fraction == 0.5 else fraction, 0.5)
+
+
+def _stated(images: Images, key: str) -> str:
+    return next((facts[key] for facts in images.values() if facts.get(key)), "")
+
+
+def _missing(images: Images) -> Iterator[str]:
+    for modality in Modality:
+        if modality not in images:
+            yield f"There is no {_NAMES[modality]}: only the head of the other image speaks."
+
+
+def _familiar(seen: Seen, folds: Sequence[int]) -> Iterator[str]:
+    if seen.folds:
+        what = "These images are" if seen.pixels else "This patient is"
+        yield f"{what} part of the training: only the model of fold {folds[0]} is used, which was not trained on it."
+    elif seen.alike:
+        yield "An image resembles one of the training so much that it may be a copy: then the result is too good."

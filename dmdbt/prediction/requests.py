@@ -1,0 +1,86 @@
+"""The pairs to predict: a table like that of a cohort whose labels may be missing, or one pair of files."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from dmdbt.cohort import Case, cases_by_row, read_sheet, rule_broken, table_path
+from dmdbt.errors import ParameterError
+from dmdbt.terms import Label, Laterality, View
+
+_UNLABELED = Label.BENIGN  # stands in a table that needs one; nothing reads it
+
+
+@dataclass(frozen=True)
+class Request:
+    """A pair to predict.
+
+    Attributes
+    ----------
+    case
+        Its files and its name. What of the other fields is not known, nothing reads.
+    patient_id, laterality, view, label
+        As text; empty where not known.
+    """
+
+    case: Case
+    patient_id: str
+    laterality: str
+    view: str
+    label: str
+
+
+def read_requests(cohort: Path, labels: Mapping[str, Label]) -> list[Request]:
+    """Read the table of a cohort's folder, whose column ``label`` may be missing or empty.
+
+    Parameters
+    ----------
+    cohort
+        The folder.
+    labels
+        See `dmdbt.cohort.check_sheet`, which says what is checked and raised.
+    """
+    sheet = read_sheet(table_path(cohort))
+    (header_row, header), *rows = sheet.records or ((1, []),)
+    names = [name.casefold() for name in header]
+    place = names.index("label") if "label" in names else len(names)
+    header = [*header, *["label"][: place == len(names)]]
+    filled, labeled = [(header_row, header)], set()
+    for row, cells in rows:
+        if not sheet.separator:  # a workbook has no empty cells at the end of a row
+            cells = [*cells, *[""] * (len(names) - len(cells))]
+        if place == len(names):
+            cells = [*cells, _UNLABELED]
+        elif any(cells[place : place + 1]):
+            labeled.add(row)
+        elif place < len(cells):
+            cells = [*cells[:place], _UNLABELED, *cells[place + 1 :]]
+        filled.append((row, cells))
+    cases = cases_by_row(replace(sheet, records=tuple(filled)), labels=labels)
+    found = [
+        Request(case, case.patient_id, case.laterality, case.view, case.label if row in labeled else "")
+        for row, case in cases.items()
+    ]
+    return sorted(found, key=lambda request: request.case.case_id)
+
+
+def single_request(dm: Path | None, dbt: Path | None, *, name: str, patient_id: str = "") -> tuple[Request, Path]:
+    """Return the request of one pair of files, and the folder that its paths start from.
+
+    Raises
+    ------
+    ParameterError
+        Neither file is given, or the name cannot name a file.
+    """
+    paths = [path.absolute() for path in (dm, dbt) if path is not None]
+    if not paths:
+        remedy = "Name a mammogram, a volume or both."
+        raise ParameterError("--dm, --dbt", expected="at least one file", found=None, remedy=remedy)
+    for option, value in (("--name", name), ("--patient", patient_id)):
+        if value and (broken := rule_broken(value)):
+            raise ParameterError(option, expected=broken, found=value, remedy="Choose another.")
+    root = Path(os.path.commonpath([path.parent for path in paths]))
+    files = [path.absolute().relative_to(root).as_posix() if path is not None else "" for path in (dm, dbt)]
+    case = Case(name, patient_id, Laterality.LEFT, View.CC, _UNLABELED, *files)
+    return Request(case, patient_id, "", "", ""), root

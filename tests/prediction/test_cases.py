@@ -1,0 +1,243 @@
+"""A whole run of ``dmdbt predict``, in processes of its own."""
+
+import csv
+import json
+import shutil
+import subprocess
+import sys
+from dataclasses import replace
+
+import numpy as np
+import openpyxl
+import pandas as pd
+import pytest
+
+from dmdbt.__main__ import main
+from dmdbt.bundle import read_model
+from dmdbt.bundle.model import write_model
+from dmdbt.bundle.training import patient_digest
+from dmdbt.cohort import read_table, write_table
+from tests.support import ROOT
+from tests.support.clinic import write_dicom
+from tests.support.pipelines import BACKBONES
+
+HEADS = ("dm", "dbt", "dm_dbt")
+
+
+def rows(output):
+    with (output / "predictions.csv").open(newline="", encoding="utf-8") as file:
+        return {row["case_id"]: row for row in csv.DictReader(file)}
+
+
+def result(output, case_id):
+    return json.loads((output / "cases" / f"{case_id}.json").read_text())
+
+
+@pytest.fixture(scope="session")
+def predicted(bundle, cohort, tmp_path_factory):
+    """The training cohort through its own bundle, from a folder without ``data/``, in a new process."""
+    folder = tmp_path_factory.mktemp("predicted")
+    shutil.copytree(ROOT / "dmdbt", folder / "dmdbt")
+    shutil.copytree(ROOT / "settings", folder / "settings")
+    command = [sys.executable, "-m", "dmdbt", "predict", "--model", bundle, "--cohort", cohort]
+    command += ["--output", "out", "--no-pages", "--jobs", "2"]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return folder / "out", done.stdout
+
+
+@pytest.mark.parametrize("backbone", BACKBONES)
+def test_every_pair_has_the_probabilities_of_the_pipeline_from_the_fold_that_tested_it(predicted, trained, backbone):
+    wanted = pd.read_csv(trained.data("predictions", f"{backbone}.csv"), dtype={"case_id": str})
+    assert len(wanted) == 9
+    for row in wanted.itertuples():
+        found = result(predicted[0], row.case_id)
+        assert found["folds"] == [row.fold]
+        of_backbone = found["backbones"][backbone]
+        for classifier in (*HEADS, "ensemble"):
+            p = of_backbone["p"][classifier]
+            assert np.isclose(getattr(row, f"p_{classifier}"), np.nan if p is None else p, atol=1e-6, equal_nan=True)
+            decision = getattr(row, f"decision_{classifier}")
+            assert of_backbone["decisions"][classifier] == ("" if isinstance(decision, float) else decision)
+        assert of_backbone["vote_fraction"] == pytest.approx(row.vote_fraction)
+
+
+def test_the_result_is_the_mean_over_backbones_and_tables_have_it(predicted):
+    output, printed = predicted
+    table = rows(output)
+    book = openpyxl.load_workbook(output / "predictions.xlsx", read_only=True)
+    assert book.sheetnames == ["pairs", "breasts", "patients", "about"]
+    header, *cells = book["pairs"].iter_rows(values_only=True)
+    together = json.loads((output / "predictions.json").read_text())
+    for number, case_id in enumerate(sorted(table)):
+        found = result(output, case_id)
+        means = [found["backbones"][name]["p"]["ensemble"] for name in BACKBONES]
+        assert found["p"]["ensemble"] == pytest.approx(np.mean(means))
+        assert float(table[case_id]["p_ensemble"]) == found["p"]["ensemble"]
+        assert dict(zip(header, cells[number], strict=True))["p_ensemble"] == pytest.approx(found["p"]["ensemble"])
+        assert together["cases"][number] == found
+        assert f"{case_id}: {found['decisions']['half']['ensemble']}" in printed
+    assert "not a medical device" in printed
+
+
+def test_a_pair_without_an_image_says_so_and_has_the_other_head_alone(predicted):
+    found = result(predicted[0], "C04")
+    assert [found["p"][head] is None for head in HEADS] == [True, False, True]
+    assert "There is no mammogram: only the head of the other image speaks." in found["warnings"]
+
+
+def test_what_is_done_is_kept_and_another_request_is_done_again(bundle, cohort, predicted, tmp_path, capsys):
+    output = shutil.copytree(predicted[0], tmp_path / "out")
+    options = ["--model", str(bundle), "--output", str(output), "--no-pages"]
+    before = (output / "predictions.csv").read_bytes()
+    assert main(["predict", *options, "--cohort", str(cohort)]) == 0
+    assert "predict: 0 computed, 0 restored, 9 kept" in capsys.readouterr().out
+    assert (output / "predictions.csv").read_bytes() == before
+
+    other = shutil.copytree(cohort, tmp_path / "other")
+    cases = read_table(other / "cases.csv")
+    text = (
+        (other / "cases.csv")
+        .read_text()
+        .replace(f"{cases[0].case_id},{cases[0].patient_id}", f"{cases[0].case_id},P99")
+    )
+    (other / "cases.csv").write_text(text)
+    assert main(["predict", *options, "--cohort", str(other)]) == 0
+    assert "predict: 1 computed, 0 restored, 8 kept" in capsys.readouterr().out
+    assert rows(output)[cases[0].case_id]["patient_id"] == "P99"
+
+
+def test_bad_files_have_an_error_row_and_the_others_a_prediction(bundle, cohort, tmp_path, capsys):
+    folder = shutil.copytree(cohort, tmp_path / "cohort")
+    (folder / "1.dcm").write_bytes(b"nothing")
+    (folder / "2.avi").unlink()
+    code = main(
+        ["predict", "--model", str(bundle), "--cohort", str(folder), "--output", str(tmp_path / "o"), "--no-pages"]
+    )
+    printed = capsys.readouterr()
+    assert code == 3
+    table = rows(tmp_path / "o")
+    assert len(table) == 9
+    assert {case: row["error"] for case, row in table.items() if row["error"]} == {
+        "C01": "DM-NOT-DICOM",
+        "C02": "DBT-MISSING",
+    }
+    assert "E-DM-NOT-DICOM case=C01 file=1.dcm" in printed.err
+    assert "7 of 9 predicted" in printed.out
+    together = json.loads((tmp_path / "o" / "predictions.json").read_text())
+    assert [error["case_id"] for error in together["errors"]] == ["C01", "C02"]
+
+
+def test_a_table_without_labels_gives_the_same_numbers_and_labels_are_never_used(bundle, cohort, predicted, tmp_path):
+    folder = shutil.copytree(cohort, tmp_path / "cohort")
+    with (folder / "cases.csv").open(newline="") as file:
+        table = list(csv.DictReader(file))
+    columns = [name for name in table[0] if name != "label"]
+    with (folder / "cases.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, columns, extrasaction="ignore")
+        writer.writeheader()
+        writer.writerows(table)
+    assert (
+        main(
+            ["predict", "--model", str(bundle), "--cohort", str(folder), "--output", str(tmp_path / "o"), "--no-pages"]
+        )
+        == 0
+    )
+    without, with_labels = rows(tmp_path / "o"), rows(predicted[0])
+    assert {row["label"] for row in without.values()} == {""}
+    assert {row["label"] for row in with_labels.values()} == {"benign", "malignant"}
+    assert [row | {"label": ""} for row in with_labels.values()] == list(without.values())
+
+
+def test_one_new_pair_is_predicted_by_all_folds_and_is_told_to_be_unlike_the_training(bundle, tmp_path, capsys):
+    pixels = np.zeros((96, 48), np.uint16)
+    pixels[8:80, :30] = np.random.default_rng(9).integers(1000, 4096, (72, 30))
+    image = write_dicom(tmp_path / "new.dcm", pixels, WindowCenter="2048", WindowWidth="4096", Manufacturer="ACME")
+    out = tmp_path / "o"
+    assert main(["predict", "--model", str(bundle), "--dm", str(image), "--output", str(out), "--no-pages"]) == 0
+    found, printed = result(out, "case"), capsys.readouterr().out
+    assert found["folds"] == [0, 1, 2]
+    folds = [probs["dm"] for name in BACKBONES for probs in found["backbones"][name]["folds"].values()]
+    assert len(folds) == 6
+    assert found["p"]["dm"] == pytest.approx(np.mean(folds))
+    assert (found["lowest"]["dm"], found["highest"]["dm"]) == (min(folds), max(folds))
+    assert found["p"]["ensemble"] == pytest.approx(found["p"]["dm"])
+    assert "The mammogram has 96 rows; the training had 64 to 64." in found["warnings"]
+    assert "1 of 1 predicted" in printed
+    assert "no volume" in printed
+
+
+def test_a_patient_of_the_training_is_known_by_the_name_alone(bundle, tmp_path):
+    pixels = np.zeros((64, 48), np.uint16)
+    pixels[8:56, :30] = np.random.default_rng(77).integers(1000, 4096, (48, 30))
+    image = write_dicom(tmp_path / "new.dcm", pixels, WindowCenter="2048", WindowWidth="4096")
+    options = ["--model", str(bundle), "--dm", str(image), "--no-pages"]
+    assert main(["predict", *options, "--output", str(tmp_path / "o"), "--patient", "P03"]) == 0
+    found = result(tmp_path / "o", "case")
+    assert len(found["folds"]) == 1
+    assert found["warnings"][1].startswith("This patient is part of the training")
+
+
+def test_a_patient_that_every_fold_was_trained_on_has_no_prediction(bundle, cohort, tmp_path, capsys):
+    model = shutil.copytree(bundle, tmp_path / "bundle")
+    seen = read_model(model)
+    alone = {name: replace(b, heads={0: b.heads[0]}) for name, b in seen.backbones.items()}
+    write_model(model, replace(seen, backbones=alone))
+    with (model / "training.csv").open(newline="") as file:
+        tested = {row["patient"] for row in csv.DictReader(file) if row["fold"] == "0"}
+    output = tmp_path / "o"
+    code = main(["predict", "--model", str(model), "--cohort", str(cohort), "--output", str(output), "--no-pages"])
+    assert code == 3
+    found = {row["patient_id"] or name: row["error"] for name, row in rows(output).items()}
+    assert {patient_digest(patient) for patient, error in found.items() if not error} == tested
+    assert set(found.values()) == {"", "SEEN"}
+    assert "found none (it was in fold" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ([], "either --cohort or --dm and --dbt"),
+        (["--dm", "a.dcm", "--cohort", "b"], "either --cohort or --dm and --dbt"),
+        (["--dm", "a.dcm", "--name", "../x"], "--name: expected letters A to Z"),
+        (["--dm", "a.dcm", "--jobs", "0"], "DMDBT_WORKERS"),
+    ],
+)
+def test_options_that_make_no_sense_are_refused_before_any_work(bundle, tmp_path, capsys, monkeypatch, options, words):
+    monkeypatch.setenv("DMDBT_WORKERS", "")
+    assert main(["predict", "--model", str(bundle), "--output", str(tmp_path / "o"), *options]) == 2
+    assert words in capsys.readouterr().err
+    assert not (tmp_path / "o").exists()
+
+
+def test_a_file_that_is_not_there_is_named(bundle, tmp_path, capsys):
+    (tmp_path / "empty").mkdir()
+    options = ["--dm", str(tmp_path / "empty" / "a.dcm"), "--output", str(tmp_path / "o"), "--no-pages"]
+    assert main(["predict", "--model", str(bundle), *options]) == 3
+    assert "E-DM-MISSING case=case file=a.dcm" in capsys.readouterr().err
+
+
+def test_a_folder_of_something_else_is_left_alone(bundle, cohort, tmp_path, capsys):
+    (tmp_path / "cases").mkdir()
+    (tmp_path / "cases" / "thesis.txt").write_text("mine")
+    assert (
+        main(["predict", "--model", str(bundle), "--cohort", str(cohort), "--output", str(tmp_path), "--no-pages"]) == 2
+    )
+    assert "expected a new or empty folder" in capsys.readouterr().err
+    assert (tmp_path / "cases" / "thesis.txt").read_text() == "mine"
+
+
+def test_the_tables_of_breasts_and_patients_are_means_over_pairs(bundle, cohort, tmp_path):
+    folder = shutil.copytree(cohort, tmp_path / "cohort")
+    text = (folder / "cases.csv").read_text().replace("C01,P01", "C01,P00")
+    (folder / "cases.csv").write_text(text)
+    cases = read_table(folder / "cases.csv")
+    write_table(folder / "cases.csv", [case for case in cases if case.patient_id in ("P00", "P02")])
+    output = tmp_path / "o"
+    main(["predict", "--model", str(bundle), "--cohort", str(folder), "--output", str(output), "--no-pages"])
+    units = {unit["patient_id"]: unit for unit in json.loads((output / "predictions.json").read_text())["patients"]}
+    pairs = [
+        result(output, name)["p"]["dbt"] for name in ("C00", "C01") if (output / "cases" / f"{name}.json").exists()
+    ]
+    assert units["P00"]["pairs"] == len(pairs)
+    assert units["P00"]["p_dbt"] == pytest.approx(np.mean(pairs))
