@@ -135,10 +135,11 @@ def test_the_page_has_every_number(tmp_path):
     assert "mean over folds and backbones 0.123 > 0.999 0.568 0.654" in text
     assert "on the tests of the training cohort 0.111 0.900 0.511 0.589" in text
     assert "of folds and backbones 0.052 0.928 0.497 0.583" in text
-    assert "as in the votes benign from 0.500 malignant from 0.500 malignant from 0.500 malignant from 0.500" in text
-    assert "90 % sensitivity chosen on the training folds malignant from 0.109" in text
+    assert "One half benign from 0.500 malignant from 0.500 malignant from 0.500 malignant by majority" in text
+    assert "90 % sensitivity chosen on the tests of the training cohort malignant from 0.109" in text
+    assert "Majority of the heads: malignant." in text
     assert "Votes for malignant: 67 % of the weight of the heads. Folds used: 1, 2." in text
-    assert "agrees with the label of the table" in text
+    assert "The majority agrees with the label of the table." in text
     assert "resnet 0.073 benign 0.950 malignant 0.518 malignant 0.604 malignant 67 % fold 1 0.063 0.940 0.508" in text
     assert "alexnet, DM-DBT: slice 5 (20 %), slice 8 (18 %), slice 10 (15 %)" in text
     assert f"dm-low-range {FLAGS['low-range']}." in text
