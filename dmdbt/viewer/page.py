@@ -145,7 +145,10 @@ def _data(view: CaseView, pictures: Mapping[str, Mapping[str, Any]]) -> dict[str
             for (backbone, head), shares in view.evidence.items()
         ],
         "weights": None if weights is None else _rounded(weights / (np.abs(weights).max() or 1)),
-        "p": {backbone: result.p for backbone, result in view.prediction.backbones.items()},
+        "p": {
+            backbone: {name: words.probability(p) for name, p in result.p.items()}
+            for backbone, result in view.prediction.backbones.items()
+        },
         "colors": {"rises": RISES, "falls": FALLS},
         "scales": words.SCALES,
         "heads": {name: words.heading(name) for name in CLASSIFIERS},

@@ -102,7 +102,8 @@ def _chosen_slices(view: CaseView, maps: Sequence[HeatMap], n_slices: int) -> di
     evidence = view.evidence.get((maps[0].backbone, maps[0].head)) if maps else None
     if evidence is None:
         return {n_slices // 2: "the middle one"}
-    return {index: f"{words.percent(evidence[index])} of the evidence" for index in top_slices(evidence)}
+    even = words.percent(1 / n_slices)
+    return {i: f"{words.percent(evidence[i])} of the evidence (even: {even})" for i in top_slices(evidence)}
 
 
 def _pair(picture: _Picture, marker: str, full: float) -> Image.Image:

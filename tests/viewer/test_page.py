@@ -163,6 +163,12 @@ def test_the_page_says_twice_what_it_is_no_device_and_what_the_training_was(tmp_
     assert text.count(f"{NOTICE} {sentence}") == 2
 
 
+def test_without_a_range_none_is_told(tmp_path):
+    p = prediction().p
+    text = Parsed(page_of(case_view(prediction=prediction(lowest=p, highest=p)), tmp_path)).text
+    assert "Probability of malignant, ensemble: 0.654. Majority" in text
+
+
 def test_equal_views_give_equal_pages(tmp_path):
     assert page_of(case_view(), tmp_path) == page_of(case_view(), tmp_path)
 
@@ -393,11 +399,23 @@ def test_under_the_pointer_are_row_column_gray_and_heat_of_the_original(tab):
 def test_the_page_says_how_large_a_cell_is_and_where_the_largest_value_lies(tab):
     said = tab.locator("#dm").inner_text()
     assert "cell = 40 \N{MULTIPLICATION SIGN} 40 pixels of the original, 4 \N{MULTIPLICATION SIGN} 2 cells" in said
-    assert "Largest 0.5 in rows 100 to 139, columns 40 to 79." in said
+    assert "Strongest 0.5 in rows 100 to 139, columns 40 to 79." in said
+    assert "Most evidence (even: 8.3 %):" in tab.locator("#dbt").inner_text()
     tab.select_option("#head", "dbt")
     assert "The head DBT has no heat map of the mammogram." in tab.locator("#dm").inner_text()
     assert near(of_dm(tab, 120, 60), [DM_GRAY] * 3)
-    assert "DBT of alexnet: p of malignant 1.000" in tab.locator(".legend").inner_text()
+    assert "DBT of alexnet: p of malignant >\N{NO-BREAK SPACE}0.999." in tab.locator(".legend").inner_text()
+
+
+@pytest.mark.system
+def test_a_map_says_its_strongest_value_also_below_zero_and_that_it_is_blank(browser, tmp_path):
+    shown = [replace(of, values=-2 * of.values) for of in case_view().heat if of.method == "occlusion"]
+    blank = [replace(of, values=0 * of.values) for of in case_view().heat if of.method == "grad_cam"]
+    page_of(case_view(heat=shown + blank), tmp_path)
+    with opened(browser, tmp_path / "case.html") as tab:
+        assert "Strongest \N{MINUS SIGN}1 in rows 100 to 139, columns 40 to 79." in tab.locator("#dm").inner_text()
+        tab.select_option("#method", "grad_cam")
+        assert "It is 0 everywhere." in tab.locator("#dm").inner_text()
 
 
 @pytest.mark.system
