@@ -18,6 +18,7 @@ from dmdbt.bundle import read_model
 from dmdbt.bundle.model import write_model
 from dmdbt.bundle.training import patient_digest
 from dmdbt.cohort import read_table, write_table
+from dmdbt.prediction.predictor import spelled_out
 from tests.support import ROOT
 from tests.support.clinic import write_dicom
 from tests.support.pipelines import BACKBONES
@@ -191,6 +192,8 @@ def test_one_new_pair_is_predicted_by_all_folds_and_is_told_to_be_unlike_the_tra
     assert (found["lowest"]["dm"], found["highest"]["dm"]) == (min(folds), max(folds))
     assert found["p"]["ensemble"] == pytest.approx(found["p"]["dm"])
     assert "The mammogram has 96 rows; the training had 64 to 64." in found["warnings"]
+    kind = "dicom JPEG-LS Lossless Image Compression 16"
+    assert spelled_out("dicom 1.2.840.10008.1.2.4.80 16") == kind
     assert "1 of 1 predicted" in printed
     assert "no volume" in printed
 
