@@ -44,6 +44,7 @@ def main(arguments: list[str] | None = None) -> int:
     _add_weights(commands, names)
     _add_export(commands)
     _add_predict(commands)
+    _add_serve(commands)
     chosen = parser.parse_args(arguments)
     try:
         return chosen.run(chosen) or 0
@@ -236,6 +237,20 @@ def _predict(chosen: argparse.Namespace) -> int:
             model = Path(temporary) / "model"
             _exported(model, None, "not stated")
         return command.predict(model, chosen)
+
+
+def _add_serve(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    serve = commands.add_parser("serve", help="predict pairs in a browser, on this machine only")
+    serve.add_argument("--model", type=Path, required=True, metavar="FOLDER", help="a bundle of dmdbt export")
+    serve.add_argument("--port", type=int, default=8765, help="of 127.0.0.1, %(default)s by default; 0: a free one")
+    serve.add_argument("--folder", type=Path, metavar="DIR", help="folder of files that may be named by their path")
+    serve.set_defaults(run=_serve)
+
+
+def _serve(chosen: argparse.Namespace) -> None:
+    from dmdbt.service import serve
+
+    serve(chosen.model, port=chosen.port, folder=chosen.folder)
 
 
 def _add_weights(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", names: list[str]) -> None:

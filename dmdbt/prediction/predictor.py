@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from pydicom.uid import UID
 from torch import nn
 
 from dmdbt import params
@@ -197,9 +198,14 @@ class Predictor:
             for key, known in (("kind", training.kinds), ("device", training.devices)):
                 found, counts = facts.get(key, ""), known.get(modality, {})
                 if found and counts and found not in counts:
-                    yield f"No {_NAMES[modality]} of the training was of the {key} {found!r}."
+                    yield f"No {_NAMES[modality]} of the training was of the {key} {spelled_out(found)!r}."
         if (view := _stated(images, "stated_view")) and view not in training.views:
             yield f"No image of the training was a view {view}."
+
+
+def spelled_out(kind: str) -> str:
+    """Return how an image is stored with the name of its transfer syntax instead of the number."""
+    return " ".join(UID(word).name if word.startswith("1.2.840.") else word for word in kind.split(" "))
 
 
 def _run(step: Step[Any], folder: Path) -> None:

@@ -12,7 +12,7 @@ from dmdbt.attention.maps import grad_cam, occlusion
 from dmdbt.bundle import Model
 from dmdbt.imaging import breast_box, read_gray, read_slices
 from dmdbt.ingest import Facts
-from dmdbt.prediction.predictor import Images
+from dmdbt.prediction.predictor import Images, spelled_out
 from dmdbt.prediction.requests import Request
 from dmdbt.prediction.result import Prediction
 from dmdbt.readers import Limits, read_mammogram
@@ -115,6 +115,6 @@ def _box(image: np.ndarray, *, crop: bool) -> Box:
 
 
 def _lines(facts: Facts) -> list[str]:
-    words = [" x ".join(map(str, facts["shape"])) + " pixels", facts["kind"], facts.get("device", "")]
+    words = [" x ".join(map(str, facts["shape"])) + " pixels", spelled_out(facts["kind"]), facts.get("device", "")]
     words += [facts[key] for key in ("voi", "slice_order") if key in facts]
     return [word for word in words if word]

@@ -31,7 +31,7 @@ def write_contact(
         ``p_dm``, ``p_dbt``, ``p_dm_dbt``, ``p_ensemble``
             Probability of malignant, or None.
         ``decision``
-            Of the ensemble, from one half upwards: ``benign``, ``malignant`` or empty.
+            Of the ensemble under the rule ``half``: ``benign``, ``malignant`` or empty.
         ``warnings``
             Their number.
         ``page``

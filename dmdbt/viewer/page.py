@@ -78,7 +78,7 @@ def environment() -> Environment:
     )
     shared = (words.number, words.probability, words.percent, words.heading, words.described, words.flag_meaning)
     made.filters |= {function.__name__: function for function in (*shared, words.trained_on)}
-    known = {"methods": words.METHODS, "rules": words.RULES, "classifiers": CLASSIFIERS}
+    known = {"words": words, "classifiers": CLASSIFIERS}
     made.globals |= known | {"notice": NOTICE, "version": __version__}
     made.policies["json.dumps_kwargs"] = {"sort_keys": True, "allow_nan": False, "separators": (",", ":")}
     return made
@@ -145,7 +145,10 @@ def _data(view: CaseView, pictures: Mapping[str, Mapping[str, Any]]) -> dict[str
             for (backbone, head), shares in view.evidence.items()
         ],
         "weights": None if weights is None else _rounded(weights / (np.abs(weights).max() or 1)),
-        "p": {backbone: result.p for backbone, result in view.prediction.backbones.items()},
+        "p": {
+            backbone: {name: words.probability(p) for name, p in result.p.items()}
+            for backbone, result in view.prediction.backbones.items()
+        },
         "colors": {"rises": RISES, "falls": FALLS},
         "scales": words.SCALES,
         "heads": {name: words.heading(name) for name in CLASSIFIERS},

@@ -31,11 +31,8 @@ _SMALLEST_CELL = 6  # pixels: borders between smaller cells would hide the image
 _TEXT, _SMALL, _LARGE = 19, 16, 30  # sizes of type
 _INK, _MUTED, _ALARM, _BOX, _WHITE = (0, 0, 0), (70, 70, 70), (150, 20, 30), (255, 225, 77), (255, 255, 255)
 _COLUMNS = (0, 245, 370, 495, 630)  # where those of the table of numbers begin
-_LONGEST, _MOST = (
-    300,
-    8,
-)  # characters of a text that somebody else wrote, and how many warnings or flags there is room for
-
+_LONGEST = 300  # characters of a text that somebody else wrote
+_MOST = 8  # warnings or flags
 _TIMES = "\N{MULTIPLICATION SIGN}"
 
 Color = tuple[int, int, int]
@@ -59,7 +56,7 @@ def write_sheet(path: Path, view: CaseView) -> None:
     marker = f"{view.prediction.laterality} {view.prediction.view}".strip()
     blocks = [_pair(picture, marker, full) for picture in _pictures(view, maps)]
     blocks.append(_numbers(view))
-    rows = [_title(view), *(_row(blocks[k : k + 2]) for k in range(0, len(blocks), 2)), _foot(maps)]
+    rows = [_title(view), *(_row(blocks[k : k + 2]) for k in range(0, len(blocks), 2)), _foot(view, maps)]
     sheet = Image.new("RGB", (_WIDTH, 2 * _MARGIN + sum(row.height + _GAP for row in rows) - _GAP), _WHITE)
     top = _MARGIN
     for row in rows:
@@ -105,7 +102,8 @@ def _chosen_slices(view: CaseView, maps: Sequence[HeatMap], n_slices: int) -> di
     evidence = view.evidence.get((maps[0].backbone, maps[0].head)) if maps else None
     if evidence is None:
         return {n_slices // 2: "the middle one"}
-    return {index: f"{words.percent(evidence[index])} of the evidence" for index in top_slices(evidence)}
+    even = words.percent(1 / n_slices)
+    return {i: f"{words.percent(evidence[i])} of the evidence (even: {even})" for i in top_slices(evidence)}
 
 
 def _pair(picture: _Picture, marker: str, full: float) -> Image.Image:
@@ -211,8 +209,10 @@ def _numbers(view: CaseView) -> Image.Image:
     for rule, thresholds in of.thresholds.items():
         decisions = of.decisions.get(rule, {})
         text.cells([words.RULES.get(rule, rule), *(decisions.get(name) or words.number(None) for name in CLASSIFIERS)])
-        limits = [decisions.get(name) and f"from {words.number(thresholds.get(name))}" for name in CLASSIFIERS]
-        text.cells(["", *(limit or "" for limit in limits)], color=_MUTED, size=_SMALL)
+        limits = {name: f"from {words.number(thresholds.get(name))}" for name in CLASSIFIERS if decisions.get(name)}
+        if rule == words.HALF and "ensemble" in limits:
+            limits["ensemble"] = words.MAJORITY
+        text.cells(["", *(limits.get(name, "") for name in CLASSIFIERS)], color=_MUTED, size=_SMALL)
     folds = ", ".join(map(str, of.folds)) or "none"
     text.add(f"Votes for malignant: {words.percent(of.vote_fraction)}. Folds used: {folds}.")
     text.add("Lowest and highest are those of folds and backbones.", color=_MUTED, size=_SMALL)
@@ -221,12 +221,14 @@ def _numbers(view: CaseView) -> Image.Image:
     return text.drawn()
 
 
-def _foot(maps: Sequence[HeatMap]) -> Image.Image:
+def _foot(view: CaseView, maps: Sequence[HeatMap]) -> Image.Image:
     text = _Text(_FULL)
     for first in maps[:1]:
         which = f"Heat maps: {words.heading(first.head)} of {first.backbone}, mean over folds. "
         scale = f" Full color: {full_color(maps):.3g}. Cells of the feature map, not smoothed."
         text.add(which + words.SCALES.get(first.method, first.method) + scale, size=_SMALL)
+        if (first.backbone, first.head) in view.evidence:
+            text.add(words.EVIDENCE, size=_SMALL)
     text.add(f"Line: crop box, the input of the network. {words.MEANING} dmdbt {__version__}.", size=_SMALL)
     return text.drawn()
 

@@ -5,18 +5,20 @@ import re
 from dmdbt.evaluation import classifier_name
 from dmdbt.terms import FLAGS, Laterality
 
-RULES = {
-    "half": "From one half upwards",
-    "youden": "Youden's threshold",
-    "sensitivity_90": "90 % sensitivity",
-}
+HALF = "half"
+MAJORITY = "by majority"  # how the ensemble decides under the rule HALF: not by its probability
+RULES = {HALF: "One half", "youden": "Youden's threshold", "sensitivity_90": "90 % sensitivity"}
 METHODS = {"grad_cam": "Grad-CAM", "occlusion": "Occlusion"}
 SCALES = {
-    "grad_cam": "Grad-CAM, in units of its own: orange cells raise the evidence for malignant.",
+    "grad_cam": "Grad-CAM, in units of the score: orange where what speaks for malignant is strong.",
     "occlusion": "Occlusion: by how much p of malignant falls where a cell and its neighbors are hidden (orange); "
     "blue where it rises.",
 }
 MEANING = "A probability is a number of a model, not the risk of this patient; a heat map does not outline a finding."
+EVIDENCE = (
+    "Evidence of a slice: what it has under the Grad-CAM map of the dynamic image, relative to an even map. On "
+    "simulated findings the slices with most of it are hardly nearer to the finding than slices at random."
+)
 _SIDES: dict[str, str] = {Laterality.LEFT: "Left breast", Laterality.RIGHT: "Right breast"}
 _TRAINED = {
     True: "Trained on simulated patients.",

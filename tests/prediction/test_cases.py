@@ -5,6 +5,7 @@ import json
 import shutil
 import subprocess
 import sys
+import zipfile
 from dataclasses import replace
 
 import numpy as np
@@ -17,6 +18,7 @@ from dmdbt.bundle import read_model
 from dmdbt.bundle.model import write_model
 from dmdbt.bundle.training import patient_digest
 from dmdbt.cohort import read_table, write_table
+from dmdbt.prediction.predictor import spelled_out
 from tests.support import ROOT
 from tests.support.clinic import write_dicom
 from tests.support.pipelines import BACKBONES
@@ -60,6 +62,33 @@ def test_every_pair_has_the_probabilities_of_the_pipeline_from_the_fold_that_tes
             decision = getattr(row, f"decision_{classifier}")
             assert of_backbone["decisions"][classifier] == ("" if isinstance(decision, float) else decision)
         assert of_backbone["vote_fraction"] == pytest.approx(row.vote_fraction)
+
+
+def test_one_job_and_two_give_the_same_bytes(predicted, bundle, cohort, tmp_path, monkeypatch):
+    monkeypatch.setenv("DMDBT_WORKERS", "")  # the option sets it
+    options = ["--model", str(bundle), "--cohort", str(cohort), "--output", str(tmp_path / "o")]
+    assert main(["predict", *options, "--no-pages", "--jobs", "1"]) == 0
+    for name in ("predictions.csv", "predictions.json"):
+        assert (tmp_path / "o" / name).read_bytes() == (predicted[0] / name).read_bytes()
+
+
+def test_no_output_has_a_name_a_date_or_an_identifier_of_the_header(bundle, cohort, tmp_path):
+    canaries = {"PatientName": "CANARY^NAME", "PatientID": "CANARY-ID", "StudyDate": "19770707"}
+    canaries |= {"StudyInstanceUID": "1.2.3.777.1", "InstitutionName": "CANARY HOSPITAL"}
+    image = np.zeros((64, 48), np.uint16)
+    image[8:56, :30] = np.random.default_rng(5).integers(1000, 4096, (48, 30))
+    path = write_dicom(tmp_path / "in" / "dm.dcm", image, WindowCenter="2048", WindowWidth="4096", **canaries)
+    output = tmp_path / "o"
+    options = ["--model", str(bundle), "--dm", str(path), "--dbt", str(cohort / "0.avi"), "--output", str(output)]
+    assert main(["predict", *options]) == 0
+    written = [path for path in output.rglob("*") if path.is_file()]
+    assert {path.suffix for path in written} >= {".html", ".png", ".jpg", ".json", ".csv", ".xlsx"}
+    contents = b"".join(path.read_bytes() for path in written)
+    for book in output.glob("*.xlsx"):
+        with zipfile.ZipFile(book) as archive:
+            contents += b"".join(archive.read(name) for name in archive.namelist())
+    for canary in (*canaries.values(), str(tmp_path)):
+        assert canary.encode() not in contents
 
 
 def test_the_result_is_the_mean_over_backbones_and_tables_have_it(predicted):
@@ -163,6 +192,8 @@ def test_one_new_pair_is_predicted_by_all_folds_and_is_told_to_be_unlike_the_tra
     assert (found["lowest"]["dm"], found["highest"]["dm"]) == (min(folds), max(folds))
     assert found["p"]["ensemble"] == pytest.approx(found["p"]["dm"])
     assert "The mammogram has 96 rows; the training had 64 to 64." in found["warnings"]
+    kind = "dicom JPEG-LS Lossless Image Compression 16"
+    assert spelled_out("dicom 1.2.840.10008.1.2.4.80 16") == kind
     assert "1 of 1 predicted" in printed
     assert "no volume" in printed
 

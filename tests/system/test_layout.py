@@ -56,6 +56,7 @@ FLOORS = {
     "dmdbt/steps/learning_curve_train.py": 10,
     "dmdbt/planning": 10,
     "dmdbt/entry.py": 11,
+    "dmdbt/service": 11,
     "stages": 12,
     "dmdbt/__main__.py": 12,
 }

@@ -99,7 +99,7 @@ def slice_shown(tab):
     """Number of the slice that the slider has and that the canvas shows, by its gray level."""
     number = int(tab.input_value(".slices"))
     tab.wait_for_function(f"(gray) => Math.abs(({READ})(['dbt', 0.02, 0.5])[0] - gray) <= 2", arg=10 * number)
-    assert tab.locator("#dbt output").inner_text().startswith(f"Slice {number} of {N_SLICES}, ")
+    assert tab.locator("#dbt [data-role=number]").inner_text().startswith(f"Slice {number} of {N_SLICES}, ")
     return number
 
 
@@ -135,10 +135,11 @@ def test_the_page_has_every_number(tmp_path):
     assert "mean over folds and backbones 0.123 > 0.999 0.568 0.654" in text
     assert "on the tests of the training cohort 0.111 0.900 0.511 0.589" in text
     assert "of folds and backbones 0.052 0.928 0.497 0.583" in text
-    assert "as in the votes benign from 0.500 malignant from 0.500 malignant from 0.500 malignant from 0.500" in text
-    assert "90 % sensitivity chosen on the training folds malignant from 0.109" in text
+    assert "One half benign from 0.500 malignant from 0.500 malignant from 0.500 malignant by majority" in text
+    assert "90 % sensitivity chosen on the tests of the training cohort malignant from 0.109" in text
+    assert "Majority of the heads: malignant." in text
     assert "Votes for malignant: 67 % of the weight of the heads. Folds used: 1, 2." in text
-    assert "agrees with the label of the table" in text
+    assert "The majority agrees with the label of the table." in text
     assert "resnet 0.073 benign 0.950 malignant 0.518 malignant 0.604 malignant 67 % fold 1 0.063 0.940 0.508" in text
     assert "alexnet, DM-DBT: slice 5 (20 %), slice 8 (18 %), slice 10 (15 %)" in text
     assert f"dm-low-range {FLAGS['low-range']}." in text
@@ -160,6 +161,12 @@ def test_the_page_has_every_number(tmp_path):
 def test_the_page_says_twice_what_it_is_no_device_and_what_the_training_was(tmp_path, simulated, sentence):
     text = Parsed(page_of(case_view(simulated=simulated), tmp_path)).text
     assert text.count(f"{NOTICE} {sentence}") == 2
+
+
+def test_without_a_range_none_is_told(tmp_path):
+    p = prediction().p
+    text = Parsed(page_of(case_view(prediction=prediction(lowest=p, highest=p)), tmp_path)).text
+    assert "Probability of malignant, ensemble: 0.654. Majority" in text
 
 
 def test_equal_views_give_equal_pages(tmp_path):
@@ -305,9 +312,10 @@ def test_wheel_keys_slider_bars_and_buttons_change_the_slice(tab):
     tab.mouse.wheel(0, 100)
     tab.wait_for_function("document.querySelector('.slices').value === '8'")
     assert slice_shown(tab) == 8
+    tab.wait_for_timeout(200)  # for a page that would scroll
+    assert tab.evaluate("scrollY") == scrolled
     tab.mouse.wheel(0, -100)
     tab.wait_for_function("document.querySelector('.slices').value === '7'")
-    assert tab.evaluate("scrollY") == scrolled
     for place in ("#dbt canvas", ".slices"):
         tab.locator(place).focus()
         for key, number in {"Home": 1, "ArrowDown": 2, "PageDown": 3, "End": 12, "ArrowUp": 11, "PageUp": 10}.items():
@@ -324,8 +332,12 @@ def test_wheel_keys_slider_bars_and_buttons_change_the_slice(tab):
     assert bars.count() == N_SLICES
     tab.locator(".strip").click(position={"x": 9, "y": 40})
     assert slice_shown(tab) == 1
-    heights = [bars.nth(k).bounding_box()["height"] for k in range(N_SLICES)]
-    assert np.allclose(np.divide(heights, max(heights))[1:], EVIDENCE[1:] / EVIDENCE.max(), atol=0.03)
+    boxes = [bars.nth(k).bounding_box() for k in range(N_SLICES)]
+    strip = tab.locator(".strip").bounding_box()
+    heights = [box["height"] / strip["height"] for box in boxes]
+    assert np.allclose(heights[1:], EVIDENCE[1:] / EVIDENCE.max(), atol=0.03)
+    centers = [(box["x"] + box["width"] / 2 - strip["x"] - 8) / (strip["width"] - 16) for box in boxes]
+    assert np.allclose(centers, np.linspace(0, 1, N_SLICES), atol=0.005)
     assert "1.0 % of the evidence" in tab.locator(".slices").get_attribute("aria-valuetext")
 
 
@@ -377,17 +389,33 @@ def test_under_the_pointer_are_row_column_gray_and_heat_of_the_original(tab):
         box = tab.locator("#dm canvas").bounding_box()
         tab.mouse.move(box["x"] + (column + 0.5) / 160 * box["width"], box["y"] + (row + 0.5) / 200 * box["height"])
         assert tab.locator("#dm .readout").inner_text() == said
+    tab.check("#zoom")
+    tab.wait_for_function("(of => of.width < 0.6 * of.height)(document.querySelector('#dm canvas'))")
+    tab.locator("#dm canvas").hover()
+    assert re.match(r"Row (99|100), column (39|40)\. ", tab.locator("#dm .readout").inner_text())
 
 
 @pytest.mark.system
 def test_the_page_says_how_large_a_cell_is_and_where_the_largest_value_lies(tab):
     said = tab.locator("#dm").inner_text()
     assert "cell = 40 \N{MULTIPLICATION SIGN} 40 pixels of the original, 4 \N{MULTIPLICATION SIGN} 2 cells" in said
-    assert "Largest 0.5 in rows 100 to 139, columns 40 to 79." in said
+    assert "Strongest 0.5 in rows 100 to 139, columns 40 to 79." in said
+    assert "Most evidence (even: 8.3 %):" in tab.locator("#dbt").inner_text()
     tab.select_option("#head", "dbt")
     assert "The head DBT has no heat map of the mammogram." in tab.locator("#dm").inner_text()
     assert near(of_dm(tab, 120, 60), [DM_GRAY] * 3)
-    assert "DBT of alexnet: p of malignant 1.000" in tab.locator(".legend").inner_text()
+    assert "DBT of alexnet: p of malignant >\N{NO-BREAK SPACE}0.999." in tab.locator(".legend").inner_text()
+
+
+@pytest.mark.system
+def test_a_map_says_its_strongest_value_also_below_zero_and_that_it_is_blank(browser, tmp_path):
+    shown = [replace(of, values=-2 * of.values) for of in case_view().heat if of.method == "occlusion"]
+    blank = [replace(of, values=0 * of.values) for of in case_view().heat if of.method == "grad_cam"]
+    page_of(case_view(heat=shown + blank), tmp_path)
+    with opened(browser, tmp_path / "case.html") as tab:
+        assert "Strongest \N{MINUS SIGN}1 in rows 100 to 139, columns 40 to 79." in tab.locator("#dm").inner_text()
+        tab.select_option("#method", "grad_cam")
+        assert "It is 0 everywhere." in tab.locator("#dm").inner_text()
 
 
 @pytest.mark.system

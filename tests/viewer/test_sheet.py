@@ -32,9 +32,13 @@ def warm(gray, strength=1.0, color=(255, 140, 0)):
 def test_the_hottest_cell_lies_in_the_box_where_the_map_has_it(tmp_path):
     sheet = sheet_of(case_view(), tmp_path)
     assert sheet.shape[1] == 1600
-    of_dm = sheet[: len(sheet) // 3, :800]
+    of_dm = sheet[:800, :800]
     # The plain picture is left of the warm one, which has the same box.
     top, bottom, left, right = where(of_dm, BOX)
+    plain = np.flatnonzero((of_dm[:, :280] == DM_GRAY).all(axis=-1).sum(axis=1) > 150)
+    shown = plain[-1] + 1 - plain[0]  # rows 12 to 188 of the original: the box with a margin
+    assert (top - plain[0]) / shown == pytest.approx((20 - 12) / 176, abs=0.005)
+    assert (bottom + 1 - plain[0]) / shown == pytest.approx((180 - 12) / 176, abs=0.005)
     width = (right - left + 1 - (right - left + 1) // 2) - 1
     first, last, start, end = where(of_dm, warm(DM_GRAY))
     height = bottom - top + 1
@@ -47,7 +51,7 @@ def test_the_hottest_cell_lies_in_the_box_where_the_map_has_it(tmp_path):
 
 def test_cells_below_zero_are_blue(tmp_path):
     heat = [of for of in case_view().heat if of.method == "occlusion"]
-    of_dm = sheet_of(case_view(heat=heat), tmp_path)[:900, :800]
+    of_dm = sheet_of(case_view(heat=heat), tmp_path)[:800, :800]
     cold, hot = where(of_dm, warm(DM_GRAY, 0.5, (61, 139, 255))), where(of_dm, warm(DM_GRAY))
     assert cold[1] < hot[0]
     assert cold[3] < hot[2] + 3
@@ -119,6 +123,8 @@ def test_long_and_hostile_texts_stay_inside_the_sheet(tmp_path):
         sheet = sheet_of(view, tmp_path)
         assert sheet.shape[0] < 6000
         assert (sheet[:, 1575:] == 255).all()
+    one, other = (sheet_of(case_view(model="W" * 200 + end), tmp_path) for end in "ab")
+    assert (one != other).any()
 
 
 def test_cells_too_small_for_borders_have_none(tmp_path):
@@ -126,6 +132,6 @@ def test_cells_too_small_for_borders_have_none(tmp_path):
     values = np.zeros((200, 100), np.float32)
     values[0, 0] = 1
     view = case_view(heat=[type(small)("grad_cam", "alexnet", "dm", Modality.DM, values)])
-    of_dm = sheet_of(view, tmp_path)[:900, :800]
+    of_dm = sheet_of(view, tmp_path)[:800, :800]
     bright = (np.abs(of_dm - (DM_GRAY + (255 - DM_GRAY) / 4)) <= 2).all(axis=-1)
     assert bright.sum() < 500

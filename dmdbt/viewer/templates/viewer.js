@@ -4,6 +4,7 @@
   const data = JSON.parse(document.getElementById("data").textContent);
   const byId = (id) => document.getElementById(id);
   const text = (value) => Number(value.toPrecision(3)).toString().replace("-", "\u2212");
+  const percent = (share) => `${(100 * share).toFixed(1)} %`;
   const rgb = ([red, green, blue], alpha) => `rgb(${red} ${green} ${blue} / ${alpha})`;
   const chosen = (list) =>
     list.filter((of) => ["backbone", "head"].every((key) => byId(key) && of[key] === byId(key).value));
@@ -168,7 +169,7 @@
       if (byId("box").checked) this.drawBox(context);
     }
 
-    /** Edges, in pixels of the canvas, between n cells that tile the crop box: whole numbers, so that none is blurred. */
+    /** Edges between n cells that tile the crop box, in whole pixels of the canvas, so that none is blurred. */
     edges(n, axis) {
       const [first, end] = this.picture.box.slice(2 * axis), [from, to] = this.region.slice(2 * axis);
       const scale = (axis ? this.canvas.width : this.canvas.height) / (to - from);
@@ -181,7 +182,8 @@
       if (!opacity) return;
       const rows = this.edges(map.values.length, 0), columns = this.edges(map.values[0].length, 1);
       const border = byId("borders").checked ? Math.ceil(devicePixelRatio) : 0;
-      const paint = rgb([255, 255, 255], Math.min(0.25, (columns[1] - columns[0]) / devicePixelRatio / 64));  // a dense grid is fainter
+      // A dense grid is fainter.
+      const paint = rgb([255, 255, 255], Math.min(0.25, (columns[1] - columns[0]) / devicePixelRatio / 64));
       map.values.forEach((line, r) => line.forEach((value, c) => {
         const cell = [columns[c], rows[r], columns[c + 1] - columns[c], rows[r + 1] - rows[r]];
         context.fillStyle = rgb(data.colors[value < 0 ? "falls" : "rises"], opacity * Math.abs(value) / map.full);
@@ -213,7 +215,8 @@
       const row = from + place(event.offsetY, this.canvas.clientHeight, to - from);
       const column = start + place(event.offsetX, this.canvas.clientWidth, stop - start);
       const inside = [place(row + 0.5, rows, this.shown.rows), place(column + 0.5, columns, this.shown.columns)];
-      let said = `Row ${row}, column ${column}. Gray ${this.shown.gray[inside[0] * this.shown.columns + inside[1]]} of 255.`;
+      const gray = this.shown.gray[inside[0] * this.shown.columns + inside[1]];
+      let said = `Row ${row}, column ${column}. Gray ${gray} of 255.`;
       const map = heatOf(this.root.id);
       if (map && row >= top && row < bottom && column >= left && column < right) {
         const r = place(row + 0.5 - top, bottom - top, map.values.length);
@@ -231,7 +234,7 @@
         const slice = this.slider.value - 1;
         this.part("number").textContent = `Slice ${slice + 1} of ${this.slider.max}`;
         const said = [this.part("number").textContent];
-        if (evidence) said.push(`${(100 * evidence.shares[slice]).toFixed(1)} % of the evidence`);
+        if (evidence) said.push(`${percent(evidence.shares[slice])} of the evidence`);
         if (data.weights) said.push(`weight in the dynamic image ${text(data.weights[slice])} of the largest`);
         this.slider.setAttribute("aria-valuetext", said.join(", "));
         if (this.volume) label = said[0];
@@ -259,11 +262,12 @@
         const buttons = (evidence ? evidence.top : []).map((k) => {
           const button = document.createElement("button");
           button.type = "button";
-          button.textContent = `Slice ${k + 1} (${(100 * evidence.shares[k]).toFixed(1)} %)`;
+          button.textContent = `Slice ${k + 1} (${percent(evidence.shares[k])})`;
           button.addEventListener("click", () => this.go(k));
           return button;
         });
-        this.part("top").replaceChildren(buttons.length ? "Most evidence:" : "No evidence by slice.", ...buttons);
+        const said = evidence ? `Most evidence (even: ${percent(1 / this.bars.length)}):` : "No evidence by slice.";
+        this.part("top").replaceChildren(said, ...buttons);
       }
       this.bars.forEach((bar, k) => bar.classList.toggle("here", k === slice));
     }
@@ -276,11 +280,12 @@
       const [top, bottom, left, right] = this.picture.box;
       const n = map.values.length, m = map.values[0].length;
       const height = (bottom - top) / n, width = (right - left) / m;
-      const flat = map.values.flat();
-      const r = Math.floor(flat.indexOf(Math.max(...flat)) / m), c = flat.indexOf(Math.max(...flat)) % m;
-      const span = (first, size, k) => `${Math.floor(first + size * k)} to ${Math.ceil(first + size * (k + 1)) - 1}`;
+      const size = map.values.flat().map(Math.abs), most = Math.max(...size);
+      const r = Math.floor(size.indexOf(most) / m), c = size.indexOf(most) % m;
+      const span = (first, length, k) => `${Math.floor(first + length * k)} to ${Math.ceil(first + length * (k + 1)) - 1}`;
       return `Heat map: cell = ${text(height)} \u00d7 ${text(width)} pixels of the original, ${n} \u00d7 ${m} cells. ` +
-        `Largest ${text(flat[r * m + c])} in rows ${span(top, height, r)}, columns ${span(left, width, c)}.`;
+        (most ? `Strongest ${text(map.values[r][c])} in rows ${span(top, height, r)}, columns ${span(left, width, c)}.`
+          : "It is 0 everywhere.");
     }
   }
 
@@ -289,6 +294,7 @@
   /** Say what the colors mean, and the largest value of the maps that are shown together. */
   function describeScale() {
     const maps = ["dm", "dbt"].map(heatOf).filter(Boolean);
+    byId("legend").textContent = "There is no such heat map.";
     if (!maps.length) return;
     const {falls, rises} = data.colors;
     const [{backbone, head, method, full}] = maps;
@@ -298,7 +304,7 @@
     byId("least").textContent = text(signed ? -full : 0);
     byId("most").textContent = text(full);
     const p = data.p[backbone]?.[head];
-    const ofHead = p == null ? "" : ` ${data.heads[head]} of ${backbone}: p of malignant ${p.toFixed(3)}.`;
+    const ofHead = p ? ` ${data.heads[head]} of ${backbone}: p of malignant ${p}.` : "";
     byId("legend").textContent = (data.scales[method] ?? "") + ofHead;
   }
 
