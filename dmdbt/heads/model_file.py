@@ -9,6 +9,7 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
@@ -61,8 +62,9 @@ def read_head(folder: Path, head: Head) -> tuple[nn.Module, ModelInput]:
         trained_on = ModelInput(
             (channels, rows, columns), record["backbone"], record["weights_sha256"], record["input_size"]
         )
-        network = build_head(head, trained_on.feature_shape, settings)
-        network.load_state_dict(load_file(folder / f"{head}.safetensors"), strict=True)
+        with torch.device("meta"):  # no random numbers for weights that are replaced at once
+            network = build_head(head, trained_on.feature_shape, settings)
+        network.load_state_dict(load_file(folder / f"{head}.safetensors"), strict=True, assign=True)
     except (OSError, ValueError, LookupError, TypeError, RuntimeError, SafetensorError) as exc:
         found = f"{type(exc).__name__}: {' '.join(str(exc).split())[:200]}"
         raise IntegrityError(

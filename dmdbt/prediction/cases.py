@@ -17,7 +17,7 @@ from dmdbt.ingest import case_files, read_examination
 from dmdbt.prediction.requests import Request
 from dmdbt.prediction.result import NOTICE
 from dmdbt.readers import Limits
-from dmdbt.running import Item, Step, make_items
+from dmdbt.running import Item, Step, make_items, worker_count
 from dmdbt.steps.ingest import examine_cohort
 
 if TYPE_CHECKING:
@@ -104,7 +104,8 @@ def predict_step(bundle: Path, requests: Sequence[Request], root: Path, state: P
         files = [state / "examined" / f"{name}.json", state / "requests" / f"{name}.json"]
         outputs = tuple(f"{name}{suffix}" for suffix in suffixes)
         items.append(Item(name, request, inputs=(*case_files(request.case, root), *files), outputs=outputs))
-    function = partial(_predict, bundle=bundle, root=root, examined=state / "examined", shown=shown)
+    threads = max(1, worker_count() // max(1, len(requests)))  # one pair has all cores
+    function = partial(_predict, bundle=bundle, root=root, examined=state / "examined", shown=shown, threads=threads)
     parameters = {"bundle": sha256(bundle / SUMS_NAME)}
     return Step("predict", items, function, parameters, preload=["dmdbt.heads"])
 
@@ -118,8 +119,10 @@ def read_predictions(output: Path, outcome: dict[str, Problem | None]) -> Iterat
             yield content
 
 
-def _predict(request: Request, folder: Path, *, bundle: Path, root: Path, examined: Path, shown: Shown) -> None:
-    predictor, case = _predictor(bundle), request.case
+def _predict(
+    request: Request, folder: Path, *, bundle: Path, root: Path, examined: Path, shown: Shown, threads: int
+) -> None:
+    predictor, case = _predictor(bundle, threads), request.case
     images, _ = read_examination(examined / f"{case.case_id}.json")
     with TemporaryDirectory() as temporary, error_context(case=case.case_id, file=case.dm or case.dbt):
         work = Path(temporary)
@@ -153,10 +156,10 @@ def _predict(request: Request, folder: Path, *, bundle: Path, root: Path, examin
 
 
 @cache
-def _predictor(bundle: Path) -> "Predictor":
+def _predictor(bundle: Path, threads: int) -> "Predictor":
     from dmdbt.prediction.predictor import Predictor  # here, for the parent process needs no torch
 
-    return Predictor(bundle)
+    return Predictor(bundle, threads=threads)
 
 
 def _write_if_new(path: Path, content: object) -> None:

@@ -33,7 +33,7 @@ class LoadedModel:
     """
 
     def __init__(self, folder: Path) -> None:
-        self._predictor = Predictor(folder)
+        self._predictor = Predictor(folder, threads=torch.get_num_threads())
 
     @property
     def model(self) -> Model:
@@ -74,7 +74,7 @@ class LoadedModel:
 
     @contextmanager
     def _prepared(self, dm: Source, dbt: Source, patient_id: str) -> Iterator[tuple[Request, Images, Path, Path]]:
-        with TemporaryDirectory() as folder, _one_thread():
+        with TemporaryDirectory() as folder:
             work = Path(folder)
             paths = _as_file(dm, work / "given" / "dm.png"), _as_folder(dbt, work / "given" / "dbt")
             request, root = single_request(*paths, name="case", patient_id=patient_id)
@@ -104,14 +104,3 @@ def _as_folder(source: Source, folder: Path) -> Path | None:
     for number, image in enumerate(source, start=1):
         write_gray(folder / f"{number:05d}.png", image)
     return folder
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Let torch add in the order in which the workers of the pipeline do: with more threads last bits differ."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

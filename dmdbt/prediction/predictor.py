@@ -1,6 +1,7 @@
 """One pair through a bundle: the steps of the pipeline itself, and then its heads."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,9 @@ class Predictor:
     ----------
     folder
         What ``dmdbt export`` has written.
+    threads
+        Of the heads and what looks at them. Features are computed on one, as in the pipeline: with more, sums have
+        other last bits.
 
     Raises
     ------
@@ -47,8 +51,8 @@ class Predictor:
         The folder is no bundle, one of another version, or damaged.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, *, threads: int = 1) -> None:
+        self.folder, self._threads = folder, threads
         self.model: Model = read_model(folder)
         self._training = Training(checked_file(folder, TRAINING_NAME))
 
@@ -134,21 +138,23 @@ class Predictor:
         weights = checked_file(self.folder, f"weights/{name}.safetensors")
         backbones = params.Backbones([name], model.resnet_depth, "imagenet")
         folders = {Modality.DM: work / "mammograms", Modality.DBT: work / "dynamic"}
-        _run(features_step(name, [case], folders, weights, backbones, settings), features)
+        with _threads(1):
+            _run(features_step(name, [case], folders, weights, backbones, settings), features)
         present = np.array([[modality in case.modalities for modality in Modality]])
         device = torch.device(compute_device())
         maps = open_features(features, [case.case_id], np.zeros(1, int), memory=np.inf, device=device, present=present)
         found: dict[int, Probabilities] = {}
-        for fold in folds:
-            found[fold] = dict.fromkeys(map(str, Head))
-            for head in self.model.backbones[name].heads[fold]:
-                if not set(head.modalities) <= set(case.modalities):
-                    continue
-                network = _network(self.folder, name, fold, head, self._keeps).to(device)
-                found[fold][head] = float(predict({head: network}, maps, np.zeros(1, int), device=device)[head][0])
-                if on_head:
-                    batch = next(maps.batches([(np.zeros(1, int), np.zeros(1, int))], device, head.modalities))
-                    on_head(name, head, network, batch[0])
+        with _threads(self._threads):
+            for fold in folds:
+                found[fold] = dict.fromkeys(map(str, Head))
+                for head in self.model.backbones[name].heads[fold]:
+                    if not set(head.modalities) <= set(case.modalities):
+                        continue
+                    network = _network(self.folder, name, fold, head, self._keeps).to(device)
+                    found[fold][head] = float(predict({head: network}, maps, np.zeros(1, int), device=device)[head][0])
+                    if on_head:
+                        batch = next(maps.batches([(np.zeros(1, int), np.zeros(1, int))], device, head.modalities))
+                        on_head(name, head, network, batch[0])
         heads = {str(head): _mean([probs[head] for probs in found.values()]) for head in Head}
         fraction, mean = self._vote(heads, case.case_id)
         p = heads | {"ensemble": mean}
@@ -206,6 +212,16 @@ class Predictor:
 def spelled_out(kind: str) -> str:
     """Return how an image is stored with the name of its transfer syntax instead of the number."""
     return " ".join(UID(word).name if word.startswith("1.2.840.") else word for word in kind.split(" "))
+
+
+@contextmanager
+def _threads(number: int) -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(number)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _run(step: Step[Any], folder: Path) -> None:
