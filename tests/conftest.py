@@ -12,8 +12,9 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 settings.register_profile("same for all", deadline=None, derandomize=True)
 settings.register_profile("new ones each time", deadline=None, max_examples=1000)
 PRELOAD = ("dmdbt.baselines", "dmdbt.features", "dmdbt.heads", "dmdbt.rankpool", "dmdbt.readers")
-# A shell starts what runs in the background with interrupts ignored, and every child inherits that.
+# A shell starts what runs in the background with interrupts ignored, nohup with hang-ups; every child inherits that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 def pytest_addoption(parser):
