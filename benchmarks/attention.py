@@ -47,7 +47,7 @@ class Scene:
     box
         In pixels of the mammogram as it was read, or of the dynamic image.
     distance_mm, breast
-        Of points that lie evenly in the box, shape (P, P): distance from the finding, and whether it is the breast.
+        Arrays of shape (P, P), at points that lie evenly in the box: distance from the finding; whether it is breast.
     """
 
     box: Box

@@ -39,7 +39,7 @@ class Trained:
     Attributes
     ----------
     root
-        Of the repository: it holds ``data/``, ``metrics/`` and ``params.yaml``.
+        Folder of the repository: it holds ``data/``, ``metrics/`` and ``params.yaml``.
     """
 
     root: Path
@@ -165,7 +165,7 @@ def _backbone(trained: Trained, name: str, case: Case) -> Backbone:
 
 
 def _operating_points(tables: Sequence[pd.DataFrame]) -> dict[str, OperatingPoints]:
-    """Of the mean over backbones, on the pairs that have a probability."""
+    """Choose the thresholds of the mean over backbones, on the pairs that have a probability."""
     points = {}
     for classifier in CLASSIFIERS:
         probs = pd.concat([table[f"p_{classifier}"] for table in tables], axis=1).mean(axis=1, skipna=False)

@@ -70,8 +70,8 @@ class OperatingPoints:
     sensitivity, specificity
         By rule, of the tested pairs under the thresholds `of_fold`.
     intercept, slope
-        Of the logistic regression of the label on the log odds of p: ``calibrated = 1 / (1 + exp(-(intercept + slope
-        * log(p / (1 - p)))))``.
+        Coefficients of the logistic regression of the label on the log odds of p: ``calibrated = 1 / (1 +
+        exp(-(intercept + slope * log(p / (1 - p)))))``.
     """
 
     thresholds: dict[str, float | None]
@@ -84,7 +84,7 @@ class OperatingPoints:
 
 @dataclass(frozen=True)
 class TrainingCohort:
-    """What the pipeline was trained on, without a word on a single pair.
+    """The cohort of the training as a whole, without a word on a single pair.
 
     Attributes
     ----------
@@ -127,7 +127,7 @@ class Model:
     notice, licence
         What it is not, and the SPDX name of its licence.
     classes
-        Of the outputs of a head, in their order.
+        Names of the outputs of a head, in their order.
     resnet_depth, labels, reading, mammogram, decode, rankpool, features, ensemble
         As in ``params.yaml``. Predictions use the copy ``original`` alone.
     backbones

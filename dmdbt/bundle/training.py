@@ -25,7 +25,7 @@ Images = Mapping[Modality, Facts]
 
 @dataclass(frozen=True)
 class Seen:
-    """What of a pair was seen in training.
+    """How much of a pair was seen in training.
 
     Attributes
     ----------

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from dmdbt.bundle import SUMS_NAME, read_model
 from dmdbt.cohort import Problem
-from dmdbt.errors import InputDataError, ParameterError, error_context
+from dmdbt.errors import InputDataError, IntegrityError, ParameterError
 from dmdbt.files import other_format, sha256, whole_file, write_json
 from dmdbt.ingest import case_files, read_examination
 from dmdbt.prediction.requests import Request
@@ -83,9 +83,11 @@ def predict_cases(
     failed = {problem.case: problem for problem in reversed(problems)}  # the first of a case counts
     readable = [request for request in requests if request.case.case_id not in failed]
     for request in readable:
-        _write_if_new(state / "requests" / f"{request.case.case_id}.json", asdict(request))
+        write_json(state / "requests" / f"{request.case.case_id}.json", asdict(request))
 
     def fail(request: Request, error: InputDataError) -> None:
+        if isinstance(error, IntegrityError):  # of the bundle, not of the case
+            raise error
         case_id = request.case.case_id
         failed[case_id] = Problem(case_id, "pair", error.code, error.cause, error.remedy)
 
@@ -124,7 +126,7 @@ def _predict(
 ) -> None:
     predictor, case = _predictor(bundle, threads), request.case
     images, _ = read_examination(examined / f"{case.case_id}.json")
-    with TemporaryDirectory() as temporary, error_context(case=case.case_id, file=case.dm or case.dbt):
+    with TemporaryDirectory() as temporary:
         work = Path(temporary)
         predictor.make_images(request, root, work)
         if not (shown.pages or shown.dicom):
@@ -160,9 +162,3 @@ def _predictor(bundle: Path, threads: int) -> "Predictor":
     from dmdbt.prediction.predictor import Predictor  # here, for the parent process needs no torch
 
     return Predictor(bundle, threads=threads)
-
-
-def _write_if_new(path: Path, content: object) -> None:
-    """Write a JSON file unless it says the same already."""
-    if not path.is_file() or json.loads(path.read_text(encoding="utf-8")) != json.loads(json.dumps(content)):
-        write_json(path, content)

@@ -38,9 +38,10 @@ def predict(bundle: Path, chosen: Namespace) -> int:
     for prediction in read():
         print(case_text(prediction) if len(requests) == 1 else case_line(prediction))
     failures = [problem for problem in outcome.values() if problem]
+    case_of = {request.case.case_id: request.case for request in requests}
     for problem in failures:
-        file = next(r.case for r in requests if r.case.case_id == problem.case)
-        name = {"dm": file.dm, "dbt": file.dbt}.get(problem.role, "-")
+        case = case_of[problem.case]
+        name = {"dm": case.dm, "dbt": case.dbt}.get(problem.role, "-")
         error = InputDataError(problem.code, case=problem.case, file=name, cause=problem.cause, remedy=problem.remedy)
         print(error, file=sys.stderr)
     if len(failures) < len(requests):

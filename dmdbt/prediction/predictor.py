@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -176,7 +176,7 @@ class Predictor:
         vote = majority_vote(probs, weights / weights.sum())
         return float(vote.fraction[0]), float(vote.mean[0])
 
-    @property
+    @cached_property
     def _keeps(self) -> bool:
         """Whether all heads stay in memory."""
         files = (self.folder / "heads").rglob("*.safetensors")

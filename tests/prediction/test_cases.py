@@ -157,6 +157,17 @@ def test_bad_files_have_an_error_row_and_the_others_a_prediction(bundle, cohort,
     assert [error["case_id"] for error in together["errors"]] == ["C01", "C02"]
 
 
+def test_a_damaged_bundle_is_no_fault_of_the_cases(bundle, cohort, tmp_path, capsys):
+    damaged = shutil.copytree(bundle, tmp_path / "bundle")
+    head = damaged / "heads" / "squeezenet" / "fold0" / "dm.safetensors"
+    content = bytearray(head.read_bytes())
+    content[-1] ^= 1
+    head.write_bytes(content)
+    options = ["--model", str(damaged), "--cohort", str(cohort), "--output", str(tmp_path / "o"), "--no-pages"]
+    assert main(["predict", *options]) == 5
+    assert "E-BUNDLE-CHANGED" in capsys.readouterr().err
+
+
 def test_a_table_without_labels_gives_the_same_numbers_and_labels_are_never_used(bundle, cohort, predicted, tmp_path):
     folder = shutil.copytree(cohort, tmp_path / "cohort")
     with (folder / "cases.csv").open(newline="") as file:
