@@ -221,8 +221,8 @@ def _add_predict(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
 def _predict(chosen: argparse.Namespace) -> int:
-    from dmdbt.prediction import command
-    from dmdbt.running import worker_count
+    from dmdbt.prediction import PRELOAD
+    from dmdbt.running import begin_workers, worker_count
 
     if bool(chosen.cohort) == bool(chosen.dm or chosen.dbt):
         remedy = "Name a folder, or the files of one pair."
@@ -232,6 +232,9 @@ def _predict(chosen: argparse.Namespace) -> int:
     if chosen.jobs is not None:
         os.environ["DMDBT_WORKERS"] = str(chosen.jobs)
     worker_count()  # a wrong number is refused before any work
+    begin_workers(PRELOAD)  # they take seconds to import: beside what is imported here
+    from dmdbt.prediction import command
+
     with tempfile.TemporaryDirectory() as temporary:
         if (model := chosen.model) is None:
             model = Path(temporary) / "model"

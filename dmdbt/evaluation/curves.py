@@ -3,7 +3,6 @@
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
-from sklearn.metrics import precision_recall_curve, roc_curve
 
 from dmdbt.evaluation.weighted import BINS, calibration_bins
 
@@ -13,6 +12,8 @@ def roc_points(targets: ArrayLike, probs: ArrayLike) -> pd.DataFrame:
 
     Columns: ``point`` (from 0), ``false_positive_rate``, ``true_positive_rate``.
     """
+    from sklearn.metrics import roc_curve  # here, for importing it takes a third of a second
+
     if len(np.unique(np.asarray(targets))) < 2:
         return pd.DataFrame({"point": [], "false_positive_rate": [], "true_positive_rate": []})
     false_positive_rate, true_positive_rate, _ = roc_curve(targets, probs)
@@ -30,6 +31,8 @@ def precision_recall_points(targets: ArrayLike, probs: ArrayLike) -> pd.DataFram
 
     Columns: ``point`` (from 0), ``recall``, ``precision``. The first point, recall 0 and precision 1, is a convention.
     """
+    from sklearn.metrics import precision_recall_curve
+
     if len(np.unique(np.asarray(targets))) < 2:
         return pd.DataFrame({"point": [], "recall": [], "precision": []})
     precision, recall, _ = precision_recall_curve(targets, probs, drop_intermediate=True)

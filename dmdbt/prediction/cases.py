@@ -14,6 +14,7 @@ from dmdbt.cohort import Problem
 from dmdbt.errors import InputDataError, IntegrityError, ParameterError
 from dmdbt.files import other_format, sha256, whole_file, write_json
 from dmdbt.ingest import case_files, read_examination
+from dmdbt.prediction import PRELOAD
 from dmdbt.prediction.requests import Request
 from dmdbt.prediction.result import NOTICE
 from dmdbt.readers import Limits
@@ -109,7 +110,7 @@ def predict_step(bundle: Path, requests: Sequence[Request], root: Path, state: P
     threads = max(1, worker_count() // max(1, len(requests)))  # one pair has all cores
     function = partial(_predict, bundle=bundle, root=root, examined=state / "examined", shown=shown, threads=threads)
     parameters = {"bundle": sha256(bundle / SUMS_NAME)}
-    return Step("predict", items, function, parameters, preload=["dmdbt.heads"])
+    return Step("predict", items, function, parameters, preload=PRELOAD)
 
 
 def read_predictions(output: Path, outcome: dict[str, Problem | None]) -> Iterator[dict[str, Any]]:

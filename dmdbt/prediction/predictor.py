@@ -1,8 +1,9 @@
 """One pair through a bundle: the steps of the pipeline itself, and then its heads."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from functools import cache, cached_property
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +56,8 @@ class Predictor:
         self.folder, self._threads = folder, threads
         self.model: Model = read_model(folder)
         self._training = Training(checked_file(folder, TRAINING_NAME))
+        self._checked = _checks(folder, self.model)
+        self._kept: dict[tuple[str, int, Head], nn.Module] = {}
 
     def make_images(self, request: Request, root: Path, work: Path) -> None:
         """Run the steps of the pipeline on one pair, into ``mammograms``, ``slices`` and ``dynamic`` of a folder."""
@@ -135,7 +138,7 @@ class Predictor:
         model, case = self.model, request.case
         features = work / "features" / name
         settings = params.Features(model.features.crop, ["original"], model.features.size)
-        weights = checked_file(self.folder, f"weights/{name}.safetensors")
+        weights = self._checked[_weights(name)].result()
         backbones = params.Backbones([name], model.resnet_depth, "imagenet")
         folders = {Modality.DM: work / "mammograms", Modality.DBT: work / "dynamic"}
         with _threads(1):
@@ -150,7 +153,7 @@ class Predictor:
                 for head in self.model.backbones[name].heads[fold]:
                     if not set(head.modalities) <= set(case.modalities):
                         continue
-                    network = _network(self.folder, name, fold, head, self._keeps).to(device)
+                    network = self._network(name, fold, head).to(device)
                     found[fold][head] = float(predict({head: network}, maps, np.zeros(1, int), device=device)[head][0])
                     if on_head:
                         batch = next(maps.batches([(np.zeros(1, int), np.zeros(1, int))], device, head.modalities))
@@ -175,6 +178,15 @@ class Predictor:
             raise InputDataError("VOTE-NONE", case=case_id, cause=cause, remedy=remedy)
         vote = majority_vote(probs, weights / weights.sum())
         return float(vote.fraction[0]), float(vote.mean[0])
+
+    def _network(self, backbone: str, fold: int, head: Head) -> nn.Module:
+        if (key := (backbone, fold, head)) in self._kept:
+            return self._kept[key]
+        files = [self._checked[name].result() for name in _head_files(*key)]
+        network = read_head(files[0].parent, head)[0]
+        if self._keeps:
+            self._kept[key] = network
+        return network
 
     @cached_property
     def _keeps(self) -> bool:
@@ -235,16 +247,24 @@ def _unknown(_: object) -> tuple[int, int, int]:
     raise NotImplementedError  # the size of an output is asked for before work on many cases alone
 
 
-@cache
-def _kept(folder: Path, backbone: str, fold: int, head: Head) -> nn.Module:
-    parts = f"heads/{backbone}/fold{fold}/{head}"
-    for suffix in ("json", "safetensors"):
-        file = checked_file(folder, f"{parts}.{suffix}")
-    return read_head(file.parent, head)[0]
+def _weights(backbone: str) -> str:
+    return f"weights/{backbone}.safetensors"
 
 
-def _network(folder: Path, backbone: str, fold: int, head: Head, keep: bool) -> nn.Module:
-    return (_kept if keep else _kept.__wrapped__)(folder, backbone, fold, head)
+def _head_files(backbone: str, fold: int, head: Head) -> list[str]:
+    return [f"heads/{backbone}/fold{fold}/{head}.{suffix}" for suffix in ("json", "safetensors")]
+
+
+def _checks(folder: Path, model: Model) -> dict[str, Future[Path]]:
+    """Compare the files with their checksums beside other work, in the order of use; by name what becomes of each."""
+    names = []
+    for backbone, trained in model.backbones.items():
+        heads = [(fold, head) for fold, of_fold in trained.heads.items() for head in of_fold]
+        names += [_weights(backbone), *(file for key in heads for file in _head_files(backbone, *key))]
+    thread = ThreadPoolExecutor(1)
+    found = {name: thread.submit(checked_file, folder, name) for name in names}
+    thread.shutdown(wait=False)
+    return found
 
 
 def _mean(values: Sequence[float | None]) -> float | None:

@@ -12,11 +12,12 @@ from dmdbt.running.environment import (
 )
 from dmdbt.running.fingerprint import code_fingerprint, digest
 from dmdbt.running.items import Item, Step, make_items
-from dmdbt.running.workers import map_cases
+from dmdbt.running.workers import begin_workers, map_cases
 
 __all__ = [
     "Item",
     "Step",
+    "begin_workers",
     "checkpoint_folder",
     "checkpoint_minutes",
     "code_fingerprint",

@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from multiprocessing import connection, resource_tracker
 from multiprocessing.connection import Connection
 from multiprocessing.reduction import ForkingPickler
+from pathlib import Path
 from typing import Any, Self
 
 # Signals by which a process ends itself: what it was reading drove a native library into them, or its own memory did.
@@ -255,8 +256,10 @@ def _end_with_parent(life: Connection) -> None:
 
 
 def _limit_memory(memory: int) -> None:
+    """Limit the address space to so many bytes beyond that of the libraries, which are here already."""
     _, hard = resource.getrlimit(resource.RLIMIT_AS)
-    with suppress(ValueError, OSError):  # macOS has the name but not the limit
+    with suppress(ValueError, OSError):  # macOS has neither the file nor the limit
+        memory += int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0]) * resource.getpagesize()
         resource.setrlimit(resource.RLIMIT_AS, (memory if hard < 0 else min(memory, hard), hard))
 
 

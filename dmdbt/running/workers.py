@@ -5,6 +5,7 @@ import multiprocessing
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from multiprocessing import forkserver
 from typing import Generic, TypeVar
 
 from tqdm import tqdm
@@ -58,9 +59,9 @@ def map_cases(
     workers
         Number of worker processes; `worker_count` by default.
     seconds, memory
-        Limits for files of others: how long an item may take, and the address space of a worker in bytes, where the
-        platform has such a limit. The parameters ``reading.seconds`` and ``reading.memory_gib``. With either, an item
-        that crashes its worker is bad data.
+        Limits for files of others: how long an item may take, and how many bytes of address space a worker may take
+        beyond that of its libraries, where the platform has such a limit. The parameters ``reading.seconds`` and
+        ``reading.memory_gib``. With either, an item that crashes its worker is bad data.
 
     Returns
     -------
@@ -77,8 +78,7 @@ def map_cases(
     TypeError
         The function, an item or a result cannot be pickled.
     """
-    os.environ.update({key: os.environ.get(key, value) for key, value in (_ONE_THREAD | _KEEP_MEMORY).items()})
-    multiprocessing.get_context("forkserver").set_forkserver_preload(list(preload))
+    _choose(preload)
     size = max(1, min(workers or worker_count(), len(items)))
     found: _Found[Argument, Result] = _Found(name, seconds, memory, on_result, on_failure)
     with (
@@ -94,6 +94,20 @@ def map_cases(
             bar.update()
     found.check(len(items))
     return [found.results[number] for number in sorted(found.results)]
+
+
+def begin_workers(preload: Sequence[str]) -> None:
+    """Begin to import modules for all workers of this process, beside what it goes on to do.
+
+    Once this or `map_cases` was called, no other `preload` counts.
+    """
+    _choose(preload)
+    forkserver.ensure_running()
+
+
+def _choose(preload: Sequence[str]) -> None:
+    os.environ.update({key: os.environ.get(key, value) for key, value in (_ONE_THREAD | _KEEP_MEMORY).items()})
+    multiprocessing.get_context("forkserver").set_forkserver_preload(list(preload))
 
 
 @dataclass

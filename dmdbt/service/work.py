@@ -74,7 +74,12 @@ def main() -> None:
     Thread(target=_listen, args=(orders,), daemon=True).start()
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what the steps print is no answer
-    import dmdbt.prediction.cases  # noqa: F401  # takes seconds: before the first order, not after it
+    # Before the first order, not after it, for they take seconds.
+    from dmdbt.prediction import PRELOAD
+    from dmdbt.running import begin_workers
+
+    begin_workers(PRELOAD)
+    import dmdbt.prediction.cases  # noqa: F401
 
     while True:
         failure = predict(Order(**json.loads(orders.get())))

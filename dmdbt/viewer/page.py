@@ -3,7 +3,8 @@
 import base64
 import hashlib
 from collections.abc import Mapping
-from functools import cache
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache, partial
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -119,9 +120,11 @@ def _pictures(view: CaseView) -> dict[str, dict[str, Any]]:
 
 def _picture(frames: np.ndarray, framed: ShownImage, longest: int) -> dict[str, Any]:
     """Reduce the frames, shape (T, H, W), of a picture; its box is that of `framed`."""
-    shown = [reduced(frame, longest) for frame in frames]
+    with ThreadPoolExecutor() as threads:
+        shown = list(threads.map(partial(reduced, longest=longest), frames))
+        files = threads.map(jpeg, shown)
     return {
-        "frames": ["data:image/jpeg;base64," + base64.b64encode(jpeg(gray)).decode("ascii") for gray in shown],
+        "frames": ["data:image/jpeg;base64," + base64.b64encode(file).decode("ascii") for file in files],
         "rows": frames.shape[1],
         "columns": frames.shape[2],
         "shown": shown[0].shape,

@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from functools import partial
+from pathlib import Path
 
 import psutil
 import pytest
@@ -149,6 +150,17 @@ def hide_lack_of_memory(number):
         return take_memory(number)
     except Exception as exc:
         raise InputDataError("DAMAGED", cause="expected a file, found none", remedy="None.") from exc
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="no limit of memory here")
+def test_a_limit_of_memory_counts_what_the_item_takes_and_not_the_libraries():
+    assert map_cases(take_mebibytes, [50], description="take", memory=2**27) == [50]
+    with pytest.raises(InputDataError, match=r"^E-CASE-MEMORY case=300 .* within 0.125 GiB of memory"):
+        map_cases(take_mebibytes, [300], description="take", memory=2**27)
+
+
+def take_mebibytes(number):
+    return len(bytearray(number * 2**20)) >> 20
 
 
 def test_a_lack_of_memory_without_a_limit_is_a_system_resource_error():
