@@ -1,4 +1,4 @@
-"""What intervals cost beside a loop of scikit-learn over the same draws: ``python -m benchmarks.bootstrap``.
+"""Measure what intervals cost beside a loop of scikit-learn over the same draws: ``python -m benchmarks.bootstrap``.
 
 Ours measures all eleven metrics in every draw, the loop the AUC alone, of a few draws, scaled up.
 """

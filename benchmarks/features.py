@@ -102,7 +102,7 @@ def _build(backbone: str) -> torch.nn.Module:
 
 
 def _batches(size: int) -> list[Tensor]:
-    """What the stage puts into a backbone: the copies of each of a few images."""
+    """Return what the stage puts into a backbone: the copies of each of a few images."""
     copies = params.read(params.Features).augmentations
     found = [folder / f"{case.case_id}.png" for case in _cases()[:2] for folder in _IMAGES.values()]
     grays = []

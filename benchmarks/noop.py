@@ -57,7 +57,7 @@ def _pairs(n_pairs: int) -> list[Case]:
 
 
 def _copy_project(folder: Path) -> None:
-    """What git lists, but for results; its cohort is no simulated one."""
+    """Copy what git lists, but for results; its cohort is no simulated one."""
     listed = ("git", "ls-files", "-z", "--cached", "--others", "--exclude-standard")
     for name in subprocess.run(listed, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split("\0"):
         if (ROOT / name).is_file() and not name.startswith("metrics/") and not name.endswith("dvc.lock"):

@@ -1,4 +1,4 @@
-"""What training costs beside a bare loop in memory, and from the store: ``python -m benchmarks.training``.
+"""Measure what training costs beside a bare loop in memory, and from the store: ``python -m benchmarks.training``.
 
 The bare loop draws, forwards, backwards and steps the same three heads on float32 maps that lie ready in memory, with
 channels last. Features are random; the store is in the page cache.
@@ -76,7 +76,7 @@ def ways_to_train(folder: Path, n_pairs: int) -> list[Callable[[], object]]:
 
 
 def bare_loop(ready: dict[Modality, torch.Tensor], features: FeatureSet) -> None:
-    """What any loop must do."""
+    """Run what any loop must do."""
     heads = {head: build_head(head, features.shape, HEADS) for head in Head}
     optimizers = {head: torch.optim.Adam(network.parameters(), lr=1e-4, fused=True) for head, network in heads.items()}
     targets = torch.from_numpy(features.targets)

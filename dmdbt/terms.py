@@ -57,7 +57,7 @@ class Head(StrEnum):
 
     @property
     def modalities(self) -> tuple[Modality, ...]:
-        """What the head looks at, in the order of the modality axis."""
+        """Modalities that the head looks at, in the order of the modality axis."""
         return {
             Head.DM: (Modality.DM,),
             Head.DBT: (Modality.DBT,),

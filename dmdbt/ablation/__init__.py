@@ -1,1 +1,1 @@
-"""What is tried beside the pipeline. A training imports `subsets` alone: another table must not train anew."""
+"""Experiments beside the pipeline. A training imports `subsets` alone: another table must not train anew."""

@@ -22,7 +22,7 @@ _ADAM = 4  # weights, gradients and both moments, in float32
 
 @dataclass(frozen=True, eq=False)  # a worker holds one: it is its own key in a cache
 class Experiment:
-    """What all folds of a baseline have in common: N pairs, each with the one image that it needs.
+    """Data shared by all folds of a baseline: N pairs, each with the one image that it needs.
 
     Attributes
     ----------
@@ -53,7 +53,7 @@ class Experiment:
 
 @dataclass(frozen=True)
 class Tested:
-    """What a fold gave.
+    """Result of a fold.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""What a baseline hands to the evaluation: the probabilities of the tested pairs, a record, loss curves."""
+"""Outputs of a baseline for the evaluation: the probabilities of the tested pairs, a record, loss curves."""
 
 import json
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""What is known of each baseline without running it. A new one is a line here, its step, and its section of params."""
+"""Facts of each baseline without running it. A new one is a line here, its step, and its section of params."""
 
 from dataclasses import dataclass
 

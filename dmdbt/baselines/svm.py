@@ -24,7 +24,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class SvmSettings:
-    """What the choice is made of: at most so many inner folds, penalties C, widths gamma times the features' number."""
+    """Grid of the choice: at most so many inner folds, penalties C, widths gamma times the features' number."""
 
     folds: int
     c: tuple[float, ...]

@@ -1,4 +1,4 @@
-"""What a cohort states of itself: whether it is simulated, where it is from, and what its labels mean.
+"""Statement of a cohort about itself: whether it is simulated, where it is from, and what its labels mean.
 
 The file ``cohort.json`` in a cohort's folder is a JSON object:
 
@@ -29,7 +29,7 @@ _REMEDY = "Correct the file, or remove it; README.md shows one."
 
 @dataclass(frozen=True)
 class Statement:
-    """What is stated of a cohort.
+    """Statement of a cohort about itself.
 
     Attributes
     ----------

@@ -47,7 +47,7 @@ _VALUES = {  # what a text must match as a whole
 
 @dataclass(frozen=True)
 class Provenance:
-    """What feature maps were made from: the attributes of a file, by their names.
+    """Origin of feature maps: the attributes of a file, by their names.
 
     With the `crop` ``breast`` the input is the box around the breast, with ``none`` the whole image.
     """

@@ -273,7 +273,7 @@ def learning_rate(settings: TrainSettings, epoch: int) -> float:
 
 
 def _seen_by(head: Head, maps: Tensor, modalities: Sequence[Modality]) -> Tensor:
-    """What a head looks at, of maps (N, C, H, W, M) of M modalities."""
+    """Return the input of a head, of maps (N, C, H, W, M) of M modalities."""
     if len(head.modalities) > 1:
         return maps
     return maps[..., modalities.index(head.modalities[0])]

@@ -1,4 +1,4 @@
-"""What every importer does: build a cohort's folder from files elsewhere, so that an interrupted import goes on."""
+"""Build a cohort's folder from files elsewhere, for every importer, so that an interrupted import goes on."""
 
 import errno
 import os
@@ -50,7 +50,7 @@ class Pair:
 
 @dataclass
 class Findings:
-    """What an importer found in the source.
+    """Contents of a source, as an importer found them.
 
     Attributes
     ----------

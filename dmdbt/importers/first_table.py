@@ -55,7 +55,7 @@ class _Image:
 
 @dataclass(frozen=True)
 class FirstTable:
-    """What `write_first_table` wrote: rows by column, and by reason the files that are in no row."""
+    """Result of `write_first_table`: rows by column, and by reason the files that are in no row."""
 
     rows: list[dict[str, str]]
     left_out: dict[str, list[str]]

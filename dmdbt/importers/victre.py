@@ -148,7 +148,7 @@ def _add_pair(findings: Findings, patient: str, label: Label, files: list[_File]
 
 
 def _problems(mammograms: list[_File], slices: list[_File]) -> Iterator[str]:
-    """What contradicts one mammogram and one whole volume."""
+    """Yield what contradicts one mammogram and one whole volume."""
     if len(mammograms) > 1:
         yield f"expected one mammogram, found {len(mammograms)}"
     if len({file.laterality for file in [*mammograms, *slices]}) > 1:

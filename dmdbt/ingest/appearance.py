@@ -1,4 +1,4 @@
-"""What can be told of an image by its pixels alone: where the breast is, what it resembles, whether it is blank."""
+"""Facts of an image by its pixels alone: where the breast is, what it resembles, whether it is blank."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""What only the whole cohort tells: copies of an image, disagreements, and the counts of ``metrics/cohort.json``."""
+"""Checks that need the whole cohort: copies of an image, disagreements, and the counts of ``metrics/cohort.json``."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -88,7 +88,7 @@ def _odd_slices(images: Mapping[Modality, Mapping[str, Any]]) -> list[int]:
 
 
 def _flags(cases: Sequence[Case], records: Records) -> dict[str, list[str]]:
-    """What is unusual but no fault, and of which cases."""
+    """Return what is unusual but no fault, and of which cases."""
     flagged: dict[str, set[str]] = defaultdict(set)
     for case in cases:
         for flag in _disagreements(case, records[case.case_id]):

@@ -1,4 +1,4 @@
-"""What the files of one pair turn out to be: every pixel is decoded, and what is wrong is the result.
+"""Examine the files of one pair: every pixel is decoded, and what is wrong is the result.
 
 An examination is a JSON file with ``format`` ("dmdbt examination"), ``version`` (1), ``problems`` (rows of
 ``metrics/quarantine.csv``), and ``dm`` and ``dbt``: null if the pair lacks the image or it has a problem, else the

@@ -15,7 +15,7 @@ SMALL_FIELD_MM, LARGE_FIELD_MM = (232.96, 179.2), (286.72, 232.96)
 
 @dataclass(frozen=True)
 class Frame:
-    """What both images of a view show.
+    """Contents that both images of a view share.
 
     Parameters
     ----------

@@ -21,7 +21,7 @@ RADIUS_MM = (10.0, 0.25, 5.0, 16.0)
 
 
 class FindingType(StrEnum):
-    """What is seen in the breast. Its look is benign for the first two, malignant for the others."""
+    """Kind of finding in the breast. Its look is benign for the first two, malignant for the others."""
 
     CIRCUMSCRIBED_MASS = "circumscribed_mass"
     COARSE_CALCIFICATIONS = "coarse_calcifications"

@@ -56,7 +56,7 @@ class PeriodicField:
 
 @dataclass(frozen=True)
 class Tissue:
-    """What a breast is made of, in unit coordinates that do not depend on the view."""
+    """Tissue of a breast, in unit coordinates that do not depend on the view."""
 
     coarse: PeriodicField
     fine: PeriodicField

@@ -30,7 +30,7 @@ _STATE = ".state"  # examinations and requests of the run, beside what it writes
 
 @dataclass(frozen=True)
 class Shown:
-    """What is written of a pair beside its numbers.
+    """Choice of what is written of a pair beside its numbers.
 
     Attributes
     ----------

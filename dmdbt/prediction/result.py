@@ -9,7 +9,7 @@ Probabilities = dict[str, float | None]
 
 @dataclass(frozen=True)
 class BackboneResult:
-    """What the heads of one backbone say of a pair.
+    """Result of the heads of one backbone for a pair.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""What all readers have in common as context managers."""
+"""Base of all readers as context managers."""
 
 from typing import Self
 

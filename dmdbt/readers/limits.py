@@ -11,7 +11,7 @@ SliceOrder = Literal["as_stored", "from_paddle", "from_detector"]
 
 @dataclass(frozen=True)
 class Limits:
-    """What a reader accepts; the section ``reading`` of ``params.yaml`` has the same fields.
+    """Limits of what a reader accepts; the section ``reading`` of ``params.yaml`` has the same fields.
 
     Attributes
     ----------

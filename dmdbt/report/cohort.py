@@ -1,4 +1,4 @@
-"""What the cohort is, as rows of the page."""
+"""Description of the cohort, as rows of the page."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -26,7 +26,7 @@ _WORDS = {"L": "left", "R": "right", "dm": "DM alone", "dbt": "DBT alone", "dm a
 
 
 class Flag(NamedTuple):
-    """What is unusual of some cases: `n_cases` all together, of which `cases` are the first."""
+    """Something unusual that some cases share: `n_cases` all together, of which `cases` are the first."""
 
     name: str
     meaning: str

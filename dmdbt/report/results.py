@@ -1,4 +1,4 @@
-"""What the stages before have written, read and checked, without the images."""
+"""Outputs of the stages before, read and checked, without the images."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -37,7 +37,7 @@ class ReportInputs:
 
 @dataclass(frozen=True)
 class Results:
-    """What the page is made of; by backbone in the order of the parameter."""
+    """Contents of the page; by backbone in the order of the parameter."""
 
     tables: Mapping[str, Any]
     metrics: Mapping[str, Mapping[str, Any]]

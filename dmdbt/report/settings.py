@@ -1,4 +1,4 @@
-"""What ran, in words: the settings that decide the results, and the libraries."""
+"""Words for a run: the settings that decide the results, and the libraries."""
 
 import platform
 from collections.abc import Iterator, Mapping

@@ -1,4 +1,4 @@
-"""What the source paper prints, as published, and whether its rows can be true.
+"""Tables of the source paper, as published, and whether their rows can be true.
 
 References
 ----------

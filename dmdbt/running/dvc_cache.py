@@ -1,4 +1,4 @@
-"""What DVC's local cache holds of an output folder. The only module that knows the layout of that cache."""
+"""Find the contents of an output folder in DVC's local cache. The only module that knows the layout of that cache."""
 
 import json
 from collections.abc import Iterator, Mapping

@@ -1,4 +1,4 @@
-"""What the user says of this machine. It decides how long the work takes, never what comes out: no parameter of DVC.
+"""Settings of this machine by environment variables. They decide how long the work takes, never what comes out.
 
 ======================== ============================================================================ ===============
 variable                 meaning                                                                      default

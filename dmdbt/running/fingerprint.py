@@ -117,7 +117,7 @@ class _Project:
     def _target(
         self, node: ast.Import | ast.ImportFrom, name: str, attribute: str | None, source: _Module
     ) -> Iterator[tuple[str, str]]:
-        """What a name means that an import binds, with an attribute that is taken of it."""
+        """Yield what a name stands for that an import binds, with an attribute that is taken of it."""
         original = _imported(node)[name]
         if isinstance(node, ast.Import):
             module, member = original, attribute or _EVERYTHING
@@ -154,7 +154,7 @@ def _bound_names(statement: ast.stmt) -> set[str]:
 
 
 def _imported(node: ast.Import | ast.ImportFrom) -> dict[str, str]:
-    """What an import binds: the module or member that each name stands for."""
+    """Return the module or member that each name stands for, of those that an import binds."""
     if isinstance(node, ast.Import):
         return {alias.asname or alias.name.partition(".")[0]: alias.name for alias in node.names}
     return {alias.asname or alias.name: alias.name for alias in node.names}

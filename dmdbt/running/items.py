@@ -49,7 +49,7 @@ class Item(Generic[Payload]):
 
 @dataclass(frozen=True)
 class Step(Generic[Payload]):
-    """What a stage does, item by item.
+    """The work of a stage, item by item.
 
     Attributes
     ----------
@@ -205,7 +205,7 @@ def _kept(folder: Path, keys: Mapping[str, str]) -> dict[str, Record]:
 def _compute(
     items: Sequence[Item[Payload]], *, function: Callable[[Any, Path], None], folder: Path, listed: bool
 ) -> list[dict[str, Size]]:
-    """What the outputs of each item are, after one call for all of them."""
+    """Call the function once for all items; return the sizes of the outputs of each."""
     payloads = [item.payload for item in items]
     function(payloads if listed else payloads[0], folder)
     return [{output: measure(folder / output) for output in item.outputs} for item in items]
@@ -227,7 +227,7 @@ def _restored(folder: Path, wanted: Mapping[str, str]) -> Iterator[tuple[str, Re
 
 
 def _by_output(cached: Mapping[str, Path]) -> dict[str, dict[str, Path]]:
-    """Of every file and every folder the files in it, by their path."""
+    """Return by file and by folder the files in it, by their path."""
     contents: dict[str, dict[str, Path]] = {}
     for path, place in cached.items():
         for output in (path, *map(str, PurePosixPath(path).parents)):

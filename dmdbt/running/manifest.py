@@ -24,7 +24,7 @@ _FORMAT, _VERSION = "dmdbt items", 1
 
 @dataclass(frozen=True)
 class Size:
-    """Of a file, or of all files of a folder; `sha256` is then that of their names and contents."""
+    """Size of a file, or of all files of a folder; `sha256` is then that of their names and contents."""
 
     files: int
     bytes: int
@@ -33,7 +33,7 @@ class Size:
 
 @dataclass(frozen=True)
 class Record:
-    """What the manifest or the journal says of an item."""
+    """Entry of an item in the manifest or the journal."""
 
     key: str
     outputs: dict[str, Size]

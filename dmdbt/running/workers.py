@@ -112,7 +112,7 @@ def _choose(preload: Sequence[str]) -> None:
 
 @dataclass
 class _Found(Generic[Argument, Result]):
-    """What has come out so far, by the position of the item."""
+    """Results and failures so far, by the position of the item."""
 
     name: Callable[[Argument], str]
     seconds: float | None
@@ -181,7 +181,7 @@ def _failure(name: str, outcome: Outcome, seconds: float | None, memory: int | N
 
 
 def _no_start(description: str, outcome: Outcome) -> BaseException:
-    """What it is called that a worker could not begin; no case is to blame."""
+    """Return the error for a worker that could not begin; no case is to blame."""
     if isinstance(outcome, Raised) and not outcome.no_memory:
         return _noted(outcome, f"{description}, at the start of a worker process")
     found = outcome.ending if isinstance(outcome, Died) else "no memory"

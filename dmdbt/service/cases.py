@@ -52,7 +52,7 @@ class Case:
 
     @property
     def page(self) -> Path:
-        """Of `dmdbt.viewer.write_page`."""
+        """Path of the page of `dmdbt.viewer.page.write_page`."""
         return self.folder / "page.html"
 
     @property

@@ -1,4 +1,4 @@
-"""What holds for every request: who may ask, and the headers of every answer."""
+"""Rules for every request: who may ask, and the headers of every answer."""
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse

@@ -2,7 +2,7 @@
 
 
 class RefusedError(Exception):
-    """What the page and the JSON of a refusal say.
+    """Contents of the page and the JSON of a refusal.
 
     Parameters
     ----------

@@ -111,7 +111,7 @@ async def _next(stream: AsyncGenerator[bytes, None], seconds: float) -> bytes | 
 
 
 class _Form:
-    """What the parser calls, part by part."""
+    """Callbacks of the parser, part by part."""
 
     def __init__(self, folder: Path, reading: Reading) -> None:
         self.ended = False

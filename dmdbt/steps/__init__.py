@@ -1,1 +1,1 @@
-"""What each stage of the pipeline does: a module per stage. The entry points, the plan and benchmarks call these."""
+"""The work of each stage of the pipeline: a module per stage. The entry points, the plan and benchmarks call these."""

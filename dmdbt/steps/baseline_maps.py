@@ -31,7 +31,7 @@ _CPU_PIXELS = 2**20  # of the input of one forward pass: a third faster than one
 
 @dataclass(frozen=True)
 class _Job:
-    """What all pairs of one run have in common. `grid` is None for means over the whole map."""
+    """Settings shared by all pairs of one run. `grid` is None for means over the whole map."""
 
     backbone: str
     weights: Path

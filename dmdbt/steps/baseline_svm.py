@@ -25,7 +25,7 @@ _NAME = "svm_gap"
 
 @dataclass(frozen=True)
 class _Job:
-    """What all SVMs have in common."""
+    """Settings shared by all SVMs."""
 
     pairs: BaselinePairs
     folders: dict[Modality, Path]

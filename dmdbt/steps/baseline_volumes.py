@@ -24,7 +24,7 @@ _NO_WEIGHTS = "0" * 64
 
 @dataclass(frozen=True)
 class _Job:
-    """What all volumes of one run have in common."""
+    """Settings shared by all volumes of one run."""
 
     slices: int
     choice: str

@@ -22,7 +22,7 @@ from dmdbt.terms import Modality
 
 @dataclass(frozen=True)
 class _Job:
-    """What all images of one run have in common."""
+    """Settings shared by all images of one run."""
 
     backbone: str
     resnet_depth: int

@@ -44,7 +44,7 @@ Row = dict[str, str | int | float]
 
 @dataclass(frozen=True, eq=False)  # a worker holds one: it is its own key in a cache
 class _Job:
-    """What all folds of one run have in common."""
+    """Settings shared by all folds of one run."""
 
     backbone: str
     cases: Sequence[Case]
@@ -63,7 +63,7 @@ class _Job:
 
 @dataclass(frozen=True)
 class TrainInputs:
-    """What a training starts from.
+    """Inputs of a training.
 
     Attributes
     ----------

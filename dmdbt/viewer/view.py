@@ -1,4 +1,4 @@
-"""What a page, a sheet or a DICOM object shows of one case."""
+"""Contents of a page, a sheet or a DICOM object of one case."""
 
 from dataclasses import dataclass
 

@@ -35,7 +35,7 @@ class Chunk(NamedTuple):
 
 @dataclass(frozen=True)
 class RiffLayout:
-    """What the headers of an AVI file state of its only video stream, and where its data are.
+    """Headers of an AVI file for its only video stream, and where its data are.
 
     Attributes
     ----------

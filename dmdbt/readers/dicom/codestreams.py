@@ -1,4 +1,4 @@
-"""What compressed frames say of themselves: size and precision, read without decoding them."""
+"""Size and precision of compressed frames, read from their own headers without decoding them."""
 
 import struct
 from dataclasses import dataclass

@@ -91,7 +91,7 @@ def check_slice(tags: Tags, file: str) -> set[str]:
 
 
 def stated_view(tags: Tags) -> dict[str, str | int]:
-    """What the header says of side and view: ``stated_laterality`` L, R or empty, ``stated_view`` CC, MLO or empty."""
+    """Return side and view of the header: ``stated_laterality`` L, R or empty, ``stated_view`` CC, MLO or empty."""
     shared = tags.items("SharedFunctionalGroupsSequence")[:1] + tags.items("PerFrameFunctionalGroupsSequence")[:1]
     anatomy = [item for group in shared for item in group.items("FrameAnatomySequence")]
     sides = [tags.text("ImageLaterality"), tags.text("Laterality"), *(item.text("FrameLaterality") for item in anatomy)]

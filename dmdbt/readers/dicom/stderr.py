@@ -1,4 +1,4 @@
-"""What native decoders print of damage instead of reporting it."""
+"""Messages about damage that native decoders print instead of reporting them."""
 
 import os
 import sys

@@ -28,7 +28,7 @@ _Stored = tuple[np.ndarray, list[Tags]]
 
 
 class _DicomVolume(Opened):
-    """What both kinds of volume share: limits, presentation, and the checks that need the pixels.
+    """Base of both kinds of volume: limits, presentation, and the checks that need the pixels.
 
     Attributes
     ----------

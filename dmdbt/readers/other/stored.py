@@ -1,4 +1,4 @@
-"""What the file of a picture stores. Pillow turns a TIFF, and makes 8 bits of 16 in colors, without a word."""
+"""Layout of a picture in its file. Pillow turns a TIFF, and makes 8 bits of 16 in colors, without a word."""
 
 from pathlib import Path
 from typing import Any
