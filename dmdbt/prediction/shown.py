@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from dmdbt.attention import HeatMap, original_box, pooling_weights, slice_evidence
 from dmdbt.attention.maps import grad_cam, occlusion
 from dmdbt.bundle import Model
-from dmdbt.imaging import breast_box, read_gray, read_slices
+from dmdbt.imaging import breast_box, read_gray, read_slices, slices_provenance
 from dmdbt.ingest import Facts
 from dmdbt.prediction.predictor import Images, spelled_out
 from dmdbt.prediction.requests import Request
@@ -69,15 +69,18 @@ def case_view(
     case, crop = request.case, model.features.crop == "breast"
     dm = dynamic = slices = weights = None
     if case.dm:
-        pixels = read_mammogram(root / case.dm, Limits(**vars(model.reading))).pixels
+        mammogram = read_mammogram(root / case.dm, Limits(**vars(model.reading)))
+        pixels, orientation = mammogram.pixels, str(mammogram.provenance.get("stated_orientation", ""))
         pad = model.mammogram.resize == "pad"
         square = _box(read_gray(work / "mammograms" / f"{case.case_id}.png"), crop=crop)
-        dm = ShownImage(pixels, original_box(square, pixels.shape, model.mammogram.size, pad=pad))
+        dm = ShownImage(pixels, original_box(square, pixels.shape, model.mammogram.size, pad=pad), orientation)
     evidence = {}
     if case.dbt:
         pooled = read_gray(work / "dynamic" / f"{case.case_id}.png")
-        dynamic = ShownImage(pooled, _box(pooled, crop=crop))
-        slices = read_slices(work / "slices" / case.case_id)
+        stored = work / "slices" / case.case_id
+        orientation = str(slices_provenance(stored).get("stated_orientation", ""))
+        dynamic = ShownImage(pooled, _box(pooled, crop=crop), orientation)
+        slices = read_slices(stored)
         weights = pooling_weights(json.loads((work / "dynamic" / f"{case.case_id}.json").read_text(encoding="utf-8")))
         if weights is not None:
             even = slice_evidence(slices, weights, np.ones((1, 1), np.float32), dynamic.box)

@@ -10,7 +10,7 @@ from dmdbt.files import no_file
 from dmdbt.readers.dicom.file import DicomFile, is_dicom
 from dmdbt.readers.dicom.header import REMEDY
 from dmdbt.readers.dicom.presentation import look_up, mark_seen, read_chain
-from dmdbt.readers.dicom.sop_classes import check_mammogram, stated_device, stated_view
+from dmdbt.readers.dicom.sop_classes import check_mammogram, stated_device, stated_orientation, stated_view
 from dmdbt.readers.limits import Limits, check_limit
 from dmdbt.readers.other.png_tiff import is_picture, read_picture
 
@@ -30,7 +30,7 @@ class Mammogram:
     provenance
         How the pixels were made: ``kind`` (dicom, png, tiff), ``transfer_syntax``, ``bits_stored``,
         ``photometric_interpretation``, ``voi``; what the header of a DICOM file says of machine and view: ``device``,
-        ``stated_laterality``, ``stated_view``. No identifier.
+        ``stated_laterality``, ``stated_view``, ``stated_orientation``. No identifier.
     flags
         What is unusual but no fault: those of `dmdbt.readers.other.png_tiff.read_picture`,
         `dmdbt.readers.dicom.sop_classes.check_mammogram`,
@@ -88,6 +88,7 @@ def _read(dicom: DicomFile, limits: Limits) -> Mammogram:
         "photometric_interpretation": layout.photometric,
         "voi": chain.voi,
         "device": stated_device(dicom.tags),
+        "stated_orientation": stated_orientation(dicom.tags),
         **stated_view(dicom.tags),
     }
     return Mammogram(look_up(table, stored, layout), provenance, tuple(sorted(flags | chain.flags | dicom.flags)))

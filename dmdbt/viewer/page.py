@@ -131,6 +131,7 @@ def _picture(frames: np.ndarray, framed: ShownImage, longest: int) -> dict[str, 
         "bits": 8 * frames.dtype.itemsize,
         "range": gray_range(frames),
         "box": [int(edge) for edge in framed.box],
+        "edges": words.edges(framed.orientation),
     }
 
 

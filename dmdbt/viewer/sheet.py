@@ -1,7 +1,8 @@
 """One case as a picture for print: its images, each beside itself with its heat map, and its numbers."""
 
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
@@ -18,7 +19,7 @@ from dmdbt.prediction.result import NOTICE
 from dmdbt.terms import Modality
 from dmdbt.viewer import words
 from dmdbt.viewer.pictures import FALLS, RISES, first_maps, full_color, gray_picture, gray_range, top_slices
-from dmdbt.viewer.view import Box, CaseView
+from dmdbt.viewer.view import Box, CaseView, ShownImage
 
 _WIDTH, _MARGIN, _GAP = 1600, 30, 20  # pixels
 _FULL = _WIDTH - 2 * _MARGIN
@@ -74,27 +75,29 @@ class _Picture(NamedTuple):
     box: Box
     part: Box
     heat: HeatMap | None
+    edges: dict[str, str]
 
 
-def _picture(title: str, pixels: np.ndarray, box: Box, heat: HeatMap | None) -> _Picture:
+def _picture(title: str, shown: ShownImage, heat: HeatMap | None) -> _Picture:
     """Choose the part to show: the crop box with a margin, so that the breast is as large as there is room for."""
+    box = shown.box
     rows, columns = (round(_AROUND * (box[k + 1] - box[k])) for k in (0, 2))
-    height, width = pixels.shape
+    height, width = shown.pixels.shape
     part = max(0, box[0] - rows), min(height, box[1] + rows), max(0, box[2] - columns), min(width, box[3] + columns)
-    return _Picture(title, pixels, box, part, heat)
+    return _Picture(title, shown.pixels, box, part, heat, words.edges(shown.orientation))
 
 
 def _pictures(view: CaseView, maps: Sequence[HeatMap]) -> Iterator[_Picture]:
     heat = {of.modality: of for of in maps}
     if view.dm is not None:
-        yield _picture("Mammogram", view.dm.pixels, view.dm.box, heat.get(Modality.DM))
+        yield _picture("Mammogram", view.dm, heat.get(Modality.DM))
     if view.dynamic is not None:
-        box, of_volume = view.dynamic.box, heat.get(Modality.DBT)
-        yield _picture("Dynamic image: all slices pooled", view.dynamic.pixels, box, of_volume)
+        of_volume = heat.get(Modality.DBT)
+        yield _picture("Dynamic image: all slices pooled", view.dynamic, of_volume)
         if view.slices is not None:
             for index, said in _chosen_slices(view, maps, len(view.slices)).items():
                 title = f"Slice {index + 1} of {len(view.slices)}: {said}"
-                yield _picture(title, view.slices[index], box, of_volume)
+                yield _picture(title, replace(view.dynamic, pixels=view.slices[index]), of_volume)
 
 
 def _chosen_slices(view: CaseView, maps: Sequence[HeatMap], n_slices: int) -> dict[int, str]:
@@ -114,6 +117,7 @@ def _pair(picture: _Picture, marker: str, full: float) -> Image.Image:
     gray = gray_picture(picture.pixels[top:bottom, left:right], rows, columns, gray_range(picture.pixels))
     plain = np.repeat(gray[..., None], 3, axis=2)
     shown = [_framed(plain, picture, scale)]
+    _draw_letters(shown[0], picture.edges)
     _draw_marker(shown[0], marker, left=picture.box[2] - left > right - picture.box[3])
     if picture.heat is not None:
         shown.append(_framed(_with_heat(plain, picture, picture.heat.values / full, scale), picture, scale))
@@ -168,8 +172,21 @@ def _framed(pixels: np.ndarray, picture: _Picture, scale: float) -> Image.Image:
 
 def _draw_marker(image: Image.Image, marker: str, *, left: bool) -> None:
     place, anchor = ((8, 6), "la") if left else ((image.width - 8, 6), "ra")
+    _draw_text(image, _printable(marker)[:12], place, anchor)
+
+
+def _draw_letters(image: Image.Image, edges: Mapping[str, str]) -> None:
+    """Draw to where in the patient an image extends, at its edges."""
+    middle, center, right, bottom = image.width // 2, image.height // 2, image.width - 8, image.height - 6
+    places = {"left": (8, center), "right": (right, center), "top": (middle, 6), "bottom": (middle, bottom)}
+    for edge, anchor in (("left", "lm"), ("right", "rm"), ("top", "ma"), ("bottom", "md")):
+        if edge in edges:
+            _draw_text(image, edges[edge], places[edge], anchor)
+
+
+def _draw_text(image: Image.Image, text: str, place: tuple[int, int], anchor: str) -> None:
     draw = ImageDraw.Draw(image)
-    draw.text(place, _printable(marker)[:12], _WHITE, _font(_TEXT, bold=True), anchor, stroke_width=2, stroke_fill=_INK)
+    draw.text(place, text, _WHITE, _font(_TEXT, bold=True), anchor, stroke_width=2, stroke_fill=_INK)
 
 
 def _row(blocks: Sequence[Image.Image]) -> Image.Image:

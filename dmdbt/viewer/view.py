@@ -12,7 +12,7 @@ Box = tuple[int, int, int, int]
 
 @dataclass(frozen=True)
 class ShownImage:
-    """A mammogram, a volume's slices or its dynamic image, with the frame in which the backbone saw it.
+    r"""A mammogram, a volume's slices or its dynamic image, with the frame in which the backbone saw it.
 
     Attributes
     ----------
@@ -21,10 +21,13 @@ class ShownImage:
     box
         First row, end of rows, first column, end of columns of the crop box, in pixels of `pixels`: the input of the
         backbone. The heat map's cells tile it evenly.
+    orientation
+        DICOM's Patient Orientation, such as ``A\R``: to where in the patient rows run, and columns; empty if unknown.
     """
 
     pixels: np.ndarray
     box: Box
+    orientation: str = ""
 
 
 @dataclass(frozen=True)

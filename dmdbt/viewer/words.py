@@ -25,6 +25,7 @@ _TRAINED = {
     False: "Trained on real patients, as its cohort states.",
     None: "Nobody has stated whether the training cohort is real.",
 }
+_OPPOSITE = str.maketrans("APLRHF", "PARLFH")
 _DASH, _MINUS = "\N{EN DASH}", "\N{MINUS SIGN}"
 _SPACE = "\N{NO-BREAK SPACE}"
 _SMALLEST_P = 0.001
@@ -60,6 +61,13 @@ def trained_on(simulated: bool | None) -> str:
 def described(laterality: str, view: str) -> str:
     """Return the side and the view in words, as far as they are known."""
     return ", ".join(filter(None, (_SIDES.get(laterality, laterality), view and f"{view} view")))
+
+
+def edges(orientation: str) -> dict[str, str]:
+    r"""Return the letters at the ``left``, ``right``, ``top`` and ``bottom`` of an image, of an orientation ``A\R``."""
+    right, _, bottom = orientation.partition("\\")
+    letters = {"left": right.translate(_OPPOSITE), "right": right, "top": bottom.translate(_OPPOSITE), "bottom": bottom}
+    return {edge: letter for edge, letter in letters.items() if letter}
 
 
 def flag_meaning(flag: str) -> str:

@@ -432,6 +432,24 @@ def test_side_and_view_stand_where_the_breast_is_not(tab, browser, tmp_path):
 
 
 @pytest.mark.system
+def test_the_orientation_stands_at_the_edges(browser, tmp_path):
+    page_of(case_view(dm=replace(case_view().dm, orientation="A\\R")), tmp_path)
+    with opened(browser, tmp_path / "case.html") as tab:
+        assert tab.locator("#dbt .edge").count() == 0
+        canvas = tab.locator("#dm canvas").bounding_box()
+        places = {text: tab.locator(f"#dm .edge >> text={text}").bounding_box() for text in "PALR"}
+        center = {text: (of["x"] + of["width"] / 2, of["y"] + of["height"] / 2) for text, of in places.items()}
+        parts = {
+            text: ((x - canvas["x"]) / canvas["width"], (y - canvas["y"]) / canvas["height"])
+            for text, (x, y) in center.items()
+        }
+        assert parts["P"] == pytest.approx((0, 0.5), abs=0.05)
+        assert parts["A"] == pytest.approx((1, 0.5), abs=0.05)
+        assert parts["L"] == pytest.approx((0.5, 0), abs=0.05)
+        assert parts["R"] == pytest.approx((0.5, 1), abs=0.05)
+
+
+@pytest.mark.system
 def test_the_keyboard_reaches_every_control_and_shows_where_it_is(tab):
     places = "select, input, button, summary, canvas[tabindex], .scroll"
     tab.evaluate(f"document.querySelectorAll('{places}').forEach((place, k) => {{ place.dataset.place = k; }})")

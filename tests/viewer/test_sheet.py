@@ -1,5 +1,7 @@
 """The sheet of a case: where its colors are, for its numbers are pixels too."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -135,3 +137,18 @@ def test_cells_too_small_for_borders_have_none(tmp_path):
     of_dm = sheet_of(view, tmp_path)[:800, :800]
     bright = (np.abs(of_dm - (DM_GRAY + (255 - DM_GRAY) / 4)) <= 2).all(axis=-1)
     assert bright.sum() < 500
+
+
+def test_the_orientation_stands_at_the_edges_of_the_plain_picture(tmp_path):
+    view = case_view()
+    plain = sheet_of(view, tmp_path)
+    letters = sheet_of(replace(view, dm=replace(view.dm, orientation="A\\R")), tmp_path) != plain
+    rows, columns = np.nonzero(letters.any(axis=-1))
+    top, bottom, left, right = where(plain[:800, :800], BOX)  # of both pictures; the first has the left half
+    middle = (left + right) // 2
+    assert rows.min() < top + 30
+    assert rows.max() > bottom - 30
+    assert columns.min() < left + 30
+    assert columns.max() < middle
+    inner = letters[top + 60 : bottom - 60, left + 60 : middle - 60]
+    assert not inner.any()

@@ -1,7 +1,7 @@
 import pytest
 
 from dmdbt.terms import FLAGS
-from dmdbt.viewer.words import described, flag_meaning, heading, number, percent, probability
+from dmdbt.viewer.words import described, edges, flag_meaning, heading, number, percent, probability
 
 
 @pytest.mark.parametrize(
@@ -34,3 +34,9 @@ def test_a_flag_has_its_meaning_with_and_without_the_image_before_it():
     assert flag_meaning("odd-slice") == flag_meaning("dbt-odd-slice") == FLAGS["odd-slice"]
     assert flag_meaning("dynamic-image-few_slices") == FLAGS["few-slices"]
     assert flag_meaning("dm-<script>") == ""
+
+
+def test_letters_at_the_edges_are_those_of_the_header_and_their_opposites():
+    assert edges("A\\R") == {"left": "P", "right": "A", "top": "L", "bottom": "R"}
+    assert edges("P\\FL") == {"left": "A", "right": "P", "top": "HR", "bottom": "FL"}
+    assert edges("") == {}

@@ -22,7 +22,7 @@ REMEDY = "Export the image again, unchanged, as DICOM; if there is no other, con
 _ALLOWED = (
     "ImageType", "SOPClassUID", "Manufacturer", "ManufacturerModelName", "InstanceNumber", "Modality",
     "PresentationIntentType", "SeriesInstanceUID", "Laterality", "ImageLaterality", "ViewPosition", "ViewCodeSequence",
-    "InConcatenationTotalNumber",
+    "PatientOrientation", "InConcatenationTotalNumber",
     "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence",
     "SamplesPerPixel", "PhotometricInterpretation", "NumberOfFrames", "Rows", "Columns", "BitsAllocated",
     "BitsStored", "HighBit", "PixelRepresentation", "PixelPaddingValue", "PixelPaddingRangeLimit",

@@ -1,5 +1,7 @@
 """Which DICOM objects are a mammogram or a tomosynthesis volume; every look-alike is refused with a sentence."""
 
+import re
+
 from pydicom import config
 from pydicom.uid import UID
 
@@ -18,6 +20,7 @@ OTHER_MAMMOGRAMS = ("1.2.840.10008.5.1.4.1.1.1", "1.2.840.10008.5.1.4.1.1.1.1")
 _PROCESSING = (MAMMOGRAM_FOR_PROCESSING, "1.2.840.10008.5.1.4.1.1.1.1.1")
 _SCREEN_BITS = 8  # of a thumbnail or a copy of a screen; a digitized film has more
 _VIEW_CODES = {"R-10242": "CC", "399162004": "CC", "R-10226": "MLO", "399368009": "MLO"}  # PS3.16, CID 4014
+_DIRECTION = re.compile("[APLRHF]{1,3}")  # PS3.3, C.7.6.1.1.1
 _AS_PRESENTATION = "Export the mammogram again as DICOM, For Presentation, or convert what is shown to 16-bit gray PNG."
 _AS_PICTURE = "Name the file of the image itself; if it is a digitized film, convert it to 16-bit gray PNG."
 _AS_VOLUME = "Export the reconstructed slices as Breast Tomosynthesis Image Storage."
@@ -92,8 +95,7 @@ def check_slice(tags: Tags, file: str) -> set[str]:
 
 def stated_view(tags: Tags) -> dict[str, str | int]:
     """Return side and view of the header: ``stated_laterality`` L, R or empty, ``stated_view`` CC, MLO or empty."""
-    shared = tags.items("SharedFunctionalGroupsSequence")[:1] + tags.items("PerFrameFunctionalGroupsSequence")[:1]
-    anatomy = [item for group in shared for item in group.items("FrameAnatomySequence")]
+    anatomy = [item for group in _groups_of_first_frame(tags) for item in group.items("FrameAnatomySequence")]
     sides = [tags.text("ImageLaterality"), tags.text("Laterality"), *(item.text("FrameLaterality") for item in anatomy)]
     codes = [_VIEW_CODES.get(item.text("CodeValue"), "") for item in tags.items("ViewCodeSequence")]
     views = [tags.text("ViewPosition"), *codes]
@@ -101,6 +103,19 @@ def stated_view(tags: Tags) -> dict[str, str | int]:
         "stated_laterality": next((side for side in sides if side in ("L", "R")), ""),
         "stated_view": next((view for view in views if view in ("CC", "MLO")), ""),
     }
+
+
+def stated_orientation(tags: Tags) -> str:
+    r"""Return Patient Orientation, such as ``A\R``: to where rows run, and to where columns do; empty if not stated."""
+    frames = [
+        item for group in _groups_of_first_frame(tags) for item in group.items("PatientOrientationInFrameSequence")
+    ]
+    found = [item.texts("PatientOrientation") for item in (tags, *frames)]
+    return next(("\\".join(two) for two in found if len(two) == 2 and all(map(_DIRECTION.fullmatch, two))), "")
+
+
+def _groups_of_first_frame(tags: Tags) -> list[Tags]:
+    return tags.items("SharedFunctionalGroupsSequence")[:1] + tags.items("PerFrameFunctionalGroupsSequence")[:1]
 
 
 def stated_device(tags: Tags) -> str:

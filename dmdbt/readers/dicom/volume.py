@@ -12,7 +12,13 @@ from dmdbt.readers.dicom.header import REMEDY, Tags
 from dmdbt.readers.dicom.pixel_data import Layout
 from dmdbt.readers.dicom.presentation import Chain, look_up, mark_seen, read_chain
 from dmdbt.readers.dicom.slice_order import Order, order_slices, slice_normal, stack_order, turned
-from dmdbt.readers.dicom.sop_classes import check_slice, check_tomosynthesis_object, stated_device, stated_view
+from dmdbt.readers.dicom.sop_classes import (
+    check_slice,
+    check_tomosynthesis_object,
+    stated_device,
+    stated_orientation,
+    stated_view,
+)
 from dmdbt.readers.limits import Limits, check_limit, check_volume_size
 
 _WHITE = 255
@@ -138,6 +144,7 @@ class BtoVolume(_DicomVolume):
             "photometric_interpretation": layout.photometric,
             "voi": read_chain(self._groups(order.indices[0]), layout, dicom.file).voi,
             "device": stated_device(tags),
+            "stated_orientation": stated_orientation(tags),
             **stated_view(tags),
         }
         self.flags = sorted(flags | order.flags)
@@ -215,6 +222,7 @@ class DicomFolderVolume(_DicomVolume):
                 "bits_stored": layout.stored,
                 "photometric_interpretation": layout.photometric,
                 "device": stated_device(dicom.tags),
+                "stated_orientation": stated_orientation(dicom.tags),
                 **view,
             }
             return dicom.tags.text("SeriesInstanceUID"), dicom.tags.text("SOPClassUID"), layout, dicom.syntax, str(view)

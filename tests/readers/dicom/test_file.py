@@ -117,6 +117,15 @@ def test_what_the_header_says_of_the_view_is_passed_on(tmp_path):
     assert (provenance["stated_laterality"], provenance["stated_view"]) == ("", "")
 
 
+@pytest.mark.parametrize(
+    ("stated", "expected"),
+    [(["P", "L"], "P\\L"), (["A", "FR"], "A\\FR"), (["P"], ""), (["P", "X"], ""), ([], ""), (["", ""], "")],
+)
+def test_the_orientation_of_the_header_is_passed_on_if_it_is_one(tmp_path, stated, expected):
+    path = write(tmp_path / "a.dcm", PIXELS, PatientOrientation=stated)
+    assert read_mammogram(path).provenance["stated_orientation"] == expected
+
+
 def test_flags_tell_what_is_unusual(tmp_path):
     options = {"BurnedInAnnotation": None, "ImageType": ["DERIVED", "PRIMARY", "TOMOSYNTHESIS", "GENERATED_2D"]}
     flags = read_mammogram(write(tmp_path / "a.dcm", PIXELS, **options)).flags

@@ -62,6 +62,7 @@ def test_every_lossless_syntax_gives_all_slices(tmp_path, syntax, bits):
         "device": "",
         "voi": "window LINEAR",
         "stated_laterality": "L",
+        "stated_orientation": "",
         "stated_view": "MLO",
     }
 
@@ -70,6 +71,20 @@ def test_a_volume_can_be_read_twice_and_through_the_common_door(tmp_path):
     with open_volume(write_tomosynthesis(tmp_path / "a.dcm", PIXELS)) as volume:
         first, second = np.stack(list(volume)), np.stack(list(volume))
     np.testing.assert_array_equal(first, second)
+
+
+def test_the_orientation_is_found_at_the_top_level_and_in_the_functional_groups(tmp_path):
+    of_frame = item(PatientOrientation=["A", "R"])
+    groups = [
+        item(PatientOrientationInFrameSequence=[of_frame], FrameContentSequence=[in_stack(1 + n)]) for n in range(5)
+    ]
+    for options in ({"groups": groups}, {"PatientOrientation": ["A", "R"]}):
+        _, provenance, _ = read(write_tomosynthesis(tmp_path / "a.dcm", PIXELS, **options))
+        assert provenance["stated_orientation"] == "A\\R"
+    (tmp_path / "slices").mkdir()
+    write_slices(tmp_path / "slices", PIXELS, PatientOrientation=["P", "FL"])
+    with open_volume(tmp_path / "slices") as volume:
+        assert volume.provenance["stated_orientation"] == "P\\FL"
 
 
 def test_attributes_of_the_top_level_are_found_too(tmp_path):
