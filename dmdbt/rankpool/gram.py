@@ -4,7 +4,7 @@ import numpy as np
 
 # A product of two centered pixels is at most 2**14, so 1,024 of them sum to at most 2**24: every partial sum is a
 # whole number that float32 holds exactly, in whatever order it is formed.
-_EXACT_PIXELS = 1024
+EXACT_PIXELS = 1024
 
 
 def slice_gram(slices: np.ndarray) -> np.ndarray:
@@ -23,11 +23,16 @@ def slice_gram(slices: np.ndarray) -> np.ndarray:
     n_slices = len(slices)
     pixels = slices.reshape(n_slices, -1)
     sums = np.zeros((n_slices, n_slices))  # of whole numbers below 2**53, which float64 holds
-    for start in range(0, pixels.shape[1], _EXACT_PIXELS):
-        block = np.subtract(pixels[:, start : start + _EXACT_PIXELS], np.float32(128))
+    for start in range(0, pixels.shape[1], EXACT_PIXELS):
+        block = np.subtract(pixels[:, start : start + EXACT_PIXELS], np.float32(128))
         sums += block @ block.T
-    centered = sums.astype(np.int64)
-    return centered - centered[:1] - centered[:, :1] + centered[0, 0]
+    return shifted(sums)
+
+
+def shifted(sums: np.ndarray) -> np.ndarray:
+    """Return inner products of vectors less the first of them, int64, from those of the vectors: whole, (T, T)."""
+    whole = sums.astype(np.int64)
+    return whole - whole[:1] - whole[:, :1] + whole[0, 0]
 
 
 def running_mean_gram(gram: np.ndarray) -> np.ndarray:

@@ -55,7 +55,9 @@ class Minimizer:
     misranked: float
 
 
-def minimize(grams: Sequence[np.ndarray], rho: float, solver: Solver = solve) -> list[Minimizer]:
+def minimize(
+    grams: Sequence[np.ndarray], rho: float, solver: Solver = solve, *, names: Sequence[str] = ()
+) -> list[Minimizer]:
     """Minimize equation (1) for several volumes.
 
     Parameters
@@ -66,17 +68,19 @@ def minimize(grams: Sequence[np.ndarray], rho: float, solver: Solver = solve) ->
         lambda / lambda_max, positive.
     solver
         Takes and returns what `solve` does. It is asked once, and only if a volume has no closed form.
+    names
+        Of the volumes, for an error; by default their indices.
 
     Raises
     ------
     InputDataError
-        The relative duality gap of a volume is above 1e-6. Its index is the case of the error.
+        The relative duality gap of a volume is above 1e-6. Its name is the case of the error.
     """
     closed = [rho >= 1 or len(gram) == 2 or _has_no_trend(gram) for gram in grams]
     solutions = iter(_solved([gram for gram, known in zip(grams, closed, strict=True) if not known], rho, solver))
     minimizers = []
     for index, (gram, known) in enumerate(zip(grams, closed, strict=True)):
-        with error_context(case=f"volume {index}", file="-"):
+        with error_context(case=names[index] if names else f"volume {index}", file="-"):
             minimizers.append(_closed_form(gram, rho) if known else _certified(gram, rho, *next(solutions)))
     return minimizers
 

@@ -1,9 +1,9 @@
 """How work over cases is run; what is computed does not depend on it."""
 
+from dmdbt.running.devices import by_room, card_count, card_workers, compute_device, compute_devices, device_kind
 from dmdbt.running.environment import (
     checkpoint_folder,
     checkpoint_minutes,
-    compute_device,
     feature_memory,
     free_memory,
     redo,
@@ -18,10 +18,15 @@ __all__ = [
     "Item",
     "Step",
     "begin_workers",
+    "by_room",
+    "card_count",
+    "card_workers",
     "checkpoint_folder",
     "checkpoint_minutes",
     "code_fingerprint",
     "compute_device",
+    "compute_devices",
+    "device_kind",
     "digest",
     "feature_memory",
     "free_memory",

@@ -4,7 +4,8 @@
 variable                 meaning                                                                      default
 ======================== ============================================================================ ===============
 DMDBT_WORKERS            worker processes                                                             usable cores
-DMDBT_DEVICE             ``cpu`` or ``cuda``; float32 sums differ in the last bits between the two    cuda if present
+DMDBT_DEVICE             ``cpu``, ``cuda`` (all cards), or some, such as ``cuda:0,cuda:2``; float32   cuda if present
+                         sums differ in the last bits between a CPU and a card
 DMDBT_MEMORY_GIB         memory that features may take while heads are trained, before they are read  half of what is
                          from the store batch by batch                                                free
 DMDBT_CHECKPOINTS        folder for the states of trainings                                           data/checkpoints
@@ -45,17 +46,6 @@ def worker_count() -> int:
     return int(text)
 
 
-def compute_device() -> str:
-    """Return ``cuda`` or ``cpu``, where networks are run."""
-    import torch  # here, because most stages need no torch
-
-    text = os.environ.get("DMDBT_DEVICE", "")
-    if text not in ("", "cpu", "cuda") or (text == "cuda" and not torch.cuda.is_available()):
-        expected = "cpu, or cuda where torch finds a GPU"
-        raise ParameterError("DMDBT_DEVICE", expected=expected, found=text, remedy="Unset it to use what there is.")
-    return text or ("cuda" if torch.cuda.is_available() else "cpu")
-
-
 def free_memory() -> int:
     """Return the bytes of memory that can still be had, in a container those of its limit."""
     free = psutil.virtual_memory().available
@@ -69,12 +59,12 @@ def free_memory() -> int:
     return min(free, max(0, int(limit) - int(used) + int(counts["inactive_file"])))  # cached files can be dropped
 
 
-def training_width(n_folds: int, needed: int, device: str) -> tuple[int, int]:
-    """Return how many of the folds are trained at once, and on how many threads each. A GPU trains one at a time.
+def training_width(n_folds: int, needed: int, n_cards: int) -> tuple[int, int]:
+    """Return how many of the folds are trained at once, and on how many threads each. A card trains one at a time.
 
     `needed` is the number of bytes that the training of a fold takes, not counting the features.
     """
-    room = 1 if device == "cuda" else free_memory() // needed
+    room = n_cards or free_memory() // needed
     at_once = max(1, min(n_folds, worker_count(), room))
     return at_once, worker_count() // at_once if needed > _SMALL else 1
 

@@ -70,6 +70,8 @@ class Step(Generic[Payload]):
     at_once
         Call `function` with a list of at most so many payloads instead, for work that is faster together. Where it
         fails, none of these items counts as finished.
+    workers
+        See `map_cases`.
     """
 
     description: str
@@ -79,6 +81,7 @@ class Step(Generic[Payload]):
     size: Callable[[Payload], int] = lambda _: 0
     preload: Sequence[str] = ()
     at_once: int | None = None
+    workers: int | None = None
 
 
 @dataclass(frozen=True)
@@ -156,6 +159,7 @@ def make_items(
             preload=step.preload,
             on_result=enter,
             on_failure=on_failure and (lambda group, error: on_failure(group[0].payload, error)),
+            workers=step.workers,
             seconds=seconds,
             memory=memory,
         )

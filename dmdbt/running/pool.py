@@ -25,6 +25,8 @@ from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
 from typing import Any, Self
 
+from dmdbt.running.devices import is_lost, is_out_of_memory, number_worker
+
 # Signals by which a process ends itself: what it was reading drove a native library into them, or its own memory did.
 _CRASHES = frozenset({signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL})
 _PATIENCE = 5.0  # seconds that a worker gets to end
@@ -39,11 +41,23 @@ class Done:
 
 @dataclass(frozen=True)
 class Raised:
-    """The function raised, in a worker whose traceback this is; `no_memory` if all began with a lack of memory."""
+    """The function raised, in a worker whose traceback this is.
+
+    Attributes
+    ----------
+    error, trace
+        The exception.
+    no_memory
+        Whether all began with a lack of memory.
+    card, lost
+        What torch says of its card, if that began it; whether nothing more can be computed there.
+    """
 
     error: BaseException
     trace: str
     no_memory: bool
+    card: str = ""
+    lost: bool = False
 
 
 @dataclass(frozen=True)
@@ -110,13 +124,17 @@ class WorkerPool:
     def __iter__(self) -> Iterator[tuple[int | None, Outcome]]:
         while True:
             while len(self._workers) < self._size and len(self._waiting) > sum(w.idle for w in self._workers):
-                self._workers.append(_Worker(self._function, self._memory))
+                self._workers.append(self._started())
             for worker in self._workers:
                 self._assign(worker)
             if not self._waiting and all(worker.idle for worker in self._workers):
                 return
             for worker in self._due():
                 yield from self._settle(worker)
+
+    def _started(self, reserved: int | None = None) -> "_Worker":
+        number = min(set(range(self._size)) - {worker.number for worker in self._workers})
+        return _Worker(self._function, self._memory, number, reserved)
 
     def _assign(self, worker: "_Worker") -> None:
         """Hand the next item to a worker that is ready for one."""
@@ -136,6 +154,9 @@ class WorkerPool:
         position, used, outcome = worker.position, worker.used, worker.receive()
         if outcome is None:  # it is ready
             return
+        if isinstance(outcome, Raised) and outcome.lost and position is not None:
+            yield from self._without(worker, position, outcome)
+            return
         ended = isinstance(outcome, Died | Overdue)
         damaged = ended or (isinstance(outcome, Raised) and outcome.no_memory)
         if damaged:
@@ -144,8 +165,19 @@ class WorkerPool:
             worker.join(time.monotonic() + _PATIENCE)
         foreign = self._seconds is not None or self._memory is not None
         if position is not None and damaged and foreign and used and _may_be_of_another(outcome):
-            self._workers.append(_Worker(self._function, self._memory, reserved=position))
+            self._workers.append(self._started(reserved=position))
         elif position is not None or not worker.ready:
+            yield position, outcome
+
+    def _without(self, worker: "_Worker", position: int, outcome: Outcome) -> Iterator[tuple[int | None, Outcome]]:
+        """Go on without a worker whose card failed: the others take its item; without others it has failed."""
+        self._workers.remove(worker)
+        worker.stop(gently=False)
+        worker.join(time.monotonic() + _PATIENCE)
+        self._size -= 1
+        if self._workers:
+            self._waiting.appendleft(position)
+        else:
             yield position, outcome
 
 
@@ -157,7 +189,8 @@ def _may_be_of_another(outcome: Outcome) -> bool:
 class _Worker:
     """A process, and the item that it works on."""
 
-    def __init__(self, function: bytes, memory: int | None, reserved: int | None = None) -> None:
+    def __init__(self, function: bytes, memory: int | None, number: int, reserved: int | None) -> None:
+        self.number = number  # from 0, among those that work
         self.position: int | None = None  # of its item
         self.reserved = reserved  # position of the item that it was started for
         self.ready = False  # it has imported the function
@@ -169,7 +202,7 @@ class _Worker:
         life, self._life = context.Pipe(duplex=False)
         resource_tracker.ensure_running()  # would let Ctrl-C through again if it came later
         with theirs, life, _no_interrupt():
-            self._process = context.Process(target=_serve, args=(function, theirs, life, memory), daemon=True)
+            self._process = context.Process(target=_serve, args=(function, theirs, life, memory, number), daemon=True)
             self._process.start()
 
     @property
@@ -225,11 +258,12 @@ class _Worker:
         self._life.close()
 
 
-def _serve(function: bytes, pipe: Connection, life: Connection, memory: int | None) -> None:
+def _serve(function: bytes, pipe: Connection, life: Connection, memory: int | None, number: int) -> None:
     """Answer items until the parent closes the pipe; what a worker process runs."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's business
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     _end_with_parent(life)
+    number_worker(number)
     with suppress(EOFError, BrokenPipeError, ConnectionResetError):  # the parent needs no more
         try:
             if memory is not None:
@@ -275,7 +309,12 @@ def _report(error: BaseException) -> bytes:
     """An exception for the parent, by its text alone if it does not survive pickling."""
     traceback.clear_frames(error.__traceback__)  # gives back arrays, where memory is short
     trace = "".join(traceback.format_exception(error))
-    no_memory = any(map(_is_no_memory, _causes(error)))
+    causes = list(_causes(error))
+    of_card = [cause for cause in causes if is_out_of_memory(cause) or is_lost(cause)]
+    if of_card:  # torch's own exceptions need not survive pickling
+        card, lost = str(of_card[0]).partition("\n")[0], any(map(is_lost, of_card))
+        return _pickled(Raised(RuntimeError(card), trace, no_memory=False, card=card, lost=lost), "an exception")
+    no_memory = any(map(_is_no_memory, causes))
     try:
         data = _pickled(Raised(error, trace, no_memory), "an exception")
         pickle.loads(data)

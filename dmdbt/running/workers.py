@@ -17,6 +17,7 @@ from dmdbt.running.pool import Died, Done, Outcome, Raised, WorkerPool
 Argument = TypeVar("Argument")
 Result = TypeVar("Result")
 
+_OTHER_CARD = "End other programs on it, or set DMDBT_DEVICE to another card or to cpu; what is finished is kept."
 _LESS_WORK = "Free memory or set DMDBT_WORKERS=1, then run the command again."
 # A second thread in a busy worker costs up to nine times more CPU than it saves.
 _ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
@@ -162,6 +163,8 @@ def _failure(name: str, outcome: Outcome, seconds: float | None, memory: int | N
     """Return the error that says why an item did not come out."""
     remedy = "Check the files; if they are right, raise reading.{} in params.yaml."
     if isinstance(outcome, Raised):
+        if outcome.card:
+            return SystemResourceError(f"{name}: expected a card with room for it, got: {outcome.card} {_OTHER_CARD}")
         if not outcome.no_memory:
             return _noted(outcome, f"{name}, in a worker process")
         if memory is None:

@@ -2,8 +2,10 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from functools import partial
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -11,18 +13,26 @@ import numpy as np
 
 from dmdbt import params
 from dmdbt.cohort import Case
-from dmdbt.errors import error_context
+from dmdbt.errors import InputDataError, error_context
 from dmdbt.files import write_json
 from dmdbt.imaging import read_slices, slices_provenance, slices_shape, write_gray
-from dmdbt.rankpool import FLAGS, pool_slices, rank_pool, to_uint8, volume_flags
-from dmdbt.running import Item, Step
+from dmdbt.rankpool import FLAGS, RankPooling, pool_slices, rank_pool, rank_pool_batch, to_uint8, volume_flags
+from dmdbt.running import Item, Step, by_room, card_workers, compute_device, device_kind
 from dmdbt.terms import Modality
 
+_BATCH_BYTES = 2**30  # of slices that are on a card together; float32 chunks and sums take about as much again
 _CERTIFICATE = ("rho", "lam", "lam_max", "primal", "dual", "gap", "iterations", "misranked")
 
 
 def rankpool_step(cases: Sequence[Case], slices: Path, settings: params.Rankpool) -> Step[Case]:
-    """Write ``<case>.png`` and ``<case>.json`` (weights, certificate) for every case with a volume."""
+    """Write ``<case>.png`` and ``<case>.json`` (weights, certificate) for every case with a volume.
+
+    On a CPU a worker pools one volume, on a card a batch of them: from a rho of 1 on with equal bytes, below it
+    with the weights that the solver finds there, and then the kind of device is part of the key.
+    """
+    with_volume = [case for case in cases if Modality.DBT in case.modalities]
+    kind, solved = device_kind(), settings.pooler == "ranksvm" and settings.rho < 1
+    largest = max((prod(_shape(case, slices)) for case in with_volume), default=1)
     return Step(
         "rankpool",
         [
@@ -32,26 +42,58 @@ def rankpool_step(cases: Sequence[Case], slices: Path, settings: params.Rankpool
                 inputs=(slices / case.case_id / "manifest.json",),  # it has the SHA-256 of every slice
                 outputs=(f"{case.case_id}.png", f"{case.case_id}.json"),
             )
-            for case in cases
-            if Modality.DBT in case.modalities
+            for case in with_volume
         ],
-        partial(_pool, slices=slices, settings=settings),
-        parameters=asdict(settings),
-        size=partial(_size, slices=slices),
+        partial(_pool, slices=slices, settings=settings, on_card=kind != "cpu"),
+        parameters=asdict(settings) | {"device": kind if solved else None},
+        size=lambda case: prod(_shape(case, slices)[1:]),  # 8 bits per pixel, before PNG compresses them
+        at_once=1 if kind == "cpu" else max(1, _BATCH_BYTES // largest),
+        workers=card_workers(),
     )
 
 
-def pool(volume: np.ndarray, settings: params.Rankpool) -> tuple[np.ndarray, dict[str, Any]]:
-    """Return the 8-bit image (H, W) of slices (T, H, W); the weights and the certificate of an image that has them."""
+def _pool(cases: Sequence[Case], folder: Path, *, slices: Path, settings: params.Rankpool, on_card: bool) -> None:
+    """Pool the volumes of several cases on a card, or of one on a CPU; threads read and write those of a card."""
+    files = {case.case_id: case.dbt for case in cases}
+    with ThreadPoolExecutor(len(cases) if on_card else 1) as threads:
+        volumes = list(threads.map(partial(_read_volume, slices=slices), cases))
+        try:
+            poolings = _poolings(volumes, list(files), settings, on_card=on_card)
+        except InputDataError as error:
+            with error_context(case=error.case, file=files[error.case]):
+                raise
+        list(threads.map(partial(_write, folder=folder, slices=slices, settings=settings), cases, volumes, poolings))
+
+
+def _poolings(
+    volumes: Sequence[np.ndarray], names: Sequence[str], settings: params.Rankpool, *, on_card: bool
+) -> Sequence[RankPooling | None]:
+    """Return the poolings of volumes that are rank pooled, else None for each."""
+    if settings.pooler not in ("ranksvm", "approximate"):
+        return [None] * len(volumes)
+    rho = settings.rho if settings.pooler == "ranksvm" else 1.0
+    if on_card:
+        return by_room("rankpool", partial(_on_card, rho=rho), list(zip(volumes, names, strict=True)))
+    with error_context(case=names[0], file="-"):
+        return [rank_pool(volume, rho) for volume in volumes]
+
+
+def _on_card(named: Sequence[tuple[np.ndarray, str]], *, rho: float) -> list[RankPooling]:
+    volumes, names = zip(*named, strict=True)
+    return rank_pool_batch(volumes, rho, compute_device(), names=names)
+
+
+def _mapped(
+    volume: np.ndarray, pooling: RankPooling | None, settings: params.Rankpool
+) -> tuple[np.ndarray, dict[str, Any]]:
+    if pooling is not None:
+        proof = {name: getattr(pooling, name) for name in _CERTIFICATE}
+        image = to_uint8(pooling.image, settings.mapping, quantile=settings.quantile)
+        return image, proof | {"weights": pooling.weights.tolist()}
     if settings.pooler in ("mean", "max", "central"):  # these are in gray levels
         return np.rint(pool_slices(volume, settings.pooler)).astype(np.uint8), {}
-    if settings.pooler in ("std", "svr"):
-        image = pool_slices(volume, settings.pooler)
-        return to_uint8(image, settings.mapping, quantile=settings.quantile), {}
-    pooling = rank_pool(volume, settings.rho if settings.pooler == "ranksvm" else 1.0)
-    proof = {name: getattr(pooling, name) for name in _CERTIFICATE}
-    image = to_uint8(pooling.image, settings.mapping, quantile=settings.quantile)
-    return image, proof | {"weights": pooling.weights.tolist()}
+    image = pool_slices(volume, settings.pooler)
+    return to_uint8(image, settings.mapping, quantile=settings.quantile), {}
 
 
 def pooling_summary(folder: Path, case_ids: Sequence[str]) -> dict[str, Any]:
@@ -66,21 +108,30 @@ def pooling_summary(folder: Path, case_ids: Sequence[str]) -> dict[str, Any]:
     return summary
 
 
-def _pool(case: Case, folder: Path, *, slices: Path, settings: params.Rankpool) -> None:
+def _read_volume(case: Case, *, slices: Path) -> np.ndarray:
     with error_context(case=case.case_id, file=case.dbt):
-        volume = read_slices(slices / case.case_id)
-        order = slices_provenance(slices / case.case_id)["slice_order"]
-        image, proof = pool(volume, settings)
+        return read_slices(slices / case.case_id)
+
+
+def _write(
+    case: Case,
+    volume: np.ndarray,
+    pooling: RankPooling | None,
+    *,
+    folder: Path,
+    slices: Path,
+    settings: params.Rankpool,
+) -> None:
+    image, proof = _mapped(volume, pooling, settings)
     write_gray(folder / f"{case.case_id}.png", image)
+    order = slices_provenance(slices / case.case_id)["slice_order"]
     record = {"slices": len(volume), "slice_order": order, "flags": volume_flags(volume)}
     write_json(folder / f"{case.case_id}.json", asdict(settings) | record | proof)
 
 
-def _size(case: Case, *, slices: Path) -> int:
-    """Bytes of an image of 8 bits per pixel, before PNG compresses it."""
+def _shape(case: Case, slices: Path) -> tuple[int, int, int]:
     with error_context(case=case.case_id, file=case.dbt):
-        _, rows, columns = slices_shape(slices / case.case_id)
-    return rows * columns
+        return slices_shape(slices / case.case_id)
 
 
 def _read(path: Path) -> Mapping[str, Any]:

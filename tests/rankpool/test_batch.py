@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 
 from dmdbt.errors import InputDataError
 from dmdbt.rankpool import batch, rank_pool, rank_pool_batch, to_uint8
@@ -31,9 +32,9 @@ def test_the_closed_form_has_the_same_bits():
 
 
 def test_the_gram_matrix_is_as_exact(monkeypatch):
-    monkeypatch.setattr(batch, "_BLOCK", 100)
+    monkeypatch.setattr(batch, "_CHUNK", 2048)
     for slices in VOLUMES:
-        np.testing.assert_array_equal(batch._slice_gram(slices, "cpu"), slice_gram(slices))
+        np.testing.assert_array_equal(batch._slice_gram(torch.tensor(slices)), slice_gram(slices))
 
 
 def test_color_and_views_of_arrays_are_taken():
@@ -56,3 +57,5 @@ def test_the_volume_that_cannot_be_pooled_is_named(monkeypatch):
     monkeypatch.setattr(solver, "_MOST_ITERATIONS", 2)
     with pytest.raises(InputDataError, match="E-RANKPOOL-UNCERTIFIED case=volume 1 "):
         rank_pool_batch([good[:2], good], 0.1)
+    with pytest.raises(InputDataError, match="E-RANKPOOL-UNCERTIFIED case=p2 "):
+        rank_pool_batch([good[:2], good], 0.1, names=["p1", "p2"])
