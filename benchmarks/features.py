@@ -16,6 +16,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
+from itertools import product
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -70,13 +71,18 @@ def _print_line(backbone: str, size: int, rounds: int, seconds: float) -> None:
 def _bare_rates(backbone: str, size: int, seconds: float) -> Iterator[tuple[str, float]]:
     """Images (with all their copies) per second of every way to run the backbone."""
     for processes, threads in ((worker_count(), 1), (1, worker_count())):
-        for name in _FORMATS:
+        for name, at_once in product(_FORMATS, (1, None)):
             with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
                 list(pool.map(_warm_up, range(processes), chunksize=1))  # starts every process
                 futures = [
-                    pool.submit(_bare_rate, backbone, size, threads, name, seconds / 2) for _ in range(processes)
+                    pool.submit(_bare_rate, backbone, size, threads, name, at_once, seconds / 2)
+                    for _ in range(processes)
                 ]
-                yield f"{processes} x {threads} threads, {name}", sum(future.result() for future in futures)
+                copies = "one copy" if at_once else "all copies"
+                yield (
+                    f"{processes} x {threads} threads, {name}, {copies} at once",
+                    sum(future.result() for future in futures),
+                )
 
 
 def _warm_up(_: int) -> None:
@@ -84,14 +90,20 @@ def _warm_up(_: int) -> None:
 
 
 @torch.inference_mode()
-def _bare_rate(backbone: str, size: int, threads: int, memory_format: str, seconds: float) -> float:
+def _bare_rate(
+    backbone: str, size: int, threads: int, memory_format: str, at_once: int | None, seconds: float
+) -> float:
     torch.set_num_threads(threads)
     network = _build(backbone).to(memory_format=_FORMATS[memory_format])
-    batches = [batch.contiguous(memory_format=_FORMATS[memory_format]) for batch in _batches(size)]
-    network(batches[0])
+    batches = [
+        [part.contiguous(memory_format=_FORMATS[memory_format]) for part in batch.split(at_once or len(batch))]
+        for batch in _batches(size)
+    ]
+    network(batches[0][0])
     count, start = 0, time.perf_counter()
     while time.perf_counter() - start < seconds:
-        network(batches[count % len(batches)])
+        for part in batches[count % len(batches)]:
+            network(part)
         count += 1
     return count / (time.perf_counter() - start)
 

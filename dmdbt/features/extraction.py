@@ -23,8 +23,10 @@ def batch_images(device: str, size: int, n_copies: int) -> int:
 
 
 @torch.inference_mode()
-def extract(backbone: nn.Module, images: Sequence[np.ndarray], copies: Sequence[str]) -> list[np.ndarray]:
-    """Run a frozen backbone over the copies of images, as one batch, where the backbone is.
+def extract(
+    backbone: nn.Module, images: Sequence[np.ndarray], copies: Sequence[str], *, at_once: int | None = None
+) -> list[np.ndarray]:
+    """Run a frozen backbone over the copies of images, where the backbone is.
 
     On a GPU convolutions are in float16.
 
@@ -36,6 +38,9 @@ def extract(backbone: nn.Module, images: Sequence[np.ndarray], copies: Sequence[
         Gray levels from 0 to 1, each of shape (H, W) with H = W.
     copies
         Names out of `dmdbt.features.augment.COPIES`.
+    at_once
+        Copies in a forward pass; all of them by default. The last bits of a map depend on it, and with 1 on nothing
+        else than the copy.
 
     Returns
     -------
@@ -49,9 +54,11 @@ def extract(backbone: nn.Module, images: Sequence[np.ndarray], copies: Sequence[
     """
     device = next(backbone.parameters()).device
     grays = torch.from_numpy(np.stack(images).astype(np.float32, copy=False)).to(device).unsqueeze(1)
+    inputs = augmented(normalize(grays), copies)
+    batch = at_once or len(inputs)
     with torch.autocast(device.type, dtype=torch.float16, enabled=device.type != "cpu"):
-        features = backbone(augmented(normalize(grays), copies))
-    maps = features.to(torch.float16).contiguous()
+        features = [backbone(inputs[start : start + batch]).half() for start in range(0, len(inputs), batch)]
+    maps = torch.cat(features).contiguous()
     if not math.isfinite(maps.sum(dtype=torch.float32)):  # it cannot overflow, and one map is enough to spoil it
         raise ValueError("extract: expected finite features below 65504, got infinite or undefined ones")
-    return list(maps.cpu().unflatten(0, (len(images), len(copies))).numpy())
+    return list(maps.cpu().reshape(len(images), len(copies), *maps.shape[1:]).numpy())

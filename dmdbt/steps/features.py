@@ -116,7 +116,8 @@ def _cache_features(
 
 def _extract(grays: Sequence[np.ndarray], cases: Sequence[str], job: _Job) -> list[np.ndarray]:
     try:
-        return extract(_backbone(job), grays, job.copies)
+        # On a CPU one copy at a time: the map of an image is then the same whichever copies a model was trained with.
+        return extract(_backbone(job), grays, job.copies, at_once=1 if job.device == "cpu" else None)
     except ValueError as exc:
         remedy = "Check the image and the weights of the backbone."
         raise InputDataError("FEATURES-NOT-FINITE", case=", ".join(cases), cause=str(exc), remedy=remedy) from exc

@@ -39,6 +39,14 @@ def test_images_in_one_batch_have_the_features_that_each_has_alone():
         np.testing.assert_allclose(maps, alone, rtol=2**-10, atol=1e-5)
 
 
+@pytest.mark.parametrize(("name", "size"), [("alexnet", 160), ("resnet", 96), ("squeezenet", 128)])
+def test_one_copy_at_a_time_no_bit_depends_on_the_other_copies(name, size):
+    network, image = build(name), np.random.default_rng(0).random((size, size))
+    together = extract(network, [image], list(COPIES), at_once=1)[0]
+    for maps, copy in zip(together, COPIES, strict=True):
+        np.testing.assert_array_equal(maps, extract(network, [image], [copy])[0][0])
+
+
 def test_images_share_a_batch_on_a_gpu_alone():
     assert batch_images("cpu", 160, 5) == 1
     assert [batch_images("cuda", size, 5) for size in (160, 832, 4096)] == [131, 4, 1]
