@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from dmdbt.errors import DmdbtError
 from dmdbt.heads import FeatureSet, TrainSettings, balanced_batches, learning_rate, malignant_probability, open_features
-from dmdbt.running import feature_memory, map_cases, training_width
+from dmdbt.running import card_count, compute_device, feature_memory, map_cases, training_width
 from dmdbt.terms import Modality
 
 _TEST_BATCH = 16
@@ -36,8 +36,6 @@ class Experiment:
         Returns the untrained network for maps of a shape (C, H, W). Picklable; draws from torch's global generator.
     settings
         The seed of a fold is that of the settings plus the fold.
-    device
-        ``cpu`` or ``cuda``.
     """
 
     name: str
@@ -48,7 +46,6 @@ class Experiment:
     fold_of: np.ndarray
     build: Callable[[tuple[int, int, int]], nn.Module]
     settings: TrainSettings
-    device: str
 
 
 @dataclass(frozen=True)
@@ -88,7 +85,7 @@ def run_folds(experiment: Experiment, folds: Sequence[int]) -> list[Tested]:
     trainable = [fold for fold in folds if _both_classes(experiment, fold)]
     if not trainable:
         return [_untrained(fold) for fold in folds]
-    at_once, threads = training_width(len(trainable), _training_bytes(experiment), experiment.device)
+    at_once, threads = training_width(len(trainable), _training_bytes(experiment), card_count())
     results = map_cases(
         partial(_run_fold, experiment=experiment, threads=threads, memory=feature_memory() / at_once),
         trainable,
@@ -161,7 +158,7 @@ def predict(
 
 def _run_fold(fold: int, *, experiment: Experiment, threads: int, memory: float) -> Tested:
     torch.set_num_threads(threads)
-    device = torch.device(experiment.device)
+    device = torch.device(compute_device())
     features = _open(experiment, memory, device)
     settings = replace(experiment.settings, seed=experiment.settings.seed + fold)
     train, test = np.flatnonzero(experiment.fold_of != fold), np.flatnonzero(experiment.fold_of == fold)

@@ -31,10 +31,24 @@ def software() -> Section:
     name = torchvision_operators.models.__name__.partition(".")[0]
     lines = [
         f"Python {platform.python_version()}, " + ", ".join(f"{package} {_version(package)}" for package in _PACKAGES),
-        f"CUDA: {torch.cuda.get_device_name() if torch.cuda.is_available() else 'no, networks run on the CPU'}",
+        *_cards(),
         f"{name}: " + ("loads by itself" if by_itself else "loads with its operators declared, which no backbone uses"),
     ]
     return Section("Software", tuple(lines))
+
+
+def _cards() -> list[str]:
+    """Describe each card that torch finds: name, memory, compute capability."""
+    import torch
+
+    if not torch.cuda.is_available():
+        return ["CUDA: no, networks run on the CPU"]
+    lines = [f"CUDA: {torch.version.cuda}"]
+    for number in range(torch.cuda.device_count()):
+        card, (free, total) = torch.cuda.get_device_properties(number), torch.cuda.mem_get_info(number)
+        memory = f"{free / 2**30:.1f} of {total / 2**30:.1f} GiB free"
+        lines.append(f"cuda:{number}: {card.name}, {memory}, compute capability {card.major}.{card.minor}")
+    return lines
 
 
 def hardware(folder: Path) -> Section:

@@ -13,13 +13,13 @@ from dmdbt.features.augment import augmented
 _BATCH_PIXELS = 2**24  # of the input of one forward pass on a GPU; ResNet-50 then takes about 3 GB
 
 
-def batch_images(device: str, size: int, n_copies: int) -> int:
-    """How many images share a forward pass: one on a CPU, on a GPU as many as fill it.
+def batch_images(size: int, n_copies: int) -> int:
+    """Return how many images share a forward pass on a card: as many as fill it.
 
-    On a CPU a batch never mixes images, so that the features of one do not depend, even by a rounding, on the rest of
-    the cohort; nor would it be faster.
+    On a CPU it is one, so that the features of an image do not depend, even by a rounding, on the rest of the cohort;
+    nor would more be faster.
     """
-    return 1 if device == "cpu" else max(1, _BATCH_PIXELS // (n_copies * size**2))
+    return max(1, _BATCH_PIXELS // (n_copies * size**2))
 
 
 @torch.inference_mode()

@@ -227,7 +227,7 @@ class _Planner:
         )
         heads = head_settings(s.heads)
         of_heads = training_bytes(shape, heads)
-        at_once, threads = training_width(len(s.split.test_folds), of_heads, "cpu")
+        at_once, threads = training_width(len(s.split.test_folds), of_heads, 0)
         held = n_bytes * at_once <= feature_memory()
         models = len(s.split.test_folds) * sizes.models_bytes(shape, heads)
         fold = of_heads + sizes.batch_bytes(shape, heads, s.train.batch_size) + (n_bytes if held else 0)

@@ -78,7 +78,7 @@ def _slice_gram(slices: "torch.Tensor") -> np.ndarray:
     for start in range(0, pixels.shape[1], _CHUNK):
         chunk = pixels[:, start : start + _CHUNK].float() - 128
         padded = torch.nn.functional.pad(chunk, (0, -chunk.shape[1] % EXACT_PIXELS))
-        blocks = padded.unflatten(1, (-1, EXACT_PIXELS)).transpose(0, 1)
+        blocks = padded.reshape(len(slices), -1, EXACT_PIXELS).transpose(0, 1)
         sums += (blocks @ blocks.mT).double().sum(dim=0)
     return shifted(sums.cpu().numpy())
 

@@ -20,7 +20,7 @@ from dmdbt.errors import InputDataError, error_context
 from dmdbt.features import Provenance, batch_images, write_features
 from dmdbt.files import sha256
 from dmdbt.imaging import framed, read_gray, read_slices, slices_shape
-from dmdbt.running import Item, Step, compute_device
+from dmdbt.running import Item, Step, card_workers, compute_device, device_kind
 from dmdbt.terms import Modality
 
 _ALEXNET_CHANNELS = 256
@@ -43,7 +43,7 @@ class _Job:
     choice: str
     copies: tuple[str, ...]
     crop: bool
-    device: str
+    on_card: bool
 
 
 def baseline_maps_step(
@@ -81,7 +81,7 @@ def baseline_maps_step(
         weights_sha256=sha256(weights),
         modality=modality,
         crop=features.crop == "breast",
-        device=compute_device(),
+        on_card=device_kind() != "cpu",
         copies=tuple(seen.pop("augmentations")),
         **seen,
     )
@@ -90,9 +90,10 @@ def baseline_maps_step(
         f"maps {baseline} {modality}",
         [Item(c.case_id, c, inputs=(_input(c, images, job),), outputs=(_output(c, job),)) for c in having],
         partial(_keep_maps, job=job, images=images),
-        parameters={**vars(job), "weights": None, "device": None},
+        parameters={**vars(job), "weights": None, "on_card": None},
         preload=["dmdbt.baselines.extractors"],
         size=lambda _: _size(job),
+        workers=card_workers(),
     )
 
 
@@ -127,8 +128,8 @@ def _keep_maps(case: Case, folder: Path, *, job: _Job, images: Path) -> None:
 
 def _at_once(job: _Job) -> int:
     """Slices in a forward pass: on a CPU of one volume alone too, so that a pair does not depend on the cohort."""
-    if job.device != "cpu":
-        return batch_images(job.device, job.size, len(job.copies))
+    if job.on_card:
+        return batch_images(job.size, len(job.copies))
     return max(1, _CPU_PIXELS // (job.size**2 * len(job.copies)))
 
 
@@ -143,7 +144,7 @@ def _read(case: Case, images: Path, job: _Job) -> np.ndarray:
 @cache
 def _network(job: _Job) -> nn.Module:
     """Once per worker."""
-    backbone = build_backbone(job.backbone, job.weights).to(job.device)
+    backbone = build_backbone(job.backbone, job.weights).to(compute_device())
     return BlockMeans(backbone).eval() if job.grid is None else pooled_alexnet(backbone, job.grid)
 
 

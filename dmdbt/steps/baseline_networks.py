@@ -17,7 +17,6 @@ from dmdbt.baselines.pairs import read_baseline_pairs
 from dmdbt.baselines.record import Outputs, write_curves, write_results
 from dmdbt.baselines.registry import BASELINES
 from dmdbt.heads import TrainSettings
-from dmdbt.running import compute_device
 
 _RESNET3D = "resnet3d"
 
@@ -92,7 +91,6 @@ def _train(
             mixed=False,
             seed=train.seed,
         ),
-        device=compute_device(),
     )
     tested = run_folds(experiment, folds.test_folds)
     write_results(baseline, pairs, tested, about=about, predictions=outputs.predictions, record=outputs.record)

@@ -16,7 +16,7 @@ from dmdbt.errors import InputDataError, error_context
 from dmdbt.features import Provenance, batch_images, extract, write_features
 from dmdbt.files import sha256
 from dmdbt.imaging import framed, read_gray
-from dmdbt.running import Item, Step, compute_device
+from dmdbt.running import Item, Step, by_room, card_workers, compute_device, device_kind
 from dmdbt.terms import Modality
 
 
@@ -32,7 +32,7 @@ class _Job:
     size: int
     crop: bool
     copies: tuple[str, ...]
-    device: str
+    on_card: bool
 
 
 def features_step(
@@ -67,7 +67,7 @@ def features_step(
         size=params.for_backbone(settings.size, backbone, key="features.size"),
         crop=settings.crop == "breast",
         copies=tuple(settings.augmentations),
-        device=compute_device(),
+        on_card=device_kind() != "cpu",
     )
     items = [
         Item(
@@ -83,17 +83,18 @@ def features_step(
         f"features {backbone}",
         items,
         partial(_cache_features, job=job, images=images),
-        parameters=asdict(job) | {"weights": None, "device": None},  # what the file is counts, not where it is
+        parameters=asdict(job) | {"weights": None, "on_card": None},  # what the file is counts, not where it is
         preload=["dmdbt.features"],
         size=lambda _: _size(job),
-        at_once=batch_images(job.device, job.size, len(job.copies)),
+        at_once=batch_images(job.size, len(job.copies)) if job.on_card else 1,
+        workers=card_workers(),
     )
 
 
 def _cache_features(
     payloads: Sequence[tuple[Case, Modality]], folder: Path, *, job: _Job, images: Mapping[Modality, Path]
 ) -> None:
-    """Several images on a GPU, one on a CPU; the next ones are decoded by the other workers meanwhile."""
+    """Several images on a card, one on a CPU; the other workers decode the next ones meanwhile."""
     files, grays = [], []
     for case, modality in payloads:
         files.append(images[modality] / f"{case.case_id}.png")
@@ -115,9 +116,10 @@ def _cache_features(
 
 
 def _extract(grays: Sequence[np.ndarray], cases: Sequence[str], job: _Job) -> list[np.ndarray]:
+    # On a CPU one copy at a time: the map of an image is then the same whichever copies a model was trained with.
+    run = partial(extract, _backbone(job), copies=job.copies, at_once=None if job.on_card else 1)
     try:
-        # On a CPU one copy at a time: the map of an image is then the same whichever copies a model was trained with.
-        return extract(_backbone(job), grays, job.copies, at_once=1 if job.device == "cpu" else None)
+        return by_room("features", run, grays)
     except ValueError as exc:
         remedy = "Check the image and the weights of the backbone."
         raise InputDataError("FEATURES-NOT-FINITE", case=", ".join(cases), cause=str(exc), remedy=remedy) from exc
@@ -126,7 +128,7 @@ def _extract(grays: Sequence[np.ndarray], cases: Sequence[str], job: _Job) -> li
 @cache
 def _backbone(job: _Job) -> nn.Module:
     """Once per worker."""
-    return build_backbone(job.backbone, job.weights, resnet_depth=job.resnet_depth).to(job.device)
+    return build_backbone(job.backbone, job.weights, resnet_depth=job.resnet_depth).to(compute_device())
 
 
 @cache

@@ -86,14 +86,16 @@ def _on_card(named: Sequence[tuple[np.ndarray, str]], *, rho: float) -> list[Ran
 def _mapped(
     volume: np.ndarray, pooling: RankPooling | None, settings: params.Rankpool
 ) -> tuple[np.ndarray, dict[str, Any]]:
-    if pooling is not None:
-        proof = {name: getattr(pooling, name) for name in _CERTIFICATE}
-        image = to_uint8(pooling.image, settings.mapping, quantile=settings.quantile)
-        return image, proof | {"weights": pooling.weights.tolist()}
+    """Return the 8-bit image (H, W) of slices (T, H, W); the weights and the certificate of an image that has them."""
     if settings.pooler in ("mean", "max", "central"):  # these are in gray levels
         return np.rint(pool_slices(volume, settings.pooler)).astype(np.uint8), {}
-    image = pool_slices(volume, settings.pooler)
-    return to_uint8(image, settings.mapping, quantile=settings.quantile), {}
+    if settings.pooler in ("std", "svr"):
+        image = pool_slices(volume, settings.pooler)
+        return to_uint8(image, settings.mapping, quantile=settings.quantile), {}
+    assert pooling is not None
+    proof = {name: getattr(pooling, name) for name in _CERTIFICATE}
+    image = to_uint8(pooling.image, settings.mapping, quantile=settings.quantile)
+    return image, proof | {"weights": pooling.weights.tolist()}
 
 
 def pooling_summary(folder: Path, case_ids: Sequence[str]) -> dict[str, Any]:

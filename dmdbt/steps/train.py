@@ -28,10 +28,12 @@ from dmdbt.heads import (
     write_head,
 )
 from dmdbt.running import (
+    card_count,
     checkpoint_folder,
     checkpoint_minutes,
     code_fingerprint,
     compute_device,
+    device_kind,
     digest,
     feature_memory,
     map_cases,
@@ -56,7 +58,6 @@ class _Job:
     key: str
     checkpoints: Path
     checkpoint_minutes: float
-    device: str
     memory: float
     threads: int
 
@@ -112,10 +113,10 @@ def train_folds(inputs: TrainInputs, cases: Sequence[Case], models: Path | None)
     """
     backbone, folds, heads = inputs.backbone, inputs.folds, inputs.heads
     _, shape = read_provenance(inputs.features / cases[0].modalities[0] / f"{cases[0].case_id}.h5")
-    device = compute_device()
-    at_once, threads = training_width(len(folds.test_folds), training_bytes(shape, head_settings(heads)), device)
+    needed = training_bytes(shape, head_settings(heads))
+    at_once, threads = training_width(len(folds.test_folds), needed, card_count())
     read = [sha256(inputs.split), sha256(inputs.features / "manifest.json"), digest([asdict(case) for case in cases])]
-    parameters = {"heads": asdict(heads), "train": asdict(inputs.settings), "device": device, "inputs": read}
+    parameters = {"heads": asdict(heads), "train": asdict(inputs.settings), "device": device_kind(), "inputs": read}
     with whole_folder(models) if models else TemporaryDirectory() as folder:
         job = _Job(
             backbone=backbone,
@@ -128,7 +129,6 @@ def train_folds(inputs: TrainInputs, cases: Sequence[Case], models: Path | None)
             key=code_fingerprint(_train_fold, parameters),
             checkpoints=checkpoint_folder(),
             checkpoint_minutes=checkpoint_minutes(),
-            device=device,
             memory=feature_memory() / at_once,
             threads=threads,
         )
@@ -167,7 +167,7 @@ def _checkpoint(fold: int, job: _Job) -> Checkpoint:
 def _train_fold(fold: int, *, job: _Job) -> tuple[list[Row], list[Row]]:
     """Train on every other fold, test on this one."""
     torch.set_num_threads(job.threads)
-    device, features = torch.device(job.device), _features(job)
+    device, features = torch.device(compute_device()), _features(job)
     settings = TrainSettings(
         epochs=job.settings.epochs,
         batch_size=job.settings.batch_size,
@@ -195,7 +195,7 @@ def _features(job: _Job) -> FeatureSet:
     targets = np.array([case.label.target for case in job.cases])
     case_ids = [case.case_id for case in job.cases]
     present = np.array([[modality in case.modalities for modality in Modality] for case in job.cases])
-    device = torch.device(job.device)
+    device = torch.device(compute_device())
     return open_features(job.features, case_ids, targets, memory=job.memory, device=device, present=present)
 
 
@@ -203,7 +203,7 @@ def _tested(
     networks: dict[Head, nn.Module], features: FeatureSet, test: np.ndarray, copy: int, fold: int, job: _Job
 ) -> Iterator[Row]:
     """One row per pair, with the probabilities that the heads give to one of its copies."""
-    probs = predict(networks, features, test, copy=copy, device=torch.device(job.device))
+    probs = predict(networks, features, test, copy=copy, device=torch.device(compute_device()))
     seen = {head: features.having(head.modalities) for head in networks}
     for position, pair in enumerate(test):
         case = job.cases[int(pair)]

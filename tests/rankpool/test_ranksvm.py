@@ -120,7 +120,7 @@ def test_an_added_constant_or_another_order_of_pixels_leaves_every_bit_of_the_we
 def test_the_size_of_a_block_of_pixels_changes_no_bit(monkeypatch, rho, block):
     slices = smooth_volume()
     expected = rank_pool(slices, rho)
-    monkeypatch.setattr(gram, "_EXACT_PIXELS", block)
+    monkeypatch.setattr(gram, "EXACT_PIXELS", block)
     monkeypatch.setattr(pooling, "_BLOCK", block)
     blocked = rank_pool(slices, rho)
     np.testing.assert_array_equal(blocked.weights, expected.weights)

@@ -62,7 +62,7 @@ class Clinic:
             size=64,
             crop=True,
             copies=tuple(SETTINGS.augmentations),
-            device="cpu",
+            on_card=False,
         )
 
     def compute(self, output, *groups):

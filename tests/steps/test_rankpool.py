@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from dmdbt import params
 from dmdbt.cohort import Case, Problem, write_quarantine, write_table
@@ -195,5 +196,95 @@ def test_a_volume_without_certificate_is_named(tmp_path, monkeypatch):
     monkeypatch.setattr(solver, "_MOST_ITERATIONS", 2)
     store(tmp_path / "slices/a", VOLUMES["a"])
     with pytest.raises(InputDataError, match="E-RANKPOOL-UNCERTIFIED case=a file=dbt/a.avi cause=expected a relative"):
-        step._pool(case("a"), slices=tmp_path / "slices", folder=tmp_path, settings=SETTINGS)
+        step._pool([case("a")], slices=tmp_path / "slices", folder=tmp_path, settings=SETTINGS, on_card=False)
     assert not list(tmp_path.glob("a.*"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("device", ["cpu-batched", "cpu-batched,cpu-batched"])
+def test_on_cards_the_closed_form_has_the_same_bytes(tmp_path, monkeypatch, device):
+    """1,000 volumes of all kinds in one run of the stage; `cpu-batched` is the code for cards on a CPU."""
+    volumes = random_volumes(1000 if device == "cpu-batched" else 40)
+    settings = replace(SETTINGS, rho=1.0)
+    monkeypatch.setenv("DMDBT_DEVICE", "cpu")
+    expected, metrics = run(tmp_path, settings, volumes)
+    monkeypatch.setenv("DMDBT_REDO", "1")
+    monkeypatch.setenv("DMDBT_DEVICE", device)
+    assert run_on_table(tmp_path, settings) == (expected, metrics)
+    assert len(expected) == 2 * len(volumes)
+
+
+def random_volumes(number):
+    """2 to 123 slices of mixed sizes: noise, smooth ones, palindromes, duplicates, static borders, black and white."""
+    rng, found = np.random.default_rng(17), {}
+    for index in range(number):
+        n_slices = int(rng.integers(2, 124)) if index % 20 == 0 else int(rng.integers(2, 14))
+        shape = (n_slices, *rng.integers(1, 30, 2))
+        volume = rng.integers(0, 256, shape).astype(np.uint8)
+        kind = index % 8
+        if kind == 1:
+            volume = np.concatenate([volume, volume[::-1]])
+        elif kind == 2:
+            volume = np.repeat(volume, 2, axis=0)
+        elif kind == 3:
+            volume[:, : shape[1] // 2] = 77
+        elif kind == 4:
+            volume[: n_slices // 2], volume[-1] = 0, 255
+        elif kind == 5:
+            volume = 255 * (volume > 127).astype(np.uint8)
+        elif kind == 6:
+            volume = smooth_volume(n_slices, shape[1] + 4, shape[2] + 4, seed=index)
+        elif kind == 7:
+            volume[:] = volume[0]
+        found[f"v{index}"] = volume
+    return found
+
+
+def test_on_cards_a_small_rho_is_certified_and_the_key_tells_the_device(tmp_path, monkeypatch):
+    volumes = random_volumes(60)
+    monkeypatch.setenv("DMDBT_DEVICE", "cpu")
+    run(tmp_path, SETTINGS, volumes)
+    of_cpu = step.rankpool_step([case("v0")], tmp_path / "slices", SETTINGS).parameters
+    monkeypatch.setenv("DMDBT_DEVICE", "cpu-batched")
+    files, metrics = run_on_table(tmp_path, SETTINGS)  # computed anew, because the key is another
+    assert step.rankpool_step([case("v0")], tmp_path / "slices", SETTINGS).parameters != of_cpu
+    assert 0 <= metrics["worst_gap"] <= 1e-6
+    for case_id, slices in volumes.items():
+        alone = rank_pool(slices, SETTINGS.rho)
+        assert json.loads(files[f"{case_id}.json"])["primal"] == pytest.approx(alone.primal, rel=1e-6)
+        levels = to_uint8(alone.image, quantile=SETTINGS.quantile).astype(int)
+        assert np.abs(read_gray(tmp_path / "dynamic" / f"{case_id}.png") - levels).max() <= 1
+
+
+def test_a_volume_without_certificate_is_named_in_its_batch(tmp_path, monkeypatch):
+    monkeypatch.setattr(solver, "_MOST_ITERATIONS", 2)
+    for name in "ab":
+        store(tmp_path / "slices" / name, VOLUMES["d" if name == "a" else "a"][: 2 if name == "a" else None])
+    with pytest.raises(InputDataError, match="E-RANKPOOL-UNCERTIFIED case=b file=dbt/b.avi cause=expected a relative"):
+        step._pool([case("a"), case("b")], slices=tmp_path / "slices", folder=tmp_path, settings=SETTINGS, on_card=True)
+
+
+def test_a_batch_that_does_not_fit_gives_the_same_files(tmp_path, monkeypatch):
+    most, sizes = 2, []
+    pooled = step.rank_pool_batch
+
+    def with_little_room(volumes, *arguments, **names):
+        sizes.append(len(volumes))
+        if len(volumes) > most:
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+        return pooled(volumes, *arguments, **names)
+
+    monkeypatch.setattr(step, "rank_pool_batch", with_little_room)
+    monkeypatch.setattr("dmdbt.running.devices._fits", {})
+    for name, slices in VOLUMES.items():
+        store(tmp_path / "slices" / name, slices)
+    settings = replace(SETTINGS, rho=1.0)
+    cases = [case(name) for name in VOLUMES]
+    for on_card in (False, True):
+        folder = tmp_path / str(on_card)
+        folder.mkdir()
+        for group in [cases] if on_card else [[one] for one in cases]:
+            step._pool(group, slices=tmp_path / "slices", folder=folder, settings=settings, on_card=on_card)
+    assert sizes == [4, 2, 2]
+    for path in (tmp_path / "False").iterdir():
+        assert path.read_bytes() == (tmp_path / "True" / path.name).read_bytes()
