@@ -37,6 +37,20 @@ def test_the_gram_matrix_is_as_exact(monkeypatch):
         np.testing.assert_array_equal(batch._slice_gram(torch.tensor(slices)), slice_gram(slices))
 
 
+def test_the_gram_matrix_is_exact_at_the_extremes_of_size_and_contrast():
+    """Black and white in all combinations, at the size of the largest detector: every product is the largest."""
+    rows, columns = 2457, 1996
+    index = np.arange(rows * columns)
+    white = np.array([index % 2 == 0, index % 2 == 1, index >= 0, index < 0, index % 3 == 0])
+    slices = torch.from_numpy((255 * white.astype(np.uint8)).reshape(-1, rows, columns))
+    changed = [np.logical_xor(one, white[0]) for one in white]
+    expected = [
+        [255**2 * (int((a & b & ~white[0]).sum()) + int((a & b & white[0]).sum())) for a in changed] for b in changed
+    ]
+    assert batch._slice_gram(slices).tolist() == expected
+    assert slice_gram(slices.numpy()).tolist() == expected
+
+
 def test_color_and_views_of_arrays_are_taken():
     slices = smooth_volume()
     color = np.repeat(slices[::-1, :, :, None], 3, axis=3)

@@ -68,6 +68,9 @@ def test_how_the_work_is_done_changes_no_byte_of_what_comes_out(cohort, tmp_path
     monkeypatch.setenv("DMDBT_WORKERS", "1")
     monkeypatch.setenv("DMDBT_CHECKPOINT_MINUTES", "0")
     assert train(cohort, tmp_path / "unusual") == expected
+    for number, device in enumerate(("cpu-batched", "cpu-batched,cpu-batched")):  # one card, and one for each fold
+        monkeypatch.setenv("DMDBT_DEVICE", device)
+        assert train(cohort, tmp_path / f"cards{number}") == expected
     assert not list((tmp_path / "states").iterdir())  # a training that has ended leaves none
 
 
