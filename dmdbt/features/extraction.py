@@ -24,11 +24,14 @@ def batch_images(size: int, n_copies: int) -> int:
 
 @torch.inference_mode()
 def extract(
-    backbone: nn.Module, images: Sequence[np.ndarray], copies: Sequence[str], *, at_once: int | None = None
+    backbone: nn.Module,
+    images: Sequence[np.ndarray],
+    copies: Sequence[str],
+    *,
+    at_once: int | None = None,
+    precision: str = "float32",
 ) -> list[np.ndarray]:
     """Run a frozen backbone over the copies of images, where the backbone is.
-
-    On a GPU convolutions are in float16.
 
     Parameters
     ----------
@@ -41,6 +44,8 @@ def extract(
     at_once
         Copies in a forward pass; all of them by default. The last bits of a map depend on it, and with 1 on nothing
         else than the copy.
+    precision
+        ``float32``, on a card too: no TF32; or ``float16``, torch's automatic mixed precision.
 
     Returns
     -------
@@ -56,7 +61,10 @@ def extract(
     grays = torch.from_numpy(np.stack(images).astype(np.float32, copy=False)).to(device).unsqueeze(1)
     inputs = augmented(normalize(grays), copies)
     batch = at_once or len(inputs)
-    with torch.autocast(device.type, dtype=torch.float16, enabled=device.type != "cpu"):
+    with (
+        torch.autocast(device.type, dtype=torch.float16, enabled=precision == "float16"),
+        torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False),
+    ):
         features = [backbone(inputs[start : start + batch]).half() for start in range(0, len(inputs), batch)]
     maps = torch.cat(features).contiguous()
     if not math.isfinite(maps.sum(dtype=torch.float32)):  # it cannot overflow, and one map is enough to spoil it

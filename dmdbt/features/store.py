@@ -5,10 +5,11 @@ A file MUST hold
 * one dataset ``maps``: float16, shape (N, C, H, W), one map per augmented copy. A chunk is one copy, (1, C, H, W), so
   that a copy can be read alone; every chunk is there, and went through Blosc (LZ4, bytes shuffled: feature maps are
   mostly zeros) and then Fletcher-32;
-* the root attributes ``format`` ("dmdbt features"), ``version`` (2), ``backbone`` (torchvision's name), ``layer`` (the
+* the root attributes ``format`` ("dmdbt features"), ``version`` (3), ``backbone`` (torchvision's name), ``layer`` (the
   last module, whose output the maps are), ``weights_sha256``, ``input_sha256`` (of the image file), ``size`` (rows and
-  columns of the input), ``crop`` ("breast" or "none"), ``copies`` (their names, separated by blanks). Numbers are
-  64-bit integers, texts ASCII of fixed length, which HDF5 keeps under a checksum.
+  columns of the input), ``crop`` ("breast" or "none"), ``copies`` (their names, separated by blanks), ``device`` ("cpu"
+  or another kind that torch knows) and ``precision`` ("float32" or "float16"), on and in which the backbone computed.
+  Numbers are 64-bit integers, texts ASCII of fixed length, which HDF5 keeps under a checksum.
 
 It MUST NOT hold anything else, links to other files, external or virtual storage, or times: equal features give equal
 bytes, on one thread or many. A file is composed in memory, because HDF5 may crash where a disk is full, written under a
@@ -29,7 +30,7 @@ import numpy as np
 from dmdbt.errors import IntegrityError
 from dmdbt.files import other_format, whole_file
 
-_FORMAT: dict[str, str | int] = {"format": "dmdbt features", "version": 2}
+_FORMAT: dict[str, str | int] = {"format": "dmdbt features", "version": 3}
 _COMPRESSION = hdf5plugin.Blosc(cname="lz4", clevel=5, shuffle=hdf5plugin.Blosc.SHUFFLE)
 _FILTERS = [_COMPRESSION.filter_id, h5py.h5z.FILTER_FLETCHER32]
 _NO_BLOSC = 1  # bit of a chunk that Blosc would have made longer
@@ -42,6 +43,8 @@ _VALUES = {  # what a text must match as a whole
     "size": "[1-9][0-9]*",
     "crop": "breast|none",
     "copies": r"\w+( \w+)*",
+    "device": "[a-z][a-z-]*",
+    "precision": "float32|float16",
 }
 
 
@@ -59,6 +62,8 @@ class Provenance:
     size: int
     crop: str
     copies: tuple[str, ...]
+    device: str = "cpu"
+    precision: str = "float32"
 
 
 def write_features(path: Path, maps: np.ndarray, origin: Provenance) -> None:

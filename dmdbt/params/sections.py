@@ -167,11 +167,12 @@ class Weights:
 
 @dataclass(frozen=True)
 class Features:
-    """Crop and augmented copies of an image, and the input size of each backbone."""
+    """Crop and augmented copies of an image, the input size of each backbone, and in what precision it computes."""
 
     crop: Literal["breast", "none"]
     augmentations: kinds.Copies
     size: dict[kinds.Backbone, kinds.ImageSize]
+    precision: Literal["float32", "float16"] = "float32"  # bundles of before there was a choice have none
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -137,7 +138,7 @@ class Predictor:
     ) -> BackboneResult:
         model, case = self.model, request.case
         features = work / "features" / name
-        settings = params.Features(model.features.crop, ["original"], model.features.size)
+        settings = replace(model.features, augmentations=["original"])
         weights = self._checked[_weights(name)].result()
         backbones = params.Backbones([name], model.resnet_depth, "imagenet")
         folders = {Modality.DM: work / "mammograms", Modality.DBT: work / "dynamic"}

@@ -43,7 +43,11 @@ class _Job:
     choice: str
     copies: tuple[str, ...]
     crop: bool
-    on_card: bool
+    device: str
+
+    @property
+    def on_card(self) -> bool:
+        return self.device != "cpu"
 
 
 def baseline_maps_step(
@@ -81,7 +85,7 @@ def baseline_maps_step(
         weights_sha256=sha256(weights),
         modality=modality,
         crop=features.crop == "breast",
-        on_card=device_kind() != "cpu",
+        device=device_kind(),
         copies=tuple(seen.pop("augmentations")),
         **seen,
     )
@@ -90,7 +94,7 @@ def baseline_maps_step(
         f"maps {baseline} {modality}",
         [Item(c.case_id, c, inputs=(_input(c, images, job),), outputs=(_output(c, job),)) for c in having],
         partial(_keep_maps, job=job, images=images),
-        parameters={**vars(job), "weights": None, "on_card": None},
+        parameters={**vars(job), "weights": None},
         preload=["dmdbt.baselines.extractors"],
         size=lambda _: _size(job),
         workers=card_workers(),
@@ -122,6 +126,7 @@ def _keep_maps(case: Case, folder: Path, *, job: _Job, images: Path) -> None:
         size=job.size,
         crop="breast" if job.crop else "none",
         copies=job.copies,
+        device=job.device,
     )
     write_features(folder / _output(case, job), maps, origin)
 

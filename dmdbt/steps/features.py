@@ -32,7 +32,12 @@ class _Job:
     size: int
     crop: bool
     copies: tuple[str, ...]
-    on_card: bool
+    device: str
+    precision: str
+
+    @property
+    def on_card(self) -> bool:
+        return self.device != "cpu"
 
 
 def features_step(
@@ -67,7 +72,8 @@ def features_step(
         size=params.for_backbone(settings.size, backbone, key="features.size"),
         crop=settings.crop == "breast",
         copies=tuple(settings.augmentations),
-        on_card=device_kind() != "cpu",
+        device=device_kind(),
+        precision=settings.precision,
     )
     items = [
         Item(
@@ -83,7 +89,7 @@ def features_step(
         f"features {backbone}",
         items,
         partial(_cache_features, job=job, images=images),
-        parameters=asdict(job) | {"weights": None, "on_card": None},  # what the file is counts, not where it is
+        parameters=asdict(job) | {"weights": None},  # what the file is counts, not where it is
         preload=["dmdbt.features"],
         size=lambda _: _size(job),
         at_once=batch_images(job.size, len(job.copies)) if job.on_card else 1,
@@ -111,13 +117,17 @@ def _cache_features(
             size=job.size,
             crop="breast" if job.crop else "none",
             copies=job.copies,
+            device=job.device,
+            precision=job.precision,
         )
         write_features(folder / modality / f"{case.case_id}.h5", maps, origin)
 
 
 def _extract(grays: Sequence[np.ndarray], cases: Sequence[str], job: _Job) -> list[np.ndarray]:
     # On a CPU one copy at a time: the map of an image is then the same whichever copies a model was trained with.
-    run = partial(extract, _backbone(job), copies=job.copies, at_once=None if job.on_card else 1)
+    run = partial(
+        extract, _backbone(job), copies=job.copies, at_once=None if job.on_card else 1, precision=job.precision
+    )
     try:
         return by_room("features", run, grays)
     except ValueError as exc:

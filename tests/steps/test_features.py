@@ -62,7 +62,8 @@ class Clinic:
             size=64,
             crop=True,
             copies=tuple(SETTINGS.augmentations),
-            on_card=False,
+            device="cpu",
+            precision="float32",
         )
 
     def compute(self, output, *groups):
