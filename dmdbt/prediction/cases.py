@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from functools import cache, partial
@@ -142,11 +143,13 @@ def _predict(
             prediction = predictor.predict(request, images, work, on_head=heat.add)
             view = case_view(request, prediction, images, predictor.model, heat.means(), root=root, work=work)
             sheet = (folder if shown.pages else work) / f"{case.case_id}.png"
-            write_sheet(sheet, view)
-            if shown.pages:
-                write_page(folder / f"{case.case_id}.html", view)
-                with whole_file(folder / f"{case.case_id}-thumbnail.jpg") as path:
-                    path.write_bytes(thumbnail(view))
+            with ThreadPoolExecutor(1) as beside:
+                drawn = beside.submit(write_sheet, sheet, view)
+                if shown.pages:
+                    write_page(folder / f"{case.case_id}.html", view)
+                    with whole_file(folder / f"{case.case_id}-thumbnail.jpg") as path:
+                        path.write_bytes(thumbnail(view))
+                drawn.result()
             if shown.dicom:
                 from dmdbt.dicom_output import write_dicom
 
