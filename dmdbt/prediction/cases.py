@@ -81,7 +81,8 @@ def predict_cases(
         raise ParameterError("--output", expected=expected, found=str(output), remedy="Name another folder.")
     model = read_model(bundle)
     pairs = [request.case for request in requests]
-    _, problems = examine_cohort(pairs, root, state / "examined", model.reading, restore=False)
+    # In processes that do not wait until torch has been imported for those that predict.
+    _, problems = examine_cohort(pairs, root, state / "examined", model.reading, restore=False, start="spawn")
     failed = {problem.case: problem for problem in reversed(problems)}  # the first of a case counts
     readable = [request for request in requests if request.case.case_id not in failed]
     for request in readable:

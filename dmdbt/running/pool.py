@@ -84,8 +84,9 @@ class WorkerPool:
         size: int,
         seconds: float | None,
         memory: int | None,
+        start: str,
     ) -> None:
-        self._function = _pickled(function, "a function")
+        self._function, self._start = _pickled(function, "a function"), start
         self._items, self._size, self._seconds, self._memory = items, size, seconds, memory
         self._waiting = deque(range(len(items)))
         self._workers: list[_Worker] = []
@@ -110,7 +111,7 @@ class WorkerPool:
     def __iter__(self) -> Iterator[tuple[int | None, Outcome]]:
         while True:
             while len(self._workers) < self._size and len(self._waiting) > sum(w.idle for w in self._workers):
-                self._workers.append(_Worker(self._function, self._memory))
+                self._workers.append(_Worker(self._function, self._memory, self._start))
             for worker in self._workers:
                 self._assign(worker)
             if not self._waiting and all(worker.idle for worker in self._workers):
@@ -144,7 +145,7 @@ class WorkerPool:
             worker.join(time.monotonic() + _PATIENCE)
         foreign = self._seconds is not None or self._memory is not None
         if position is not None and damaged and foreign and used and _may_be_of_another(outcome):
-            self._workers.append(_Worker(self._function, self._memory, reserved=position))
+            self._workers.append(_Worker(self._function, self._memory, self._start, reserved=position))
         elif position is not None or not worker.ready:
             yield position, outcome
 
@@ -157,13 +158,14 @@ def _may_be_of_another(outcome: Outcome) -> bool:
 class _Worker:
     """A process, and the item that it works on."""
 
-    def __init__(self, function: bytes, memory: int | None, reserved: int | None = None) -> None:
+    def __init__(self, function: bytes, memory: int | None, start: str, reserved: int | None = None) -> None:
         self.position: int | None = None  # of its item
         self.reserved = reserved  # position of the item that it was started for
         self.ready = False  # it has imported the function
         self.used = False  # it finished an item before this one
         self.deadline = float("inf")  # of its item, on the monotonic clock
-        context = multiprocessing.get_context("forkserver")
+        spawn, forkserver = multiprocessing.get_context("spawn"), multiprocessing.get_context("forkserver")
+        context = spawn if start == "spawn" else forkserver
         self._pipe, theirs = context.Pipe()
         # Nothing is ever sent here: that its other end closes tells the worker of its parent's end.
         life, self._life = context.Pipe(duplex=False)
