@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from functools import cache, partial
@@ -80,7 +81,8 @@ def predict_cases(
         raise ParameterError("--output", expected=expected, found=str(output), remedy="Name another folder.")
     model = read_model(bundle)
     pairs = [request.case for request in requests]
-    _, problems = examine_cohort(pairs, root, state / "examined", model.reading, restore=False)
+    # In processes that do not wait until torch has been imported for those that predict.
+    _, problems = examine_cohort(pairs, root, state / "examined", model.reading, restore=False, start="spawn")
     failed = {problem.case: problem for problem in reversed(problems)}  # the first of a case counts
     readable = [request for request in requests if request.case.case_id not in failed]
     for request in readable:
@@ -142,11 +144,13 @@ def _predict(
             prediction = predictor.predict(request, images, work, on_head=heat.add)
             view = case_view(request, prediction, images, predictor.model, heat.means(), root=root, work=work)
             sheet = (folder if shown.pages else work) / f"{case.case_id}.png"
-            write_sheet(sheet, view)
-            if shown.pages:
-                write_page(folder / f"{case.case_id}.html", view)
-                with whole_file(folder / f"{case.case_id}-thumbnail.jpg") as path:
-                    path.write_bytes(thumbnail(view))
+            with ThreadPoolExecutor(1) as beside:
+                drawn = beside.submit(write_sheet, sheet, view)
+                if shown.pages:
+                    write_page(folder / f"{case.case_id}.html", view)
+                    with whole_file(folder / f"{case.case_id}-thumbnail.jpg") as path:
+                        path.write_bytes(thumbnail(view))
+                drawn.result()
             if shown.dicom:
                 from dmdbt.dicom_output import write_dicom
 

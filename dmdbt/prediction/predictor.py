@@ -142,8 +142,7 @@ class Predictor:
         weights = self._checked[_weights(name)].result()
         backbones = params.Backbones([name], model.resnet_depth, "imagenet")
         folders = {Modality.DM: work / "mammograms", Modality.DBT: work / "dynamic"}
-        with _threads(1):
-            _run(features_step(name, [case], folders, weights, backbones, settings), features)
+        _run(features_step(name, [case], folders, weights, backbones, settings), features, threads=self._threads)
         present = np.array([[modality in case.modalities for modality in Modality]])
         device = torch.device(compute_device())
         maps = open_features(features, [case.case_id], np.zeros(1, int), memory=np.inf, device=device, present=present)
@@ -237,11 +236,12 @@ def _threads(number: int) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def _run(step: Step[Any], folder: Path) -> None:
-    """Call the function of a step on its items, here."""
-    for item in step.items:
-        folder.mkdir(parents=True, exist_ok=True)
-        step.function([item.payload] if step.at_once is not None else item.payload, folder)
+def _run(step: Step[Any], folder: Path, *, threads: int = 1) -> None:
+    """Call the function of a step on its items, here: in threads, in each of which torch has one of its own."""
+    folder.mkdir(parents=True, exist_ok=True)
+    payloads = [[item.payload] if step.at_once is not None else item.payload for item in step.items]
+    with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+        list(pool.map(lambda payload: step.function(payload, folder), payloads))
 
 
 def _unknown(_: object) -> tuple[int, int, int]:

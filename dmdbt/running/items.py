@@ -102,6 +102,7 @@ def make_items(
     seconds: float | None = None,
     memory: int | None = None,
     restore: bool = True,
+    start: str = "forkserver",
 ) -> Account:
     """Bring an output folder up to date: compute what is neither there nor in DVC's cache, remove what is foreign.
 
@@ -114,7 +115,7 @@ def make_items(
     on_failure
         Called with a payload that turns out to be bad data, which is then not raised. Its item does not count as
         finished, what was left of its outputs is removed, and the next run computes it again. Not with `at_once`.
-    seconds, memory
+    seconds, memory, start
         See `map_cases`.
     restore
         Whether DVC's cache may have the items.
@@ -162,6 +163,7 @@ def make_items(
             workers=step.workers,
             seconds=seconds,
             memory=memory,
+            start=start,
         )
     removed = _prune(folder, [item for item in step.items if item.name in records])
     write_manifest(folder, records)

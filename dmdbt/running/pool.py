@@ -98,8 +98,9 @@ class WorkerPool:
         size: int,
         seconds: float | None,
         memory: int | None,
+        start: str,
     ) -> None:
-        self._function = _pickled(function, "a function")
+        self._function, self._start = _pickled(function, "a function"), start
         self._items, self._size, self._seconds, self._memory = items, size, seconds, memory
         self._waiting = deque(range(len(items)))
         self._workers: list[_Worker] = []
@@ -134,7 +135,7 @@ class WorkerPool:
 
     def _started(self, reserved: int | None = None) -> "_Worker":
         number = min(set(range(self._size)) - {worker.number for worker in self._workers})
-        return _Worker(self._function, self._memory, number, reserved)
+        return _Worker(self._function, self._memory, self._start, number, reserved)
 
     def _assign(self, worker: "_Worker") -> None:
         """Hand the next item to a worker that is ready for one."""
@@ -189,14 +190,15 @@ def _may_be_of_another(outcome: Outcome) -> bool:
 class _Worker:
     """A process, and the item that it works on."""
 
-    def __init__(self, function: bytes, memory: int | None, number: int, reserved: int | None) -> None:
+    def __init__(self, function: bytes, memory: int | None, start: str, number: int, reserved: int | None) -> None:
         self.number = number  # from 0, among those that work
         self.position: int | None = None  # of its item
         self.reserved = reserved  # position of the item that it was started for
         self.ready = False  # it has imported the function
         self.used = False  # it finished an item before this one
         self.deadline = float("inf")  # of its item, on the monotonic clock
-        context = multiprocessing.get_context("forkserver")
+        spawn, forkserver = multiprocessing.get_context("spawn"), multiprocessing.get_context("forkserver")
+        context = spawn if start == "spawn" else forkserver
         self._pipe, theirs = context.Pipe()
         # Nothing is ever sent here: that its other end closes tells the worker of its parent's end.
         life, self._life = context.Pipe(duplex=False)

@@ -38,6 +38,7 @@ def map_cases(
     workers: int | None = None,
     seconds: float | None = None,
     memory: int | None = None,
+    start: str = "forkserver",
 ) -> list[Result]:
     """Call a function on every item, in worker processes with one thread each.
 
@@ -63,6 +64,8 @@ def map_cases(
         Limits for files of others: how long an item may take, and how many bytes of address space a worker may take
         beyond that of its libraries, where the platform has such a limit. The parameters ``reading.seconds`` and
         ``reading.memory_gib``. With either, an item that crashes its worker is bad data.
+    start
+        Start method of `multiprocessing`: with ``spawn`` the workers have nothing of `preload`, and do not wait for it.
 
     Returns
     -------
@@ -83,7 +86,7 @@ def map_cases(
     size = max(1, min(workers or worker_count(), len(items)))
     found: _Found[Argument, Result] = _Found(name, seconds, memory, on_result, on_failure)
     with (
-        WorkerPool(function, items, size=size, seconds=seconds, memory=memory) as pool,
+        WorkerPool(function, items, size=size, seconds=seconds, memory=memory, start=start) as pool,
         tqdm(desc=description, total=len(items), unit="case", disable=None) as bar,
     ):
         for position, outcome in pool:

@@ -41,20 +41,32 @@ def ingest_step(cases: Sequence[Case], cohort: Path, reading: params.Reading) ->
 
 
 def examine_cohort(
-    cases: Sequence[Case], cohort: Path, examined: Path, reading: params.Reading, *, restore: bool = True
+    cases: Sequence[Case],
+    cohort: Path,
+    examined: Path,
+    reading: params.Reading,
+    *,
+    restore: bool = True,
+    start: str = "forkserver",
 ) -> tuple[dict[str, Mapping[Modality, Facts]], list[Problem]]:
     """Examine what was not examined before; return facts by case, and all problems in the order of the cases.
 
-    `restore` is that of `make_items`.
+    `restore` and `start` are those of `make_items`.
     """
     ended: list[Problem] = []
 
     def end(case: Case, error: InputDataError) -> None:
         ended.append(Problem(case.case_id, "pair", error.code, error.cause, error.remedy))
 
-    memory = int(reading.memory_gib * 2**30)
-    step = ingest_step(cases, cohort, reading)
-    make_items(examined, step, on_failure=end, seconds=reading.seconds, memory=memory, restore=restore)
+    make_items(
+        examined,
+        ingest_step(cases, cohort, reading),
+        on_failure=end,
+        seconds=reading.seconds,
+        memory=int(reading.memory_gib * 2**30),
+        restore=restore,
+        start=start,
+    )
     without_end = [case.case_id for case in cases if case.case_id not in {problem.case for problem in ended}]
     found = {case_id: read_examination(examined / f"{case_id}.json") for case_id in without_end}
     problems = [*ended, *(problem for _, of_case in found.values() for problem in of_case)]

@@ -350,3 +350,19 @@ def test_a_number_of_workers_that_is_no_number_is_refused(monkeypatch):
     monkeypatch.setenv("DMDBT_WORKERS", "many")
     with pytest.raises(ParameterError, match="DMDBT_WORKERS: expected a whole number from 1, got 'many'"):
         worker_count()
+
+
+def test_workers_that_are_spawned_do_not_wait_for_what_others_preload(tmp_path):
+    with started(SPAWNED, tmp_path, stdout=subprocess.PIPE) as parent:
+        assert parent.communicate(timeout=120)[0] == b"[False, False] [True, True]\n"
+
+
+SPAWNED = """
+import sys
+from dmdbt.running import begin_workers, map_cases
+def has_wave(_):
+    return "wave" in sys.modules
+if __name__ == "__main__":
+    begin_workers(["wave"])
+    print(*(map_cases(has_wave, range(2), description="look", start=start) for start in ("spawn", "forkserver")))
+"""

@@ -202,10 +202,10 @@ def test_pairs_wait_for_each_other_and_the_oldest_result_goes(bundle):
 
 
 def test_a_small_file_that_takes_much_memory_ends_its_pair_and_not_the_service(bundle, cohort, tmp_path):
-    Image.fromarray(np.zeros((8000, 8000), np.uint16)).save(tmp_path / "bomb.png")
+    Image.fromarray(np.zeros((11000, 11000), np.uint16)).save(tmp_path / "bomb.png")
     bomb = (tmp_path / "bomb.png").read_bytes()
-    assert len(bomb) < 200_000
-    with running(with_reading(bundle, tmp_path / "bundle", memory_gib=0.5)) as service:
+    assert len(bomb) < 400_000
+    with running(with_reading(bundle, tmp_path / "bundle", memory_gib=0.5, dm_megapixels=200)) as service:
         _, refused = service.result(("dm", "bomb.png", bomb))
         assert (refused.status, refused.json["error"]["code"]) == (422, "CASE-MEMORY")
         assert service.result(*pair(cohort)[:1])[1].status == 200
