@@ -6,8 +6,8 @@ from dmdbt import params
 from dmdbt.cohort import read_table
 from dmdbt.entry import run
 from dmdbt.evaluation import Bootstrap, write_metrics, write_table
-from dmdbt.files import write_text
-from dmdbt.steps.ensemble import backbone_metrics, votes
+from dmdbt.files import write_json
+from dmdbt.steps.ensemble import backbone_metrics, read_origin, votes
 
 
 def main(
@@ -16,18 +16,20 @@ def main(
     cases: Path,
     quarantine: Path,
     weights: Path,
+    training: Path,
     predictions: Path,
     provenance: Path,
     metrics: Path,
     settings: params.Ensemble,
     evaluation: params.Evaluation,
 ) -> None:
-    """Write predictions and metrics of one backbone, and beside the predictions a copy of its weights' provenance."""
+    """Write predictions and metrics of one backbone, and beside the predictions where they come from: `provenance`."""
     table, copied = votes(probabilities, settings), votes(copies, settings, copies=True)
     write_table(predictions, table)
-    write_text(provenance, weights.read_text(encoding="utf-8"))
+    origin = read_origin(weights, training)
+    write_json(provenance, origin)
     bootstrap = Bootstrap(**vars(evaluation))
-    write_metrics(metrics, backbone_metrics(table, copied, read_table(cases), quarantine, weights, bootstrap))
+    write_metrics(metrics, backbone_metrics(table, copied, read_table(cases), quarantine, origin, bootstrap))
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ from dmdbt.files import other_format, sha256, write_json, write_text
 from dmdbt.terms import Head
 
 MODEL_NAME, SUMS_NAME = "model.json", "SHA256SUMS"
-_FORMAT: dict[str, str | int] = {"format": "dmdbt bundle", "version": 1}
+_FORMAT: dict[str, str | int] = {"format": "dmdbt bundle", "version": 2}
 _REMEDY = "Copy the folder again from where it was exported, or export it again: dmdbt export FOLDER."
 
 
@@ -141,7 +141,7 @@ class Model:
     __pydantic_config__ = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
     format: Literal["dmdbt bundle"]
-    version: Literal[1]
+    version: Literal[2]
     dmdbt: str
     libraries: dict[str, str]
     notice: str
@@ -203,15 +203,26 @@ def read_model(folder: Path) -> Model:
         found = json.loads(text)
         if not isinstance(found, dict):
             raise ValueError("no JSON object")
+        _upgrade(found)
         if cause := other_format(found, _FORMAT):
             remedy = "Export the bundle again with this version of dmdbt, or install the version that exported it"
             remedy += f" ({found['dmdbt']})." if isinstance(found.get("dmdbt"), str) else "."
             raise IntegrityError("BUNDLE-VERSION", file=MODEL_NAME, cause=cause, remedy=remedy)
         checked_file(folder, MODEL_NAME)
-        return _ADAPTER.validate_json(text)
+        return _ADAPTER.validate_json(json.dumps(found))
     except (OSError, ValueError, ValidationError, RecursionError) as exc:
         cause = f"expected what dmdbt export writes, found {type(exc).__name__}: {' '.join(str(exc).split())[:200]}"
         raise IntegrityError("BUNDLE-DAMAGED", file=MODEL_NAME, cause=cause, remedy=_REMEDY) from exc
+
+
+def _upgrade(found: dict[str, Any]) -> None:
+    """Add what version 1 of the format did not have: on a CPU, features were float32."""
+    if (
+        found.get("format") == _FORMAT["format"]
+        and found.get("version") == 1
+        and isinstance(found.get("features"), dict)
+    ):
+        found |= {"version": 2, "features": {"precision": "float32"} | found["features"]}
 
 
 def checked_file(folder: Path, name: str) -> Path:

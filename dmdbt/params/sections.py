@@ -172,7 +172,7 @@ class Features:
     crop: Literal["breast", "none"]
     augmentations: kinds.Copies
     size: dict[kinds.Backbone, kinds.ImageSize]
-    precision: Literal["float32", "float16"] = "float32"  # bundles of before there was a choice have none
+    precision: Literal["float32", "float16"]
 
 
 @dataclass(frozen=True)

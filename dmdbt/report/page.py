@@ -83,6 +83,7 @@ def _environment() -> Environment:
         words.short_name,
         words.sentence,
         words.backbone_name,
+        words.computed_on,
         words.source_of_weights,
         words.backbones_with,
     )

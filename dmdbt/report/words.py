@@ -82,6 +82,12 @@ def source_of_weights(provenance: Mapping[str, Any]) -> str:
     return known.get(str(provenance.get("source")), "not stated")
 
 
+def computed_on(provenance: Mapping[str, Any]) -> str:
+    """Name the device and the precision of features and heads."""
+    found = provenance.get("computed", {})
+    return "; ".join(f"{what} on {of['device']} in {of['precision']}" for what, of in found.items()) or "not stated"
+
+
 def backbones_with(weights: Mapping[str, Mapping[str, Any]], source: str) -> str:
     """Name the backbones whose weights are of one source."""
     return ", ".join(backbone_name(name) for name, made in weights.items() if made.get("source") == source)

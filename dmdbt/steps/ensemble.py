@@ -1,6 +1,7 @@
 """The vote of the three heads of one backbone, and the metrics of each of them and of the vote."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +27,19 @@ def votes(probabilities: Path, settings: params.Ensemble, *, copies: bool = Fals
     return add_votes(read_probabilities(probabilities, copies=copies), weight_of)
 
 
+def read_origin(weights: Path, training: Path) -> dict[str, Any]:
+    """Return the provenance of a backbone's weights; as ``computed`` on which devices and in which precision it ran."""
+    found: dict[str, Any] = json.loads(weights.read_text(encoding="utf-8"))
+    return found | {"computed": json.loads(training.read_text(encoding="utf-8"))}
+
+
 def backbone_metrics(
-    table: pd.DataFrame, copies: pd.DataFrame, cases: list[Case], quarantine: Path, weights: Path, bootstrap: Bootstrap
+    table: pd.DataFrame,
+    copies: pd.DataFrame,
+    cases: list[Case],
+    quarantine: Path,
+    origin: Mapping[str, Any],
+    bootstrap: Bootstrap,
 ) -> dict[str, Any]:
     """Measure the classifiers of one backbone.
 
@@ -46,8 +58,8 @@ def backbone_metrics(
         The pairs, whose laterality counts.
     quarantine
         The table of cases that were left out; the metrics have their number, ``quarantined``.
-    weights
-        JSON file with the provenance of the backbone's weights, which the metrics have too.
+    origin
+        Of `read_origin`, which the metrics have as ``weights`` and ``computed``.
     bootstrap
         The bootstrap of the intervals.
     """
@@ -69,6 +81,7 @@ def backbone_metrics(
         "paper_protocol": as_in_paper | {"copies": list(dict.fromkeys(copies["copy"]))},
         "folds": sorted({int(fold) for fold in table["fold"]}),
         "quarantined": read_quarantined(quarantine),
-        "weights": json.loads(weights.read_text(encoding="utf-8")),
+        "weights": {key: value for key, value in origin.items() if key != "computed"},
+        "computed": origin["computed"],
     }
     return content | ({"incomplete_pairs": metrics_by_classifier(apart, bootstrap)} if len(apart) else {})

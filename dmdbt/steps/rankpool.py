@@ -32,7 +32,6 @@ def rankpool_step(cases: Sequence[Case], slices: Path, settings: params.Rankpool
     """
     with_volume = [case for case in cases if Modality.DBT in case.modalities]
     kind, solved = device_kind(), settings.pooler == "ranksvm" and settings.rho < 1
-    largest = max((prod(_shape(case, slices)) for case in with_volume), default=1)
     return Step(
         "rankpool",
         [
@@ -47,9 +46,15 @@ def rankpool_step(cases: Sequence[Case], slices: Path, settings: params.Rankpool
         partial(_pool, slices=slices, settings=settings, on_card=kind != "cpu"),
         parameters=asdict(settings) | {"device": kind if solved else None},
         size=lambda case: prod(_shape(case, slices)[1:]),  # 8 bits per pixel, before PNG compresses them
-        at_once=1 if kind == "cpu" else max(1, _BATCH_BYTES // largest),
+        at_once=1 if kind == "cpu" else _batch(with_volume, slices),
         workers=card_workers(),
     )
+
+
+def _batch(cases: Sequence[Case], slices: Path) -> int:
+    """Return how many volumes are on a card together; a plan is made before there are any."""
+    sizes = [prod(_shape(case, slices)) for case in cases if (slices / case.case_id).is_dir()]
+    return max(1, _BATCH_BYTES // max(sizes, default=1))
 
 
 def _pool(cases: Sequence[Case], folder: Path, *, slices: Path, settings: params.Rankpool, on_card: bool) -> None:

@@ -93,6 +93,13 @@ def head_settings(heads: params.Heads) -> HeadSettings:
     return HeadSettings(filters, tuple(heads.hidden), heads.dropout, heads.activation)
 
 
+def computed_on(inputs: TrainInputs, case: Case) -> dict[str, dict[str, str]]:
+    """Return device and precision in which the ``features`` of a case were computed, and those of the ``heads``."""
+    origin, _ = read_provenance(inputs.features / case.modalities[0] / f"{case.case_id}.h5")
+    features = {"device": origin.device, "precision": origin.precision}
+    return {"features": features, "heads": {"device": device_kind(), "precision": inputs.settings.precision}}
+
+
 def train_folds(inputs: TrainInputs, cases: Sequence[Case], models: Path | None) -> tuple[list[Row], list[Row]]:
     """Train the heads of every tested fold.
 

@@ -33,7 +33,9 @@ from tests.support.stages import store
 from tests.support.volumes import smooth_volume
 
 RANKPOOL = params.Rankpool(pooler="ranksvm", rho=0.1, mapping="symmetric", quantile=0.995)
-FEATURES = params.Features(crop="none", augmentations=["original", "flip"], size={"squeezenet": 48})
+FEATURES = params.Features(
+    crop="none", augmentations=["original", "flip"], size={"squeezenet": 48}, precision="float32"
+)
 BACKBONES = params.Backbones(names=["squeezenet"], resnet_depth=18, weights="procedural")
 SPLIT = params.Split(folds=3, test_folds=[0, 2], seed=0)
 LAST_FOLD = params.Split(folds=3, test_folds=[2], seed=0)

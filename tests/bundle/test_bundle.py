@@ -79,7 +79,7 @@ def test_a_missing_file_is_named(bundle, file):
     ("change", "code"),
     [
         ({"version": 0}, "BUNDLE-VERSION.*found dmdbt bundle 0.*install the version that exported it"),
-        ({"version": 2, "dmdbt": "9.0"}, "BUNDLE-VERSION.*9.0"),
+        ({"version": 3, "dmdbt": "9.0"}, "BUNDLE-VERSION.*9.0"),
         ({"format": "something"}, "BUNDLE-VERSION"),
         ({"surprise": 1}, "BUNDLE-CHANGED"),
     ],
@@ -91,11 +91,33 @@ def test_another_version_and_a_changed_model_are_refused_with_what_to_do(bundle,
         read_model(bundle)
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{", "[" * 100_000, '{"format": "dmdbt bundle", "version": 1}'])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "[]",
+        "{",
+        "[" * 100_000,
+        '{"format": "dmdbt bundle", "version": 2}',
+        '{"format": "dmdbt bundle", "version": 1}',
+    ],
+)
 def test_what_is_no_model_is_refused(bundle, text):
     (bundle / "model.json").write_text(text)
     with pytest.raises(IntegrityError, match="E-BUNDLE"):
         read_model(bundle)
+
+
+def test_a_bundle_of_the_first_version_is_read_as_it_was_meant(bundle):
+    content = json.loads((bundle / "model.json").read_text())
+    assert content["features"].pop("precision") == "float32"
+    text = json.dumps(content | {"version": 1})
+    sums = (bundle / "SHA256SUMS").read_text()
+    expected = read_model(bundle)
+    old = hashlib.sha256((bundle / "model.json").read_bytes()).hexdigest()
+    (bundle / "SHA256SUMS").write_text(sums.replace(old, hashlib.sha256(text.encode()).hexdigest()))
+    (bundle / "model.json").write_text(text)
+    assert read_model(bundle) == expected
 
 
 def test_a_key_too_many_is_refused_even_with_its_checksum(bundle):

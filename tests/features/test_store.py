@@ -13,7 +13,9 @@ from dmdbt.errors import IntegrityError
 from dmdbt.features import Provenance, read_copy, read_features, write_features
 from dmdbt.files import TEMPORARY, sha256
 
-ORIGIN = Provenance("alexnet", "features.11", "a" * 64, "b" * 64, 160, "breast", ("original", "flip"))
+ORIGIN = Provenance(
+    "alexnet", "features.11", "a" * 64, "b" * 64, 160, "breast", ("original", "flip"), "cuda", "float16"
+)
 
 
 def maps(seed=0):
@@ -96,7 +98,7 @@ def test_a_file_of_another_version_is_refused(tmp_path):
     path = stored(tmp_path)
     with h5py.File(path, "a") as file:
         file.attrs["version"] = 1
-    with pytest.raises(IntegrityError, match="expected format dmdbt features 2, found dmdbt features 1"):
+    with pytest.raises(IntegrityError, match="expected format dmdbt features 3, found dmdbt features 1"):
         read_features(path)
 
 
@@ -108,6 +110,8 @@ WRONG = {
     "size": "160",
     "crop": "all",
     "copies": "original original",
+    "device": "",
+    "precision": "double",
 }
 
 

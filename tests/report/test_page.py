@@ -43,6 +43,7 @@ SECTIONS = {
     if name in ("phantom", "split", "rankpool", "features", "heads", "train", "ensemble")
 } | {"mammogram": params.Mammogram(size=64, resize="stretch")}
 PROVENANCE = {"source": "procedural", "architecture": "alexnet", "sha256": "ab" * 32}
+COMPUTED = {part: {"device": "cpu", "precision": "float32"} for part in ("features", "heads")}
 OF_PHANTOM = Statement(True, phantom_source(seed=SECTIONS["phantom"].seed, contrast=1), "drawn")
 METRICS = ("acc", "auc", "f1", "precision", "recall", "ap_hard", "confidence")
 HEADS = {"dm": {"dm"}, "dbt": {"dbt"}, "dm_dbt": {"dm", "dbt"}}
@@ -70,12 +71,14 @@ def write_predictions(folder, cases, backbones, folds):
         copies = [f"{lines[0]},copy", *(f"{line},{copy}" for line in lines[1:] for copy in ("original", "flip"))]
         (folder / "copies.csv").write_text("\n".join(copies) + "\n")
         (folder / "weights.json").write_text(json.dumps(PROVENANCE))
+        (folder / "training.json").write_text(json.dumps(COMPUTED))
         ensemble.main(
             folder / "probabilities.csv",
             copies=folder / "copies.csv",
             cases=folder / "cases.csv",
             quarantine=folder / "quarantine.csv",
             weights=folder / "weights.json",
+            training=folder / "training.json",
             predictions=folder / f"predictions/{backbone}.csv",
             provenance=folder / f"predictions/{backbone}.json",
             metrics=folder / f"metrics/{backbone}.json",

@@ -37,7 +37,7 @@ from tests.support.cohorts import a_case
 pytestmark = pytest.mark.slow
 
 N_CASES, N_SLICES = 12, 5
-FEATURES = params.Features(crop="none", augmentations=["original"], size={})
+FEATURES = params.Features(crop="none", augmentations=["original"], size={}, precision="float32")
 SPLIT = params.Split(folds=2, test_folds=[0, 1], seed=0)
 TRAIN = {"epochs": 20, "batch_size": 4, "learning_rate": 1e-2, "schedule": "cosine", "seed": 1}
 BASELINES = params.Baselines(

@@ -19,7 +19,9 @@ from dmdbt.steps import features as step
 from dmdbt.terms import Label, Laterality, Modality, View
 from stages import features
 
-SETTINGS = params.Features(crop="breast", augmentations=["original", "flip"], size={"squeezenet": 64})
+SETTINGS = params.Features(
+    crop="breast", augmentations=["original", "flip"], size={"squeezenet": 64}, precision="float32"
+)
 BACKBONES = params.Backbones(names=["squeezenet"], resnet_depth=18, weights="procedural")
 
 

@@ -86,13 +86,16 @@ def _train(name, data, metrics, section):
         settings=section(params.Train),
     )
     probabilities, copies = data / "probabilities" / f"{name}.csv", data / "probabilities" / f"{name}-copies.csv"
-    train.main(inputs, models=data / "models" / name, probabilities=probabilities, copies=copies)
+    record = probabilities.with_suffix(".json")
+    models = data / "models" / name
+    train.main(inputs, models=models, probabilities=probabilities, copies=copies, record=record)
     ensemble.main(
         probabilities=probabilities,
         copies=copies,
         cases=table,
         quarantine=metrics / "quarantine.csv",
         weights=weights.with_suffix(".json"),
+        training=record,
         predictions=data / "predictions" / f"{name}.csv",
         provenance=data / "predictions" / f"{name}.json",
         metrics=metrics / f"{name}.json",

@@ -15,6 +15,7 @@ WEIGHTS = params.Ensemble({"dm": 1.0, "dbt": 1.0, "dm_dbt": 2.0})
 EVALUATION = params.Evaluation(draws=200, seed=1)
 BOOTSTRAP = Bootstrap(draws=200, seed=1)
 PROVENANCE = {"source": "procedural", "architecture": "alexnet", "sha256": "ab" * 32}
+COMPUTED = {part: {"device": "cpu", "precision": "float32"} for part in ("features", "heads")}
 
 
 def write_rows(path, rows):
@@ -50,6 +51,7 @@ def run_ensemble(folder: Path, cases, probabilities, backbone="alexnet", *, quar
     write_rows(folder / f"{backbone}.csv", probabilities)
     write_copies(folder / f"{backbone}-copies.csv", probabilities)
     (folder / "weights.json").write_text(json.dumps(PROVENANCE))
+    (folder / "training.json").write_text(json.dumps(COMPUTED))
     predictions, metrics = folder / "predictions" / f"{backbone}.csv", folder / "metrics" / f"{backbone}.json"
     ensemble.main(
         probabilities=folder / f"{backbone}.csv",
@@ -57,6 +59,7 @@ def run_ensemble(folder: Path, cases, probabilities, backbone="alexnet", *, quar
         cases=folder / "cases.csv",
         quarantine=folder / "quarantine.csv",
         weights=folder / "weights.json",
+        training=folder / "training.json",
         predictions=predictions,
         provenance=predictions.with_suffix(".json"),
         metrics=metrics,

@@ -35,7 +35,7 @@ def run_stages(folder):
         weights=folder / f"{NAME}.safetensors",
         output=folder / "features",
         backbones=BACKBONES,
-        settings=params.Features(crop="none", augmentations=["original"], size={NAME: 64}),
+        settings=params.Features(crop="none", augmentations=["original"], size={NAME: 64}, precision="float32"),
     )
     split.main(table, folder / "split.csv", SPLIT)
     inputs = TrainInputs(
@@ -55,6 +55,7 @@ def run_stages(folder):
         probabilities=folder / "probabilities.csv",
         copies=folder / "copies.csv",
         losses=folder / "history.csv",
+        record=folder / "training.json",
     )
     ensemble.main(
         folder / "probabilities.csv",
@@ -62,6 +63,7 @@ def run_stages(folder):
         cases=table,
         quarantine=quarantine,
         weights=folder / "weights.json",
+        training=folder / "training.json",
         predictions=folder / f"predictions/{NAME}.csv",
         provenance=folder / f"predictions/{NAME}.json",
         metrics=folder / "metrics.json",
