@@ -86,7 +86,8 @@ def read_sheet(path: Path) -> Sheet:
         near = _other_tables(path.parent)
         cause = f"expected a cohort folder with {TABLE_NAME} or {WORKBOOK_NAME}, found no such file"
         cause += f" but {', '.join(near[:3])}" if near else ""
-        remedy = f"Save the table as {TABLE_NAME} or {WORKBOOK_NAME}." if near else "Correct `cohort` in params.yaml."
+        remedy = "Correct the path: `cohort` in params.yaml, or --cohort."
+        remedy = f"Save the table as {TABLE_NAME} or {WORKBOOK_NAME}." if near else remedy
         raise TableError("TABLE-MISSING", file=path.name, cause=cause, remedy=remedy)
     if path.suffix != ".xlsx":
         return read_text_sheet(path, _REQUIRED)

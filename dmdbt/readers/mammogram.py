@@ -55,7 +55,8 @@ def read_mammogram(path: Path | str, limits: Limits = _DEFAULT) -> Mammogram:
     path = Path(path)
     if not path.is_file():
         cause = f"expected a mammogram, found {no_file(path)}"
-        raise InputDataError("DM-MISSING", file=path.name, cause=cause, remedy="Correct the path in cases.csv.")
+        remedy = "Correct the path in the table or on the command line."
+        raise InputDataError("DM-MISSING", file=path.name, cause=cause, remedy=remedy)
     if is_dicom(path):  # asked first, for the preamble of DICOM may be the header of a TIFF
         with DicomFile(path, limits) as dicom:
             return _read(dicom, limits)

@@ -57,7 +57,8 @@ def open_volume(path: Path | str, limits: Limits = _DEFAULT) -> AbstractContextM
     path = Path(path)
     if not path.exists():
         cause = f"expected a tomosynthesis volume, found {no_file(path)}"
-        raise InputDataError("DBT-MISSING", file=path.name, cause=cause, remedy="Correct the path in cases.csv.")
+        remedy = "Correct the path in the table or on the command line."
+        raise InputDataError("DBT-MISSING", file=path.name, cause=cause, remedy=remedy)
     volume = _open_folder(path, limits) if path.is_dir() else _open_file(path, limits)
     with ExitStack() as opened:
         entered = opened.enter_context(volume)

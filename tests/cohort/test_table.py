@@ -109,7 +109,7 @@ def test_an_empty_or_malformed_table_is_refused(tmp_path, text, message):
 
 
 def test_a_missing_cohort_is_named(tmp_path):
-    with pytest.raises(TableError, match=r"E-TABLE-MISSING .*cases.csv.*Correct `cohort` in params.yaml"):
+    with pytest.raises(TableError, match=r"E-TABLE-MISSING .*cases.csv.*Correct the path: `cohort` in params.yaml"):
         read_table(tmp_path / "nowhere" / "cases.csv")
 
 
