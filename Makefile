@@ -6,7 +6,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 # A file at a time on each core.
 SHARED := --numprocesses auto --dist loadfile --no-loadscope-reorder
 
-.PHONY: repro ablation test quick lint lock
+.PHONY: repro ablation test quick lint gpu-check lock
 .DEFAULT_GOAL := repro
 
 repro: .venv/runtime.installed  ## run the pipeline, only what changed, and show its results
@@ -28,6 +28,9 @@ lint: .venv/development.installed  ## style and types
 	ruff check .
 	ruff format --check .
 	mypy
+
+gpu-check: .venv/runtime.installed  ## on a machine with a GPU: the same results as on a CPU? how fast?
+	python -m benchmarks.gpu
 
 lock:  ## pin every package beneath the requirements, in a new environment
 	set -e; folder=$$(mktemp -d); trap 'rm -rf "$$folder"' EXIT; \

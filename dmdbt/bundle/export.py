@@ -114,7 +114,7 @@ def export_bundle(trained: Trained, folder: Path, backbones: Sequence[str], *, l
     statement = read_stated(trained.metrics("cohort.json"))
     model = Model(
         format="dmdbt bundle",
-        version=1,
+        version=2,
         dmdbt=__version__,
         libraries={name: version(name) for name in _LIBRARIES},
         notice=NOTICE,
