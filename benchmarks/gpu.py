@@ -52,9 +52,7 @@ def _rank_pooling(device: str, side: int) -> None:
         for slices, one in zip(small, rank_pool_batch(small, device=device), strict=True)
     )
     worst = max(pooling.gap for pooling in rank_pool_batch(small, 0.1, device))
-    print(
-        f"\nrank pooling: {equal} of {len(small)} volumes have the bytes of a CPU; worst gap at rho .1 {worst:.1e}\n"
-    )
+    print(f"\nrank pooling: {equal} of {len(small)} volumes have the bytes of a CPU; worst gap at rho .1 {worst:.1e}\n")
     volumes = [rng.integers(0, 256, (_SLICES, side, side), dtype=np.uint8) for _ in range(8)]
     resident, weights = torch.tensor(volumes[0], device=device), approximate_weights(_SLICES)
 
