@@ -100,8 +100,8 @@ def _after(view: CaseView, sources: Sources) -> list[TextContentItem]:
     items = [_text("folds", ", ".join(map(str, prediction.folds)) or "none")]
     items += [_text("warning", warning) for warning in prediction.warnings]
     items += [_text("flag", _explained(flag)) for flag in prediction.flags]
-    for modality in Modality:
-        if modality in view.files and modality not in sources.instances:
+    for modality, image in {Modality.DM: view.dm, Modality.DBT: view.dynamic}.items():
+        if image is not None and modality not in sources.instances:
             items.append(
                 _text("not-referenced", f"The {NAMES[modality]} was no DICOM file: nothing here refers to it.")
             )

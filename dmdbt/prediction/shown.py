@@ -99,7 +99,6 @@ def case_view(
         slice_weights=weights,
         evidence=evidence,
         heat=heat,
-        files={str(modality): Path(case.file(modality)).name for modality in case.modalities},
         facts={str(modality): _lines(facts) for modality, facts in images.items()},
         model=model.line,
         simulated=model.training.simulated,

@@ -202,7 +202,7 @@ def _title(view: CaseView) -> Image.Image:
     text.add(of.case_id or "Case without a name", size=_LARGE, bold=True)
     known = [words.described(of.laterality, of.view), of.patient_id and f"patient {of.patient_id}"]
     known.append(of.label and f"label of the table: {of.label}")
-    text.add("; ".join([*filter(None, known), *(f"{name.upper()}: {file}" for name, file in view.files.items())]))
+    text.add("; ".join(filter(None, known)))
     text.add(f"{NOTICE} {words.trained_on(view.simulated)}", bold=True, color=_ALARM)
     text.add(f"Model: {view.model}.")
     for warning in _listed(of.warnings, "warnings"):

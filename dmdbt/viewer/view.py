@@ -49,8 +49,6 @@ class CaseView:
         image (`dmdbt.attention.slice_evidence`), relative to that under an even map; sums to 1.
     heat
         Heat maps of every backbone, head, method and modality.
-    files
-        By modality (``dm``, ``dbt``) the name of the file or folder, without the folders above it.
     facts
         By modality lines such as size, bits, codec, slice order.
     model
@@ -66,7 +64,6 @@ class CaseView:
     slice_weights: np.ndarray | None
     evidence: dict[tuple[str, str], np.ndarray]
     heat: list[HeatMap]
-    files: dict[str, str]
     facts: dict[str, list[str]]
     model: str
     simulated: bool | None

@@ -211,7 +211,7 @@ def test_positions_decide_the_instances_as_they_decide_the_slices_that_are_read(
 
 
 def test_slices_of_a_volume_that_is_no_dicom_file_are_named_by_number(written, tmp_path, mammogram):
-    view = case_view(evidence=evidence_with([1, 2, 3], 7), files={"dm": "dm.dcm", "dbt": "SECRET.avi"})
+    view = case_view(evidence=evidence_with([1, 2, 3], 7))
     (tmp_path / "SECRET.avi").write_bytes(b"RIFF\0\0\0\0AVI ")
     report = written(view, [mammogram, tmp_path / "SECRET.avi"]).report
     assert [(number, reference) for number, _, reference in slices_named(groups(report)["dbt"])] == [

@@ -69,7 +69,7 @@ def test_a_validator_finds_no_error_where_an_anonymizer_removed_everything_but_t
 
 def test_hostile_text_is_legal(written, tmp_path):
     write_mammogram(tmp_path / "dm.dcm")
-    view = case_view(case_id=HOSTILE, flags=[HOSTILE], warnings=[HOSTILE, ""], model=HOSTILE, files={"dbt": HOSTILE})
+    view = case_view(case_id=HOSTILE, flags=[HOSTILE], warnings=[HOSTILE, ""], model=HOSTILE)
     report, sheet, _ = objects = written(view, [tmp_path / "dm.dcm"])
     assert_both_valid(objects)
     assert report.SpecificCharacterSet == sheet.SpecificCharacterSet == "ISO_IR 192"
@@ -189,7 +189,7 @@ def test_no_identifier_stands_anywhere_but_in_its_own_element(written, tmp_path)
     own |= {"PatientName": "CANARY^3", "ReferringPhysicianName": "CANARY^4", "IssuerOfPatientID": "CANARY-5"}
     own |= {"PatientBirthDate": "19550607", "StudyDate": "20210908"}
     source = write_mammogram(tmp_path / "CANARY-file.dcm", **others, **own)
-    view = case_view(files={"dm": source.name, "dbt": "CANARY.avi"})
+    view = case_view()
     for dataset in written(view, [source], created=datetime(2025, 1, 2))[:2]:
         for keyword, text in own.items():
             assert str(dataset[keyword].value) == text

@@ -77,7 +77,9 @@ def test_no_output_has_a_name_a_date_or_an_identifier_of_the_header(bundle, coho
     canaries |= {"StudyInstanceUID": "1.2.3.777.1", "InstitutionName": "CANARY HOSPITAL"}
     image = np.zeros((64, 48), np.uint16)
     image[8:56, :30] = np.random.default_rng(5).integers(1000, 4096, (48, 30))
-    path = write_dicom(tmp_path / "in" / "dm.dcm", image, WindowCenter="2048", WindowWidth="4096", **canaries)
+    path = write_dicom(
+        tmp_path / "in" / "DOE_JANE_1970.dcm", image, WindowCenter="2048", WindowWidth="4096", **canaries
+    )
     output = tmp_path / "o"
     options = ["--model", str(bundle), "--dm", str(path), "--dbt", str(cohort / "0.avi"), "--output", str(output)]
     assert main(["predict", *options]) == 0
@@ -89,6 +91,7 @@ def test_no_output_has_a_name_a_date_or_an_identifier_of_the_header(bundle, coho
             contents += b"".join(archive.read(name) for name in archive.namelist())
     for canary in (*canaries.values(), str(tmp_path)):
         assert canary.encode() not in contents
+    assert not [path for path in written if ".state" not in path.parts and b"DOE_JANE" in path.read_bytes()]
 
 
 def test_the_result_is_the_mean_over_backbones_and_tables_have_it(predicted):

@@ -77,7 +77,6 @@ def case_view(*, present=(Modality.DM, Modality.DBT), n_slices=7, shape=(24, 20)
             for head in heads
             for modality in head.modalities
         ],
-        files={modality: f"{modality}-file" for modality in present},
         facts={modality: ["size 24 x 20"] for modality in present},
         model="alexnet, 3 folds, 240 simulated patients",
         simulated=True,

@@ -81,7 +81,6 @@ def case_view(**changes):
         slice_weights=np.linspace(-1, 1, N_SLICES),
         evidence={(name, head.value): EVIDENCE for name in ("alexnet", "resnet") for head in (Head.DBT, Head.DM_DBT)},
         heat=heat,
-        files={"dm": "one.dcm", "dbt": "one.avi"},
         facts={"dm": ["DICOM, 12 bits"], "dbt": ["AVI, FFV1"]},
         model="alexnet and resnet, 2 folds, 40 patients",
         simulated=True,
@@ -97,6 +96,4 @@ def without(modality):
     shown = prediction(p=p, lowest=p, highest=p, calibrated=p)
     if modality is Modality.DM:
         return case_view(prediction=shown, heat=heat, dm=None)
-    return case_view(
-        prediction=shown, heat=heat, dynamic=None, slices=None, slice_weights=None, evidence={}, files={}, facts={}
-    )
+    return case_view(prediction=shown, heat=heat, dynamic=None, slices=None, slice_weights=None, evidence={}, facts={})

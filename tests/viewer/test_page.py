@@ -147,7 +147,7 @@ def test_the_page_has_every_number(tmp_path):
     assert "Warning. The patient was seen in training." in text
     assert "Model: alexnet and resnet, 2 folds, 40 patients." in text
     assert "Left breast, CC view. Patient P1. Label of the table: malignant." in text
-    assert "one.dcm. DICOM, 12 bits." in text
+    assert "DICOM, 12 bits." in text
 
 
 @pytest.mark.parametrize(
@@ -177,7 +177,6 @@ def test_text_of_others_cannot_become_markup_or_script(tmp_path):
     texts = dict.fromkeys(("case_id", "patient_id", "laterality", "view", "label"), HOSTILE)
     view = case_view(
         prediction=prediction(**texts, flags=[HOSTILE], warnings=[HOSTILE]),
-        files={"dm": HOSTILE, "dbt": HOSTILE},
         facts={"dm": [HOSTILE], "dbt": [HOSTILE]},
         model=HOSTILE,
         heat=[heat_map("grad_cam", HOSTILE, Head.DM, Modality.DM)],

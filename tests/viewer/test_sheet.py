@@ -74,7 +74,6 @@ def test_every_kind_of_number_and_sentence_is_on_the_sheet(tmp_path):
     others = [
         case_view(simulated=None),
         case_view(model="other"),
-        case_view(files={"dm": "two.dcm"}),
         *(
             case_view(prediction=prediction(**changes))
             for changes in (
@@ -121,7 +120,7 @@ def test_long_and_hostile_texts_stay_inside_the_sheet(tmp_path):
     for text in texts:
         named = dict.fromkeys(("case_id", "patient_id", "laterality", "view", "label"), text)
         shown = prediction(**named, warnings=[text] * 40, flags=[text] * 40)
-        view = case_view(prediction=shown, model=text, files={"dm": text, "dbt": text})
+        view = case_view(prediction=shown, model=text)
         sheet = sheet_of(view, tmp_path)
         assert sheet.shape[0] < 6000
         assert (sheet[:, 1575:] == 255).all()
