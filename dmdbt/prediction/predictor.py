@@ -1,5 +1,6 @@
 """One pair through a bundle: the steps of the pipeline itself, and then its heads."""
 
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -54,10 +55,10 @@ class Predictor:
     """
 
     def __init__(self, folder: Path, *, threads: int = 1) -> None:
-        self.folder, self._threads = folder, threads
+        self.folder, self._threads = folder.absolute(), threads
         self.model: Model = read_model(folder)
         self._training = Training(checked_file(folder, TRAINING_NAME))
-        self._checked = _checks(folder, self.model)
+        self._checks, self._process = _checks(self.folder, self.model), os.getpid()
         self._kept: dict[tuple[str, int, Head], nn.Module] = {}
 
     def make_images(self, request: Request, root: Path, work: Path) -> None:
@@ -139,7 +140,7 @@ class Predictor:
         model, case = self.model, request.case
         features = work / "features" / name
         settings = replace(model.features, augmentations=["original"])
-        weights = self._checked[_weights(name)].result()
+        weights = self._file(_weights(name))
         backbones = params.Backbones([name], model.resnet_depth, "imagenet")
         folders = {Modality.DM: work / "mammograms", Modality.DBT: work / "dynamic"}
         _run(features_step(name, [case], folders, weights, backbones, settings), features, threads=self._threads)
@@ -182,11 +183,20 @@ class Predictor:
     def _network(self, backbone: str, fold: int, head: Head) -> nn.Module:
         if (key := (backbone, fold, head)) in self._kept:
             return self._kept[key]
-        files = [self._checked[name].result() for name in _head_files(*key)]
+        files = [self._file(name) for name in _head_files(*key)]
         network = read_head(files[0].parent, head)[0]
         if self._keeps:
             self._kept[key] = network
         return network
+
+    def _file(self, name: str) -> Path:
+        """Return a file that has its checksum now: as it was compared, or else it is compared again.
+
+        A process that was forked from the one that compares has no thread to wait for.
+        """
+        if os.getpid() == self._process and self._checks[name].result() == _state(self.folder / name):
+            return self.folder / name
+        return checked_file(self.folder, name)
 
     @cached_property
     def _keeps(self) -> bool:
@@ -256,16 +266,31 @@ def _head_files(backbone: str, fold: int, head: Head) -> list[str]:
     return [f"heads/{backbone}/fold{fold}/{head}.{suffix}" for suffix in ("json", "safetensors")]
 
 
-def _checks(folder: Path, model: Model) -> dict[str, Future[Path]]:
-    """Compare the files with their checksums beside other work, in the order of use; by name what becomes of each."""
+def _checks(folder: Path, model: Model) -> dict[str, Future[tuple[int, ...]]]:
+    """Compare the files with their checksums beside other work, in the order of use; by name the state of each."""
     names = []
     for backbone, trained in model.backbones.items():
         heads = [(fold, head) for fold, of_fold in trained.heads.items() for head in of_fold]
         names += [_weights(backbone), *(file for key in heads for file in _head_files(backbone, *key))]
     thread = ThreadPoolExecutor(1)
-    found = {name: thread.submit(checked_file, folder, name) for name in names}
+    found = {name: thread.submit(_checked_state, folder, name) for name in names}
     thread.shutdown(wait=False)
     return found
+
+
+def _checked_state(folder: Path, name: str) -> tuple[int, ...]:
+    state = _state(folder / name)  # before it is read: whatever changes it meanwhile is noticed
+    checked_file(folder, name)
+    return state
+
+
+def _state(path: Path) -> tuple[int, ...]:
+    """Return inode, size and both times of change, which another content changes; nothing if there is no file."""
+    try:
+        found = path.stat()
+    except OSError:
+        return ()
+    return found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
 
 
 def _mean(values: Sequence[float | None]) -> float | None:

@@ -1,4 +1,7 @@
+import os
 import shutil
+import time
+from concurrent.futures import Future
 
 import numpy as np
 import pandas as pd
@@ -7,6 +10,7 @@ import pytest
 import dmdbt
 from dmdbt.cohort import read_table
 from dmdbt.errors import InputDataError, IntegrityError, ParameterError
+from dmdbt.prediction.predictor import Predictor
 from dmdbt.readers import read_mammogram, read_volume
 from dmdbt.terms import Head
 from tests.support.pipelines import BACKBONES
@@ -87,6 +91,42 @@ def test_neither_image_and_an_unreadable_one_are_refused(model, tmp_path):
 def test_a_folder_that_is_no_bundle_is_refused(tmp_path):
     with pytest.raises(IntegrityError, match="E-BUNDLE-MISSING.*dmdbt export"):
         dmdbt.load_model(tmp_path)
+
+
+@pytest.mark.parametrize("files", ["heads/squeezenet/fold*/dm.safetensors", "weights/squeezenet.safetensors"])
+def test_a_file_that_is_exchanged_after_the_bundle_was_read_is_refused(bundle, cohort, tmp_path, files):
+    copy = shutil.copytree(bundle, tmp_path / "bundle")
+    loaded = dmdbt.load_model(copy)
+    for check in loaded._predictor._checks.values():
+        check.result()
+    for file in copy.glob(files):
+        content = bytearray(file.read_bytes())
+        content[-1] ^= 1
+        file.write_bytes(content)
+    with pytest.raises(IntegrityError, match="E-BUNDLE-CHANGED"):
+        loaded.predict(cohort / "0.dcm")
+
+
+def test_a_process_that_is_forked_from_the_one_that_reads_compares_for_itself(bundle):
+    predictor = Predictor(bundle)
+    name = next(iter(predictor._checks))
+    predictor._checks = {name: Future()}  # which no thread of the new process will ever end
+    child = os.fork()
+    if child == 0:
+        os._exit(0 if predictor._file(name) == bundle / name else 1)
+    deadline = time.monotonic() + 60
+    while (ended := os.waitpid(child, os.WNOHANG))[0] == 0 and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert ended == (child, 0)
+
+
+def test_the_present_folder_may_change(bundle, cohort, wanted, monkeypatch):
+    monkeypatch.chdir(bundle.parent)
+    loaded = dmdbt.load_model(bundle.name)
+    monkeypatch.chdir("/")
+    case = read_table(cohort / "cases.csv")[0]
+    p = loaded.predict(cohort / case.dm).backbones["squeezenet"].p["dm"]
+    assert p == pytest.approx(wanted.loc[case.case_id, "p_dm"], abs=1e-6)
 
 
 def test_a_head_that_was_changed_by_one_bit_is_refused_when_it_is_needed(bundle, cohort, tmp_path):
