@@ -34,11 +34,11 @@ def rank_pool_batch(
     volumes
         Each uint8, shape (T, H, W) or (T, H, W, C). All are on the device together.
     rho
-        As of `rank_pool`.
+        Parameter of `rank_pool`.
     device
         One of torch's that has float64: ``cpu``, ``cuda``, ``cuda:1``.
     names
-        Of the volumes, for errors; by default their indices.
+        What the volumes are called in errors: their indices by default.
 
     Raises
     ------

@@ -69,7 +69,7 @@ def minimize(
     solver
         Takes and returns what `solve` does. It is asked once, and only if a volume has no closed form.
     names
-        Of the volumes, for an error; by default their indices.
+        What the volumes are called in errors: their indices by default.
 
     Raises
     ------

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from dmdbt.errors import ParameterError
 
-_WORKER = "DMDBT_WORKER"  # number of this worker process among those of its pool
+_WORKER = "DMDBT_WORKER_NUMBER"  # number of this worker process among those of its pool
 _PER_CARD = 2  # worker processes: while the card computes for one, the other decodes and writes
 _BATCHED = "cpu-batched"
 
@@ -89,11 +89,11 @@ def by_room(kind: str, function: Callable[[Sequence[Item]], list[Result]], items
     Parameters
     ----------
     kind
-        Of the work: what had room once is tried at once the next time.
+        Name of the work, under which the number of items is remembered that had room.
     function
-        Returns a result per item, which do not depend on what else is in the call.
+        Returns one result per item, whatever other items it is called with.
     items
-        At least one. An item for which there is no memory alone raises torch's error.
+        At least one. If there is no memory for one alone, torch's error is raised.
     """
     found: list[Result] = []
     while len(found) < len(items):

@@ -1,4 +1,6 @@
-"""Settings of this machine by environment variables. They decide how long the work takes, never what comes out.
+"""Settings of this machine by environment variables.
+
+They decide how long the work takes, and nothing of what comes out but the last digits on another kind of device.
 
 ======================== ============================================================================ ===============
 variable                 meaning                                                                      default

@@ -45,10 +45,6 @@ class _Job:
     crop: bool
     device: str
 
-    @property
-    def on_card(self) -> bool:
-        return self.device != "cpu"
-
 
 def baseline_maps_step(
     baseline: str,
@@ -133,7 +129,7 @@ def _keep_maps(case: Case, folder: Path, *, job: _Job, images: Path) -> None:
 
 def _at_once(job: _Job) -> int:
     """Slices in a forward pass: on a CPU of one volume alone too, so that a pair does not depend on the cohort."""
-    if job.on_card:
+    if job.device != "cpu":
         return batch_images(job.size, len(job.copies))
     return max(1, _CPU_PIXELS // (job.size**2 * len(job.copies)))
 

@@ -59,7 +59,7 @@ def backbone_metrics(
     quarantine
         The table of cases that were left out; the metrics have their number, ``quarantined``.
     origin
-        Of `read_origin`, which the metrics have as ``weights`` and ``computed``.
+        Result of `read_origin`; the metrics have it as ``weights`` and ``computed``.
     bootstrap
         The bootstrap of the intervals.
     """

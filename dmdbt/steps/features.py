@@ -35,10 +35,6 @@ class _Job:
     device: str
     precision: str
 
-    @property
-    def on_card(self) -> bool:
-        return self.device != "cpu"
-
 
 def features_step(
     backbone: str,
@@ -92,7 +88,7 @@ def features_step(
         parameters=asdict(job) | {"weights": None},  # what the file is counts, not where it is
         preload=["dmdbt.features"],
         size=lambda _: _size(job),
-        at_once=batch_images(job.size, len(job.copies)) if job.on_card else 1,
+        at_once=batch_images(job.size, len(job.copies)) if job.device != "cpu" else 1,
         workers=card_workers(),
     )
 
@@ -126,7 +122,7 @@ def _cache_features(
 def _extract(grays: Sequence[np.ndarray], cases: Sequence[str], job: _Job) -> list[np.ndarray]:
     # On a CPU one copy at a time: the map of an image is then the same whichever copies a model was trained with.
     run = partial(
-        extract, _backbone(job), copies=job.copies, at_once=None if job.on_card else 1, precision=job.precision
+        extract, _backbone(job), copies=job.copies, at_once=1 if job.device == "cpu" else None, precision=job.precision
     )
     try:
         return by_room("features", run, grays)

@@ -64,7 +64,7 @@ def number_of_worker(item):
     time.sleep(0.1)
     if item == 3:
         os.abort()
-    return os.environ["DMDBT_WORKER"]
+    return os.environ["DMDBT_WORKER_NUMBER"]
 
 
 def no_room(items, most):
@@ -113,7 +113,7 @@ def test_a_card_without_memory_is_a_fault_of_the_machine_that_names_the_case():
 
 def lose_card(item):
     time.sleep(0.2)
-    if os.environ["DMDBT_WORKER"] == "0":
+    if os.environ["DMDBT_WORKER_NUMBER"] == "0":
         raise RuntimeError("CUDA error: an illegal memory access was encountered")
     return item
 
