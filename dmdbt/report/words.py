@@ -83,9 +83,11 @@ def source_of_weights(provenance: Mapping[str, Any]) -> str:
 
 
 def computed_on(provenance: Mapping[str, Any]) -> str:
-    """Name the device and the precision of features and heads."""
-    found = provenance.get("computed", {})
-    return "; ".join(f"{what} on {of['device']} in {of['precision']}" for what, of in found.items()) or "not stated"
+    """Name the device and the precision of features and heads, once if both have the same."""
+    found = {what: f"{of['device']}, {of['precision']}" for what, of in provenance.get("computed", {}).items()}
+    if len(set(found.values())) == 1:
+        return next(iter(found.values()))
+    return "; ".join(f"{what}: {words}" for what, words in found.items()) or "not stated"
 
 
 def backbones_with(weights: Mapping[str, Mapping[str, Any]], source: str) -> str:

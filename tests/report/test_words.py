@@ -1,4 +1,14 @@
-from dmdbt.report.words import backbone_name, interval, metric_name, number, p_value, sentence, short_name, signed
+from dmdbt.report.words import (
+    backbone_name,
+    computed_on,
+    interval,
+    metric_name,
+    number,
+    p_value,
+    sentence,
+    short_name,
+    signed,
+)
 
 
 def test_a_backbone_has_the_name_of_its_paper():
@@ -18,3 +28,10 @@ def test_numbers_read_as_in_print():
     assert short_name("resnet dm_dbt") == "DM-DBT"
     assert sentence("resnet: DBT is more confident than DM") == "DBT is more confident than DM"
     assert [metric_name(name) for name in ("auc", "confidence")] == ["AUC", "AC"]
+
+
+def test_device_and_precision_are_said_once_if_features_and_heads_have_the_same():
+    cpu, card = {"device": "cpu", "precision": "float32"}, {"device": "cuda", "precision": "mixed"}
+    assert computed_on({"computed": {"features": cpu, "heads": cpu}}) == "cpu, float32"
+    assert computed_on({"computed": {"features": cpu, "heads": card}}) == "features: cpu, float32; heads: cuda, mixed"
+    assert computed_on({}) == "not stated"
