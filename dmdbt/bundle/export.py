@@ -24,7 +24,7 @@ from dmdbt.evaluation import CLASSIFIERS, read_all_predictions
 from dmdbt.features import read_provenance
 from dmdbt.files import whole_folder, write_text
 from dmdbt.heads import read_head
-from dmdbt.ingest import read_examination
+from dmdbt.ingest import read_examination, slice_ends
 from dmdbt.prediction.result import NOTICE
 from dmdbt.terms import Head, Label, Modality
 
@@ -190,6 +190,7 @@ def _training(cases: Sequence[Case], facts: Mapping[str, Images], statement: Sta
         ranges={str(m): _ranges(m, found) for m, found in images.items() if found},
         kinds={str(m): _count(image["kind"] for image in found) for m, found in images.items()},
         devices={str(m): _count(image["device"] for image in found if image["device"]) for m, found in images.items()},
+        slice_ends=slice_ends(facts[case.case_id] for case in cases),
     )
 
 

@@ -13,7 +13,7 @@ It holds no pickle, no name of a file or a patient of the cohort, and no image.
 """
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -100,6 +100,9 @@ class TrainingCohort:
         By modality and quantity (``rows``, ``columns``, ``slices``) the smallest and the largest value.
     kinds, devices
         By modality the number of images of each container, codec and bits, and of each manufacturer and model.
+    slice_ends
+        How many volumes begin at the ``paddle`` and how many at the ``detector``, without those that do not tell.
+        Empty in bundles of earlier versions.
     """
 
     simulated: bool | None
@@ -112,6 +115,7 @@ class TrainingCohort:
     ranges: dict[str, dict[str, tuple[int, int]]]
     kinds: dict[str, dict[str, int]]
     devices: dict[str, dict[str, int]]
+    slice_ends: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -1,12 +1,12 @@
 import hashlib
 import json
+import shutil
 import subprocess
 
 import pytest
 
 from dmdbt.bundle import check_all, json_schema, read_model
 from dmdbt.bundle.export import Trained, export_bundle
-from dmdbt.bundle.model import write_model
 from dmdbt.errors import IntegrityError, ParameterError
 from dmdbt.terms import Head
 from tests.support import ROOT
@@ -41,6 +41,24 @@ def test_the_model_says_what_it_was_made_with_and_on(exported):
     assert sum(model.training.kinds["dm"].values()) == 8  # one pair has no mammogram
     assert model.training.simulated is None
     assert "Nobody has stated" in (exported / "README.md").read_text()
+
+
+def test_the_model_counts_the_volumes_that_tell_at_which_end_they_begin(trained, exported, tmp_path):
+    assert read_model(exported).training.slice_ends == {}
+    root = shutil.copytree(trained.root, tmp_path / "root")
+    for n, end in enumerate(["paddle", "detector", "paddle"]):
+        path = root / "data" / "examined" / f"C{n:02}.json"
+        path.write_text(path.read_text().replace('"first_slice": ""', f'"first_slice": "{end}"'))
+    model = export_bundle(Trained(root), tmp_path / "bundle", ["squeezenet"], licence="CC0-1.0")
+    assert model.training.slice_ends == {"detector": 1, "paddle": 2}
+    assert read_model(tmp_path / "bundle") == model
+
+
+def test_a_bundle_without_the_ends_of_the_slices_is_read(bundle):
+    content = json.loads((bundle / "model.json").read_text())
+    del content["training"]["slice_ends"]
+    _write_with_checksum(bundle, json.dumps(content))
+    assert read_model(bundle).training.slice_ends == {}
 
 
 def test_the_schema_is_published_and_holds_for_what_is_written(exported):
@@ -108,30 +126,24 @@ def test_what_is_no_model_is_refused(bundle, text):
         read_model(bundle)
 
 
+def _write_with_checksum(bundle, text):
+    old = hashlib.sha256((bundle / "model.json").read_bytes()).hexdigest()
+    (bundle / "model.json").write_text(text)
+    sums = bundle / "SHA256SUMS"
+    sums.write_text(sums.read_text().replace(old, hashlib.sha256(text.encode()).hexdigest()))
+
+
 def test_a_bundle_of_the_first_version_is_read_as_it_was_meant(bundle):
     content = json.loads((bundle / "model.json").read_text())
     assert content["features"].pop("precision") == "float32"
-    text = json.dumps(content | {"version": 1})
-    sums = (bundle / "SHA256SUMS").read_text()
     expected = read_model(bundle)
-    old = hashlib.sha256((bundle / "model.json").read_bytes()).hexdigest()
-    (bundle / "SHA256SUMS").write_text(sums.replace(old, hashlib.sha256(text.encode()).hexdigest()))
-    (bundle / "model.json").write_text(text)
+    _write_with_checksum(bundle, json.dumps(content | {"version": 1}))
     assert read_model(bundle) == expected
 
 
 def test_a_key_too_many_is_refused_even_with_its_checksum(bundle):
-    model = read_model(bundle)
-    content = json.loads((bundle / "model.json").read_text()) | {"surprise": 1}
-    write_model(bundle, model)
-    text = json.dumps(content, indent=2, sort_keys=True) + "\n"
-    sums = (bundle / "SHA256SUMS").read_text()
-    (bundle / "model.json").write_text(text)
-    lines = [
-        f"{hashlib.sha256(text.encode()).hexdigest()}  model.json" if line.endswith("  model.json") else line
-        for line in sums.splitlines()
-    ]
-    (bundle / "SHA256SUMS").write_text("\n".join(lines) + "\n")
+    content = json.loads((bundle / "model.json").read_text())
+    _write_with_checksum(bundle, json.dumps(content | {"surprise": 1}))
     with pytest.raises(IntegrityError, match="E-BUNDLE-DAMAGED.*surprise"):
         read_model(bundle)
 
