@@ -48,7 +48,7 @@ def main(arguments: list[str] | None = None) -> int:
     chosen = parser.parse_args(arguments)
     try:
         return chosen.run(chosen) or 0
-    except DmdbtError as error:
+    except (DmdbtError, OSError) as error:
         return report_error(error)
     except KeyboardInterrupt:
         return INTERRUPTED
@@ -204,8 +204,8 @@ def _add_predict(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     predict.add_argument("--model", type=Path, metavar="FOLDER", help="a bundle; by default what is trained here")
     predict.add_argument("--dm", type=Path, metavar="FILE", help="mammogram of one pair")
     predict.add_argument("--dbt", type=Path, metavar="FILE", help="volume of one pair, a file or a folder of slices")
-    predict.add_argument("--name", default="case", help="of the pair; case by default")
-    predict.add_argument("--patient", default="", help="pseudonym of the pair's patient: was it part of the training?")
+    predict.add_argument("--name", help="of the pair; case by default")
+    predict.add_argument("--patient", help="pseudonym of the pair's patient: was it part of the training?")
     predict.add_argument("--cohort", type=Path, metavar="FOLDER", help="folder with cases.csv; labels may be missing")
     predict.add_argument(
         "--output", type=Path, required=True, metavar="FOLDER", help="a new folder, or that of a run to go on with"
@@ -229,6 +229,10 @@ def _predict(chosen: argparse.Namespace) -> int:
         raise ParameterError(
             "--cohort", expected="either --cohort or --dm and --dbt", found=str(chosen.cohort), remedy=remedy
         )
+    for option in ("name", "patient") if chosen.cohort else ():
+        if (found := vars(chosen)[option]) is not None:
+            remedy = "The table of the cohort names its pairs and patients: leave the option out."
+            raise ParameterError(f"--{option}", expected="no such option beside --cohort", found=found, remedy=remedy)
     if chosen.jobs is not None:
         os.environ["DMDBT_WORKERS"] = str(chosen.jobs)
     worker_count()  # a wrong number is refused before any work

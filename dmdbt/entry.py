@@ -12,7 +12,8 @@ from types import NoneType
 from typing import Any, get_args, get_type_hints
 
 from dmdbt import params
-from dmdbt.errors import DmdbtError
+from dmdbt.errors import DmdbtError, SystemResourceError
+from dmdbt.files import printable
 
 INTERRUPTED = 130
 _MOST_NOTES = 200  # of an error, on the screen
@@ -52,14 +53,19 @@ def run(main: Callable[..., None]) -> None:
         values |= {name: params.value(name, path) for name in kinds if name in params.VALUES and not values[name]}
         values |= {name: params.read(kind, path, changes=changes) for name, kind in sections.items()}
         main(**{name: _value(name, kind, values) for name, kind in _parameters(main).items()})
-    except DmdbtError as error:
+    except (DmdbtError, OSError) as error:
         raise SystemExit(report_error(error)) from error
     except KeyboardInterrupt:
         raise SystemExit(INTERRUPTED) from None
 
 
-def report_error(error: DmdbtError) -> int:
+def report_error(error: DmdbtError | OSError) -> int:
     """Print an error and its notes, of very many only the first; return its exit code."""
+    if isinstance(error, OSError):  # of a file or a folder that the machine does not let us use
+        remedy = "Mend it, then run the command again: what is finished is kept."
+        error = SystemResourceError(
+            printable(f"{error.filename or 'a file'}: expected to use it, got: {error.strerror or error}. {remedy}")
+        )
     notes = getattr(error, "__notes__", [])
     more = [f"... and {len(notes) - _MOST_NOTES} more"] if len(notes) > _MOST_NOTES else []
     print("\n".join([str(error), *notes[:_MOST_NOTES], *more]), file=sys.stderr)

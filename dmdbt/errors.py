@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from dmdbt.files import printable
+
 _LONGEST_CAUSE = 1000  # characters: a header may quote thousands
 
 
@@ -44,8 +46,7 @@ class InputDataError(DmdbtError):
     exit_code = 3
 
     def __init__(self, code: str, *, case: str = "-", file: str = "-", cause: str, remedy: str) -> None:
-        # Names of files may have bytes that no output takes.
-        file, cause = (text.encode("utf-8", "backslashreplace").decode() for text in (file, cause))
+        file, cause = printable(file), printable(cause)  # names and headers may have characters that no output takes
         self.code, self.case, self.file, self.remedy = code, case, file, remedy
         self.cause = cause if len(cause) <= _LONGEST_CAUSE else cause[: _LONGEST_CAUSE - 3] + "..."
         super().__init__(f"E-{code} case={case} file={file} cause={self.cause} remedy={remedy}")

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 TEMPORARY = ".tmp"  # part of the name of what is not finished, which begins with a dot
+_UNSHOWN = ("Cc", "Cf", "Cs", "Zl", "Zp")  # categories of control, format, surrogate and line separator
 
 
 @contextmanager
@@ -79,8 +80,9 @@ def write_rows(path: Path, columns: Iterable[str], rows: Iterable[Iterable[objec
 
 
 def printable(text: str) -> str:
-    """Return `text` with escapes for what UTF-8 cannot have, such as names of files in another encoding."""
-    return text.encode("utf-8", "backslashreplace").decode()
+    """Return `text` with escapes for control characters, and for what UTF-8 cannot have, as in some names of files."""
+    escaped = (c.encode("unicode_escape").decode() if unicodedata.category(c) in _UNSHOWN else c for c in text)
+    return "".join(escaped)
 
 
 def no_file(path: Path) -> str:

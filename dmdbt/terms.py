@@ -78,7 +78,7 @@ FLAGS = {
     "empty-frames": "the video has empty frames, treated as reading.empty_frames says",
     "few-grays": "almost every pixel is black or white: the window may not fit the pixels",
     "few-slices": "fewer than 8 slices: this may be part of a volume",
-    "laterality-of-header": "the header names the other side than the table",
+    "laterality-of-header": "the header names the other side than the table or the other image",
     "laterality-of-pixels": "the chest wall lies where the other side has it",
     "low-range": "less than half of black to white is used, as of 12 bits in 16",
     "lut-bits": "a lookup table states more bits than its entries take, which decide what is white",
@@ -110,6 +110,6 @@ FLAGS = {
     "slice-spacing-uneven": "distances between slices differ: one may be missing",
     "starts-late": "the first slice has neither number 0 nor 1: some may be missing",
     "synthesized-2d": "an image computed from a volume, not a mammogram of its own",
-    "view-of-header": "the header names another view than the table",
+    "view-of-header": "the header names another view than the table or the other image",
     "voi-varies": "slices are shown with different windows",
 }

@@ -2,7 +2,8 @@
 
 ``training.csv`` has a row for each pair: its ``fold``; ``patient``, a digest of the pseudonym with the ``salt`` of the
 file; ``dm`` and ``dbt``, the SHA-256 of the decoded pixels; ``dm_texture`` and ``dbt_texture``, which copies of an
-image in another size, window or compression share nearly (`dmdbt.ingest.appearance.texture_hash`). A pseudonym cannot
+image in another size, window or compression share nearly (`dmdbt.ingest.appearance.texture_hash`); ``patient_alike``, a
+digest that pseudonyms have in common which may be of one patient (`dmdbt.cohort.identifier_words`). A pseudonym cannot
 be read from it, but whoever guesses one can test the guess.
 """
 
@@ -12,13 +13,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from dmdbt.cohort import Case
+from dmdbt.cohort import Case, identifier_words
 from dmdbt.files import write_rows
 from dmdbt.ingest import Facts, hash_bits, near
 from dmdbt.terms import Modality
 
 TRAINING_NAME = "training.csv"
-_COLUMNS = ("fold", "patient", *Modality, *(f"{modality}_texture" for modality in Modality))
+_COLUMNS = ("fold", "patient", *Modality, *(f"{modality}_texture" for modality in Modality), "patient_alike")
 
 Images = Mapping[Modality, Facts]
 
@@ -35,12 +36,15 @@ class Seen:
         Which of both it was.
     alike
         Whether an image resembles one of the training so much that it may be a copy.
+    name_alike
+        Whether a patient of the training has nearly the same pseudonym, such as ``P001`` for ``p1``.
     """
 
     folds: frozenset[int]
     patient: bool
     pixels: bool
     alike: bool
+    name_alike: bool
 
 
 def write_training(path: Path, cases: Sequence[Case], folds: Sequence[int], facts: Mapping[str, Images]) -> None:
@@ -49,13 +53,17 @@ def write_training(path: Path, cases: Sequence[Case], folds: Sequence[int], fact
     for case, fold in zip(cases, folds, strict=True):
         images = [facts[case.case_id].get(modality, {}) for modality in Modality]
         hashes = [image.get(key, "") for key in ("pixels_sha256", "texture_hash") for image in images]
-        rows.append([fold, patient_digest(case.patient_id), *hashes])
+        rows.append([fold, patient_digest(case.patient_id), *hashes, _digest_alike(case.patient_id)])
     write_rows(path, _COLUMNS, sorted(rows))  # in another order than the cohort's
 
 
 def patient_digest(patient_id: str) -> str:
     """Return the digest under which ``training.csv`` has a patient."""
     return hashlib.scrypt(patient_id.encode(), salt=b"dmdbt bundle", n=2**10, r=8, p=1, dklen=16).hex()
+
+
+def _digest_alike(patient_id: str) -> str:
+    return patient_digest("alike " + " ".join(identifier_words(patient_id)))
 
 
 class Training:
@@ -69,6 +77,7 @@ class Training:
             for column in ("patient", *Modality):
                 if row[column]:
                     self._folds.setdefault((column, row[column]), set()).add(int(row["fold"]))
+        self._alike = {row.get("patient_alike") for row in rows}  # bundles of earlier versions lack it
         self._textures = {modality: hash_bits([row[f"{modality}_texture"] for row in rows]) for modality in Modality}
 
     def seen(self, patient_id: str, images: Images) -> Seen:
@@ -81,4 +90,5 @@ class Training:
             near(hash_bits([image["texture_hash"]])[0], self._textures[modality]).any()
             for modality, image in images.items()
         )
-        return Seen(frozenset(by_patient | by_pixels), bool(by_patient), bool(by_pixels), alike)
+        name_alike = bool(patient_id) and not by_patient and _digest_alike(patient_id) in self._alike
+        return Seen(frozenset(by_patient | by_pixels), bool(by_patient), bool(by_pixels), alike, name_alike)

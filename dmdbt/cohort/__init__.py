@@ -1,7 +1,7 @@
 """A cohort: a folder with a table of pairs, perhaps ``cohort.json``, and images. Nothing here opens the images."""
 
 from dmdbt.cohort.folds import read_folds, write_folds
-from dmdbt.cohort.identifiers import patients_alike, rule_broken
+from dmdbt.cohort.identifiers import identifier_words, patients_alike, rule_broken
 from dmdbt.cohort.quarantine import Problem, read_quarantine, read_quarantined, write_quarantine
 from dmdbt.cohort.sheet import Sheet, written_as
 from dmdbt.cohort.splits import assign_folds
@@ -35,6 +35,7 @@ __all__ = [
     "assign_folds",
     "cases_by_row",
     "check_sheet",
+    "identifier_words",
     "patients_alike",
     "phantom_source",
     "read_folds",

@@ -37,14 +37,19 @@ def rule_broken(identifier: str) -> str:
 
 
 def patients_alike(patient_ids: Iterable[str]) -> list[list[str]]:
-    """Return groups of different identifiers that may be one patient, such as ``1``, ``01``, ``1.0``, ``P1``, ``p1``.
+    """Return groups of different identifiers that may be one patient: those with the same `identifier_words`."""
+    groups = defaultdict(set)
+    for identifier in patient_ids:
+        groups[identifier_words(identifier)].add(identifier)
+    return sorted(sorted(group) for group in groups.values() if len(group) > 1)
+
+
+def identifier_words(identifier: str) -> tuple[str, ...]:
+    """Return what identifiers have in common that may be one patient, such as ``1``, ``01``, ``1.0``, ``P1``, ``p1``.
 
     They differ only in case, in zeros before a number, in ``.0`` at the end, in what stands between letters and
     numbers, or in a P before a number.
     """
-    groups = defaultdict(set)
-    for identifier in patient_ids:
-        words = re.findall(r"[a-z]+|\d+", re.sub(r"\.0+$", "", identifier.casefold()))
-        words = [word.lstrip("0") if word.isdigit() else word for word in words]
-        groups[tuple(words[1:] if words[:1] == ["p"] and len(words) > 1 else words)].add(identifier)
-    return sorted(sorted(group) for group in groups.values() if len(group) > 1)
+    words = re.findall(r"[a-z]+|\d+", re.sub(r"\.0+$", "", identifier.casefold()))
+    words = [word.lstrip("0") if word.isdigit() else word for word in words]
+    return tuple(words[1:] if words[:1] == ["p"] and len(words) > 1 else words)

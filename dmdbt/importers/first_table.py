@@ -119,7 +119,7 @@ def _images(folder: Path, cohort: Path, patient_of_header: bool, left_out: dict[
     data = {part for header in headers for part in volume_files(header)} - set(headers)
     for entry in entries:
         if (name := printable(entry.relative_to(cohort).as_posix())) != entry.relative_to(cohort).as_posix():
-            left_out["expected a name in UTF-8, found other bytes"].append(name)
+            left_out["expected a name in UTF-8 without control characters, found others"].append(name)
         elif entry.is_dir() and not entry.is_symlink():
             yield from _images(entry, cohort, patient_of_header, left_out)
         elif entry not in data:

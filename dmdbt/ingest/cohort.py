@@ -91,7 +91,7 @@ def _flags(cases: Sequence[Case], records: Records) -> dict[str, list[str]]:
     """Return what is unusual but no fault, and of which cases."""
     flagged: dict[str, set[str]] = defaultdict(set)
     for case in cases:
-        for flag in _disagreements(case, records[case.case_id]):
+        for flag in disagreements(records[case.case_id], laterality=case.laterality, view=case.view):
             flagged[flag].add(case.case_id)
     alike = {patient_id for group in patients_alike(case.patient_id for case in cases) for patient_id in group}
     if alike:
@@ -109,14 +109,20 @@ def _flags(cases: Sequence[Case], records: Records) -> dict[str, list[str]]:
     return {flag: sorted(found) for flag, found in sorted(flagged.items())}
 
 
-def _disagreements(case: Case, images: Mapping[Modality, Mapping[str, Any]]) -> Iterator[str]:
+def disagreements(images: Mapping[Modality, Mapping[str, Any]], *, laterality: str, view: str) -> Iterator[str]:
+    """Yield the flags of a pair: those of its readers, and where side and view are not what the images show.
+
+    Where `laterality` or `view` is empty, nothing states it, and the images are compared with each other alone.
+    """
+    laterality = laterality or next(filter(None, (facts["stated_laterality"] for facts in images.values())), "")
+    view = view or next(filter(None, (facts.get("stated_view", "") for facts in images.values())), "")
     for modality, facts in images.items():
         yield from (f"{modality}-{flag}" for flag in facts["flags"])
-        if facts["stated_laterality"] not in ("", case.laterality):
+        if facts["stated_laterality"] not in ("", laterality):
             yield f"{modality}-laterality-of-header"
-        if facts["side"] not in ("", case.laterality):
+        if laterality and facts["side"] not in ("", laterality):
             yield f"{modality}-laterality-of-pixels"
-        if facts.get("stated_view", "") not in ("", case.view):
+        if facts.get("stated_view", "") not in ("", view):
             yield f"{modality}-view-of-header"
         if facts.get("blank_first") or facts.get("blank_last"):
             yield f"{modality}-blank-border-slices"

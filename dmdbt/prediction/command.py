@@ -2,7 +2,7 @@
 
 import sys
 from argparse import Namespace
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict
 from functools import partial
 from itertools import chain
@@ -10,11 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from dmdbt.bundle import Model, read_model
-from dmdbt.cohort import Problem
 from dmdbt.errors import InputDataError
-from dmdbt.prediction.cases import Shown, predict_cases, read_predictions
+from dmdbt.prediction.cases import Outcome, Shown, predict_cases, read_predictions
 from dmdbt.prediction.requests import read_requests, single_request
-from dmdbt.prediction.tables import write_tables
+from dmdbt.prediction.tables import Read, pair_who, write_tables
 from dmdbt.prediction.text import case_line, case_text, closing_lines
 
 
@@ -27,44 +26,51 @@ def predict(bundle: Path, chosen: Namespace) -> int:
     if chosen.cohort:
         requests, root = read_requests(chosen.cohort, model.labels.meaning()), chosen.cohort
     else:
-        request, root = single_request(chosen.dm, chosen.dbt, name=chosen.name, patient_id=chosen.patient)
+        name = "case" if chosen.name is None else chosen.name
+        request, root = single_request(chosen.dm, chosen.dbt, name=name, patient_id=chosen.patient or "")
         requests = [request]
     shown = Shown(pages=not chosen.no_pages, dicom=chosen.dicom)
-    outcome = predict_cases(bundle, requests, root, chosen.output, shown)
-    read = partial(read_predictions, chosen.output, outcome)
-    write_tables(chosen.output, outcome, read, model)
+    outcomes = predict_cases(bundle, requests, root, chosen.output, shown)
+    read = partial(read_predictions, chosen.output, outcomes)
+    write_tables(chosen.output, read, model)
+    index = chosen.output / "index.html"
     if shown.pages:
-        write_index(chosen.output, outcome, read, model)
-    for prediction in read():
+        write_index(index, read, model)
+    else:
+        index.unlink(missing_ok=True)  # of an earlier run with pages
+    for prediction in filter(None, (prediction for _, prediction in read())):
         print(case_text(prediction) if len(requests) == 1 else case_line(prediction))
-    failures = [problem for problem in outcome.values() if problem]
-    case_of = {request.case.case_id: request.case for request in requests}
-    for problem in failures:
-        case = case_of[problem.case]
-        name = {"dm": case.dm, "dbt": case.dbt}.get(problem.role, "-")
-        error = InputDataError(problem.code, case=problem.case, file=name, cause=problem.cause, remedy=problem.remedy)
-        print(error, file=sys.stderr)
+    failures = [outcome for outcome in outcomes if outcome.problem]
+    for outcome in failures:
+        print(_error(outcome), file=sys.stderr)
     if len(failures) < len(requests):
         print("\n".join(closing_lines(model.training.simulated)))
-    where = chosen.output / ("index.html" if shown.pages else "predictions.csv")
+    where = index if shown.pages else chosen.output / "predictions.csv"
     print(f"{len(requests) - len(failures)} of {len(requests)} predicted: {where}")
     return InputDataError.exit_code if failures else 0
 
 
-def write_index(
-    output: Path, outcome: Mapping[str, Problem | None], read: Callable[[], Iterator[dict[str, Any]]], model: Model
-) -> None:
-    """Write ``index.html``, a row for every case with a link to its page; see `write_tables`."""
+def write_index(path: Path, read: Read, model: Model) -> None:
+    """Write ``index.html``, a row for every case with a link to its page, errors first; see `write_tables`."""
     from dmdbt.viewer.contact import write_contact
 
-    rows = chain(map(_index_row, read()), ({"case_id": p.case} | asdict(p) for p in outcome.values() if p))
-    simulated = model.training.simulated
-    write_contact(output / "index.html", rows, "cases", model=model.line, simulated=simulated)
+    errors = (_row(outcome) | asdict(outcome.problem) for outcome, _ in read() if outcome.problem)
+    rows = chain(errors, (_row(outcome, prediction) for outcome, prediction in read() if prediction))
+    write_contact(path, rows, "cases", model=model.line, simulated=model.training.simulated)
 
 
-def _index_row(prediction: Mapping[str, Any]) -> dict[str, Any]:
+def _row(outcome: Outcome, prediction: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    if prediction is None:
+        return dict(pair_who(outcome))
     name = prediction["case_id"]
     row = {f"p_{classifier}": p for classifier, p in prediction["p"].items()}
-    row |= {key: prediction[key] for key in ("case_id", "patient_id", "laterality", "view", "label")}
+    row |= {key: prediction[key] for key in pair_who(outcome)}
     row |= {"decision": prediction["decisions"]["half"]["ensemble"], "warnings": len(prediction["warnings"])}
     return row | {"page": f"cases/{name}.html", "thumbnail": f"{name}-thumbnail.jpg"}
+
+
+def _error(outcome: Outcome) -> InputDataError:
+    problem, case = outcome.problem, outcome.request.case
+    assert problem is not None
+    file = {"dm": case.dm, "dbt": case.dbt}.get(problem.role, "-")
+    return InputDataError(problem.code, case=case.case_id, file=file, cause=problem.cause, remedy=problem.remedy)

@@ -15,11 +15,11 @@ from pydicom.uid import UID
 from torch import nn
 
 from dmdbt import params
-from dmdbt.bundle import TRAINING_NAME, Model, Seen, Training, calibrated, checked_file, read_model
+from dmdbt.bundle import TRAINING_NAME, Model, OperatingPoints, Seen, Training, calibrated, checked_file, read_model
 from dmdbt.errors import InputDataError
 from dmdbt.evaluation import CLASSIFIERS, majority_vote
 from dmdbt.heads import open_features, predict, read_head
-from dmdbt.ingest import Facts
+from dmdbt.ingest import Facts, disagreements, slice_ends
 from dmdbt.prediction.requests import Request
 from dmdbt.prediction.result import BackboneResult, Prediction, Probabilities
 from dmdbt.running import Step, compute_device
@@ -97,10 +97,10 @@ class Predictor:
         of_folds = [self._of_fold(probs, request) for result in results.values() for probs in result.folds.values()]
         singles = {c: [value for probs in of_folds if (value := probs[c]) is not None] for c in CLASSIFIERS}
         fraction = float(np.mean([result.vote_fraction for result in results.values()]))
-        thresholds = self._thresholds(folds if seen.folds else [])
+        points = self._points([head for head in Head if p[head] is not None])
+        thresholds = _thresholds(points, folds if seen.folds else [])
         decisions = {rule: {c: _decision(p[c], limits[c]) for c in CLASSIFIERS} for rule, limits in thresholds.items()}
         decisions["half"]["ensemble"] = _voted(fraction, p["ensemble"])
-        points = self.model.operating_points
         return Prediction(
             case_id=request.case.case_id,
             patient_id=request.patient_id,
@@ -116,7 +116,7 @@ class Predictor:
             vote_fraction=fraction,
             folds=folds,
             backbones=results,
-            flags=[f"{modality}-{flag}" for modality, facts in images.items() for flag in facts["flags"]],
+            flags=list(disagreements(images, laterality=request.laterality, view=request.view)),
             warnings=[*_missing(images), *_familiar(seen, folds), *self._unlike(images)],
         )
 
@@ -204,16 +204,18 @@ class Predictor:
         files = (self.folder / "heads").rglob("*.safetensors")
         return sum(file.stat().st_size for file in files) <= _KEPT_BYTES
 
-    def _thresholds(self, folds: Sequence[int]) -> dict[str, Probabilities]:
-        """Return thresholds by rule and classifier; those without the patients of a fold, if it is the only one."""
-        rules: dict[str, Probabilities] = {"half": dict.fromkeys(CLASSIFIERS, 0.5)}
-        for classifier in CLASSIFIERS:
-            if (points := self.model.operating_points.get(classifier)) is None:
-                continue
-            for rule, threshold in points.thresholds.items():
-                own = points.of_fold[rule].get(folds[0]) if len(folds) == 1 else None
-                rules.setdefault(rule, dict.fromkeys(CLASSIFIERS))[classifier] = threshold if own is None else own
-        return rules
+    def _points(self, heads: Sequence[Head]) -> dict[str, OperatingPoints]:
+        """Return thresholds and recalibration by classifier.
+
+        Those of the ensemble hold for all its heads. Where a pair has an image alone, the ensemble is the head of this
+        image and has its points; where other heads are missing, it has none.
+        """
+        points = dict(self.model.operating_points)
+        voting = [head for head in Head if self.model.ensemble.weights[head.value] > 0]
+        speaking = [head for head in voting if head in heads]
+        if speaking != voting and (of_ensemble := points.pop("ensemble", None)) and len(speaking) == 1:
+            points["ensemble"] = points.get(speaking[0], of_ensemble)
+        return points
 
     def _unlike(self, images: Images) -> Iterator[str]:
         """Say what of the images no image of the training had."""
@@ -227,6 +229,9 @@ class Predictor:
                 found, counts = facts.get(key, ""), known.get(modality, {})
                 if found and counts and found not in counts:
                     yield f"No {_NAMES[modality]} of the training was of the {key} {spelled_out(found)!r}."
+        if (ends := slice_ends([images])) and training.slice_ends and not ends.keys() & training.slice_ends:
+            (here,), there = ends, " or ".join(training.slice_ends)
+            yield f"The volume begins at the {here}, those of the training at the {there}: it is pooled in reverse."
         if (view := _stated(images, "stated_view")) and view not in training.views:
             yield f"No image of the training was a view {view}."
 
@@ -293,6 +298,16 @@ def _state(path: Path) -> tuple[int, ...]:
     return found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
 
 
+def _thresholds(points: Mapping[str, OperatingPoints], folds: Sequence[int]) -> dict[str, Probabilities]:
+    """Return thresholds by rule and classifier; those without the patients of a fold, if it is the only one."""
+    rules: dict[str, Probabilities] = {"half": dict.fromkeys(CLASSIFIERS, 0.5)}
+    for classifier, of_classifier in points.items():
+        for rule, threshold in of_classifier.thresholds.items():
+            own = of_classifier.of_fold[rule].get(folds[0]) if len(folds) == 1 else None
+            rules.setdefault(rule, dict.fromkeys(CLASSIFIERS))[classifier] = threshold if own is None else own
+    return rules
+
+
 def _mean(values: Sequence[float | None]) -> float | None:
     """Return the mean of the values that are there; None if there is none."""
     found = [value for value in values if value is not None]
@@ -324,3 +339,5 @@ def _familiar(seen: Seen, folds: Sequence[int]) -> Iterator[str]:
         yield f"{what} part of the training: only the model of fold {folds[0]} is used, which was not trained on it."
     elif seen.alike:
         yield "An image resembles one of the training so much that it may be a copy: then the result is too good."
+    elif seen.name_alike:
+        yield "A patient of the training has nearly this pseudonym: if it is the same, the result is too good."

@@ -73,14 +73,16 @@ def single_request(dm: Path | None, dbt: Path | None, *, name: str, patient_id: 
     ParameterError
         Neither file is given, or the name cannot name a file.
     """
-    paths = [path.absolute() for path in (dm, dbt) if path is not None]
-    if not paths:
+    given = {option: path for option, path in (("--dm", dm), ("--dbt", dbt)) if path is not None}
+    if not given:
         remedy = "Name a mammogram, a volume or both."
         raise ParameterError("--dm, --dbt", expected="at least one file", found=None, remedy=remedy)
     for option, value in (("--name", name), ("--patient", patient_id)):
-        if value and (broken := rule_broken(value)):
+        if (value or option == "--name") and (broken := rule_broken(value)):
             raise ParameterError(option, expected=broken, found=value, remedy="Choose another.")
-    root = Path(os.path.commonpath([path.parent for path in paths]))
-    files = [path.absolute().relative_to(root).as_posix() if path is not None else "" for path in (dm, dbt)]
+    # Who names a link means the file that it leads to.
+    paths = {option: Path(os.path.realpath(path)) for option, path in given.items()}
+    root = Path(os.path.commonpath([path.parent for path in paths.values()]))
+    files = [paths[option].relative_to(root).as_posix() if option in paths else "" for option in ("--dm", "--dbt")]
     case = Case(name, patient_id, Laterality.LEFT, View.CC, _UNLABELED, *files)
     return Request(case, patient_id, "", "", ""), root

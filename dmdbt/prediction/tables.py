@@ -3,18 +3,20 @@
 import json
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import astuple
 from pathlib import Path
 from typing import Any
 
 from openpyxl import Workbook
 
 from dmdbt.bundle import Model
-from dmdbt.cohort import Problem
 from dmdbt.evaluation import CLASSIFIERS
-from dmdbt.files import whole_file, write_rows
+from dmdbt.files import printable, whole_file, write_rows
+from dmdbt.prediction.cases import Outcome
 from dmdbt.prediction.result import NOTICE
 from dmdbt.terms import Label
+
+Read = Callable[[], Iterator[tuple[Outcome, dict[str, Any]]]]
+"""Yields outcomes with their predictions, one after another, each time it is called: never all are in memory."""
 
 _RULES = ("half", "youden", "sensitivity_90")
 _WHO = ("case_id", "patient_id", "laterality", "view", "label")
@@ -32,13 +34,24 @@ PAIR_COLUMNS = (
     "cause",
     "remedy",
 )
-UNIT_COLUMNS = ("patient_id", "laterality", "pairs", "label", *(f"p_{c}" for c in CLASSIFIERS), "vote_fraction")
+UNIT_COLUMNS = (
+    "patient_id",
+    "laterality",
+    "pairs",
+    "errors",
+    "label",
+    *(f"p_{c}" for c in CLASSIFIERS),
+    "vote_fraction",
+)
 # Excel takes a cell that begins so for a formula, in a CSV file as well.
 _FORMULA = ("=", "+", "-", "@")
 
 
-def pair_row(prediction: Mapping[str, Any]) -> list[object]:
-    """Return the cells of `PAIR_COLUMNS` of a prediction as its JSON file has it."""
+def pair_row(outcome: Outcome, prediction: Mapping[str, Any]) -> list[object]:
+    """Return the cells of `PAIR_COLUMNS` of a pair: of its prediction as its JSON file has it, or of its error."""
+    if problem := outcome.problem:
+        empty = [""] * (len(PAIR_COLUMNS) - len(_WHO) - 3)
+        return [*pair_who(outcome).values(), *empty, problem.code, problem.cause, problem.remedy]
     numbers = [prediction[kind][c] for kind in ("p", "lowest", "highest", "calibrated") for c in CLASSIFIERS]
     decisions = [prediction["decisions"].get(rule, {}).get(c, "") for rule in _RULES for c in CLASSIFIERS]
     lists = [" ".join(map(str, prediction["folds"])), " ".join(prediction["flags"]), " ".join(prediction["warnings"])]
@@ -46,50 +59,43 @@ def pair_row(prediction: Mapping[str, Any]) -> list[object]:
     return [*who, *numbers, prediction["vote_fraction"], *decisions, *lists, "", "", ""]
 
 
-def error_row(problem: Problem) -> list[object]:
-    """Return the cells of `PAIR_COLUMNS` of a pair that could not be predicted."""
-    _, _, code, cause, remedy = astuple(problem)
-    return [problem.case, *[""] * (len(PAIR_COLUMNS) - 4), code, cause, remedy]
-
-
-def unit_rows(predictions: Iterable[Mapping[str, Any]], *, by_breast: bool) -> list[list[object]]:
+def unit_rows(results: Iterable[tuple[Outcome, Mapping[str, Any]]], *, by_breast: bool) -> list[list[object]]:
     """Merge the pairs of a breast or of a patient, see `UNIT_COLUMNS`.
 
-    A unit is malignant if one of its pairs is; its probabilities are the means over the pairs that have them.
+    A unit is malignant if one of its pairs is; its probabilities are the means over the pairs that have them. `pairs`
+    counts those with a prediction, `errors` those without.
     """
     units: dict[tuple[str, str], list[Mapping[str, Any]]] = defaultdict(list)
-    for prediction in predictions:
-        key = prediction["patient_id"] or prediction["case_id"], prediction["laterality"] if by_breast else ""
-        units[key].append({name: prediction[name] for name in ("p", "vote_fraction", "label")})
+    for outcome, prediction in results:
+        who = prediction or pair_who(outcome)
+        key = who["patient_id"] or who["case_id"], who["laterality"] if by_breast else ""
+        units[key].append({name: prediction.get(name) for name in ("p", "vote_fraction")} | {"label": who["label"]})
     rows: list[list[object]] = []
     for (patient_id, laterality), pairs in sorted(units.items()):
         labels = {pair["label"] for pair in pairs} - {""}
         label = next((word for word in (Label.MALIGNANT, Label.BENIGN) if word in labels), "")
-        probs = [_mean([pair["p"][classifier] for pair in pairs]) for classifier in CLASSIFIERS]
-        rows.append([patient_id, laterality, len(pairs), label, *probs, _mean([p["vote_fraction"] for p in pairs])])
+        predicted = [pair for pair in pairs if pair["p"] is not None]
+        probs = [_mean([pair["p"][classifier] for pair in predicted]) for classifier in CLASSIFIERS]
+        counts = [len(predicted), len(pairs) - len(predicted)]
+        rows.append([patient_id, laterality, *counts, label, *probs, _mean([p["vote_fraction"] for p in predicted])])
     return rows
 
 
-def write_tables(
-    output: Path, outcome: Mapping[str, Problem | None], read: Callable[[], Iterator[dict[str, Any]]], model: Model
-) -> None:
+def write_tables(output: Path, read: Read, model: Model) -> None:
     """Write ``predictions.csv``, ``.xlsx`` and ``.json``, with a row for every case that was asked for.
 
     Parameters
     ----------
     output
         The folder.
-    outcome
-        By case why there is no prediction, or None.
     read
-        Yields the predictions, one after another, each time it is called: they are never in memory together.
+        Yields the pairs in the order of the tables.
     model
         That predicted them.
     """
 
     def pairs() -> Iterator[list[object]]:
-        yield from map(pair_row, read())
-        yield from (error_row(problem) for problem in outcome.values() if problem)
+        yield from (pair_row(*result) for result in read())
 
     write_rows(output / "predictions.csv", PAIR_COLUMNS, ([_shown(cell) for cell in row] for row in pairs()))
     breasts, patients = (unit_rows(read(), by_breast=by_breast) for by_breast in (True, False))
@@ -115,15 +121,23 @@ def write_tables(
             for name, rows in (("breasts", breasts), ("patients", patients))
         }
         errors = [
-            dict(zip(("case_id", "role", "code", "cause", "remedy"), astuple(p), strict=True))
-            for p in outcome.values()
-            if p
+            {**pair_who(outcome), "role": p.role, "code": p.code, "cause": p.cause, "remedy": p.remedy}
+            for outcome, _ in read()
+            if (p := outcome.problem)
         ]
         rest = head | units | {"errors": errors}
         file.write(json.dumps(rest, indent=1, allow_nan=False)[:-2] + ',\n "cases": [')
-        for number, prediction in enumerate(read()):
+        predictions = (prediction for _, prediction in read() if prediction)
+        for number, prediction in enumerate(predictions):
             file.write((",\n" if number else "\n") + json.dumps(prediction, sort_keys=True, allow_nan=False))
         file.write("\n ]\n}\n")
+
+
+def pair_who(outcome: Outcome) -> dict[str, str]:
+    """Return what a table says of a pair: case, patient, side, view and label; empty where it says nothing."""
+    request = outcome.request
+    who = (request.case.case_id, request.patient_id, request.laterality, request.view, request.label)
+    return dict(zip(_WHO, map(str, who), strict=True))
 
 
 def _mean(values: list[float | None]) -> float | None:
@@ -132,5 +146,7 @@ def _mean(values: list[float | None]) -> float | None:
 
 
 def _shown(cell: object) -> object:
-    """Return a cell that no spreadsheet takes for a formula."""
-    return f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA) else cell
+    """Return a cell that no spreadsheet takes for a formula or refuses for a control character."""
+    if not isinstance(cell, str):
+        return cell
+    return printable(f"'{cell}" if cell.startswith(_FORMULA) else cell)

@@ -37,7 +37,8 @@ def case_line(prediction: Mapping[str, Any]) -> str:
     """Return the result of one pair of many in one line."""
     numbers = (f"{classifier_name(c)} {_number(prediction['p'][c])}" for c in CLASSIFIERS)
     decision = prediction["decisions"]["half"]["ensemble"]
-    more = [f"{len(prediction['warnings'])} warnings"] if prediction["warnings"] else []
+    number = len(prediction["warnings"])
+    more = [f"{number} warning{'s' * (number > 1)}"] if number else []
     return ", ".join([f"{prediction['case_id']}: {decision}", *numbers, *more])
 
 

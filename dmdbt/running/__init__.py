@@ -12,6 +12,8 @@ from dmdbt.running.environment import (
 )
 from dmdbt.running.fingerprint import code_fingerprint, digest
 from dmdbt.running.items import Item, Step, make_items
+from dmdbt.running.lock import folder_lock
+from dmdbt.running.manifest import read_records
 from dmdbt.running.workers import begin_workers, map_cases
 
 __all__ = [
@@ -29,9 +31,11 @@ __all__ = [
     "device_kind",
     "digest",
     "feature_memory",
+    "folder_lock",
     "free_memory",
     "make_items",
     "map_cases",
+    "read_records",
     "redo",
     "training_width",
     "worker_count",

@@ -5,8 +5,10 @@ An item is computed only if neither the output folder nor DVC's local cache has 
 ``DMDBT_REDO=1`` computes everything. A folder holds its items and its manifest, nothing else: the rest is removed.
 """
 
+import os
+import re
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -35,6 +37,7 @@ from dmdbt.running.manifest import (
 from dmdbt.running.workers import map_cases
 
 Payload = TypeVar("Payload")
+_UNFINISHED = re.compile(rf"\..+\.\d+{re.escape(TEMPORARY)}(\..*)?")  # names of `dmdbt.files.whole_file`
 
 
 @dataclass(frozen=True)
@@ -103,6 +106,7 @@ def make_items(
     memory: int | None = None,
     restore: bool = True,
     start: str = "forkserver",
+    users_folder: bool = False,
 ) -> Account:
     """Bring an output folder up to date: compute what is neither there nor in DVC's cache, remove what is foreign.
 
@@ -119,6 +123,9 @@ def make_items(
         See `map_cases`.
     restore
         Whether DVC's cache may have the items.
+    users_folder
+        Whether somebody may have changed the folder. Then an output is kept if its content is as it was written, not
+        its size alone; nothing is removed but outputs of the items; and what else was made here before stays.
 
     Raises
     ------
@@ -135,7 +142,9 @@ def make_items(
     folder.mkdir(parents=True, exist_ok=True)
     _sweep(folder)
     keys, anew = _keys(step), redo()
-    records = {} if anew else _kept(folder, keys)
+    before, doubtful = read_records(folder)
+    thorough = set(before) if users_folder else doubtful
+    records = {} if anew else _kept(folder, keys, before, thorough)
     n_kept = len(records)
     with Journal(folder) as journal:
         wanted = {name: key for name, key in keys.items() if name not in records}
@@ -165,8 +174,14 @@ def make_items(
             memory=memory,
             start=start,
         )
-    removed = _prune(folder, [item for item in step.items if item.name in records])
-    write_manifest(folder, records)
+    mine = {output for name, record in records.items() for output in record.outputs}
+    if users_folder:
+        made = {output for item in step.items for output in (*item.outputs, *_outputs(before.get(item.name)))}
+        removed = sum(_remove(folder / output) for output in made - mine)
+        others = {name: record for name, record in before.items() if name not in keys}
+    else:
+        removed, others = _prune(folder, mine), {}
+    write_manifest(folder, others | records)
     account = Account(computed=len(records) - n_kept - n_restored, restored=n_restored, kept=n_kept, removed=removed)
     print(f"{step.description}: " + ", ".join(f"{number} {what}" for what, number in asdict(account).items()))
     return account
@@ -201,11 +216,18 @@ def _key(item: Item[Payload], *, common: str) -> str:
     return digest([common, item.outputs, [sha256(path) if path.is_file() else None for path in item.inputs]])
 
 
-def _kept(folder: Path, keys: Mapping[str, str]) -> dict[str, Record]:
+def _kept(
+    folder: Path, keys: Mapping[str, str], known: Mapping[str, Record], thorough: Collection[str]
+) -> dict[str, Record]:
     """Records of the items that are in the folder as they should be. Whoever reads an item checks its content."""
-    known, doubtful = read_records(folder)
     found = {name: known[name] for name, key in keys.items() if name in known and known[name].key == key}
-    return {n: record for n, record in found.items() if is_intact(folder, record, thoroughly=n in doubtful)}
+    with ThreadPoolExecutor(worker_count()) as threads:
+        intact = threads.map(lambda name: is_intact(folder, found[name], thoroughly=name in thorough), found)
+        return {name: record for (name, record), is_there in zip(found.items(), intact, strict=True) if is_there}
+
+
+def _outputs(record: Record | None) -> Collection[str]:
+    return record.outputs if record else ()
 
 
 def _compute(
@@ -259,15 +281,23 @@ def _restore(folder: Path, record: Record, contents: Mapping[str, Mapping[str, P
 def _sweep(folder: Path) -> None:
     """Remove what a killed run left half-written."""
     for path in list(folder.rglob(f".*{TEMPORARY}*")):
-        if path.is_dir():
-            shutil.rmtree(path)
-        else:
-            path.unlink(missing_ok=True)
+        if _UNFINISHED.fullmatch(path.name):
+            _remove(path)
 
 
-def _prune(folder: Path, items: Sequence[Item[Payload]]) -> int:
-    """Remove what is no item's, then empty folders; return how many files it was."""
-    mine = {folder / output for item in items for output in item.outputs} | {folder / MANIFEST, folder / JOURNAL}
+def _remove(path: Path) -> bool:
+    """Remove a file, a link or a folder; return whether there was one."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+        return True
+    there = os.path.lexists(path)
+    path.unlink(missing_ok=True)
+    return there
+
+
+def _prune(folder: Path, outputs: Iterable[str]) -> int:
+    """Remove what is no output, then empty folders; return how many files it was."""
+    mine = {folder / output for output in (*outputs, MANIFEST, JOURNAL)}
     removed = 0
     for path in sorted(folder.rglob("*"), reverse=True):
         if path.is_dir() and not path.is_symlink():

@@ -60,11 +60,12 @@ def predict(order: Order) -> Failure | None:
     request, root = single_request(dm, dbt, name=CASE, patient_id=order.patient_id)
     request = replace(request, laterality=order.laterality, view=order.view)
     try:
-        problem = predict_cases(Path(order.bundle), [request], root, Path(order.output), Shown())[CASE]
+        (outcome,) = predict_cases(Path(order.bundle), [request], root, Path(order.output), Shown())
     except InputDataError as error:  # of the bundle: what is wrong with the pair is returned
         return Failure(500, error.code, error.cause, error.remedy)
     except SystemResourceError as error:
         return Failure(503, "MACHINE", str(error), "Close other programs, or send a smaller file.")
+    problem = outcome.problem
     return None if problem is None else Failure(422, problem.code, problem.cause, problem.remedy)
 
 

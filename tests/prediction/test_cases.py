@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -19,6 +20,7 @@ from dmdbt.bundle.model import write_model
 from dmdbt.bundle.training import patient_digest
 from dmdbt.cohort import read_table, write_table
 from dmdbt.prediction.predictor import spelled_out
+from dmdbt.running import folder_lock
 from tests.support import ROOT
 from tests.support.clinic import write_dicom
 from tests.support.pipelines import BACKBONES
@@ -116,25 +118,168 @@ def test_a_pair_without_an_image_says_so_and_has_the_other_head_alone(predicted)
     assert "There is no mammogram: only the head of the other image speaks." in found["warnings"]
 
 
-def test_what_is_done_is_kept_and_another_request_is_done_again(bundle, cohort, predicted, tmp_path, capsys):
-    output = shutil.copytree(predicted[0], tmp_path / "out")
-    options = ["--model", str(bundle), "--output", str(output), "--no-pages"]
-    before = (output / "predictions.csv").read_bytes()
-    assert main(["predict", *options, "--cohort", str(cohort)]) == 0
-    assert "predict: 0 computed, 0 restored, 9 kept" in capsys.readouterr().out
-    assert (output / "predictions.csv").read_bytes() == before
+@pytest.fixture
+def run(bundle, cohort, tmp_path):
+    """Predict a copy of the cohort into a folder, without pages; the calls share both."""
+    folder = shutil.copytree(cohort, tmp_path / "cohort")
 
-    other = shutil.copytree(cohort, tmp_path / "other")
-    cases = read_table(other / "cases.csv")
-    text = (
-        (other / "cases.csv")
-        .read_text()
-        .replace(f"{cases[0].case_id},{cases[0].patient_id}", f"{cases[0].case_id},P99")
-    )
-    (other / "cases.csv").write_text(text)
-    assert main(["predict", *options, "--cohort", str(other)]) == 0
-    assert "predict: 1 computed, 0 restored, 8 kept" in capsys.readouterr().out
-    assert rows(output)[cases[0].case_id]["patient_id"] == "P99"
+    def predict(*more, output=tmp_path / "out"):
+        options = ["--model", str(bundle), "--cohort", str(folder), "--output", str(output), *more]
+        return main(["predict", *options, *([] if "--dicom" in more else ["--no-pages"])])
+
+    cases = read_table(folder / "cases.csv")
+    write_table(folder / "cases.csv", cases[:3])
+    predict.cohort, predict.output, predict.cases = folder, tmp_path / "out", cases
+    return predict
+
+
+def files(output):
+    return {path: path.read_bytes() for path in (output / "cases").iterdir() if "manifest" not in path.name}
+
+
+def test_what_is_done_is_kept_and_what_changed_is_done_again(run, capsys):
+    run()
+    before = (run.output / "predictions.csv").read_bytes()
+    assert run() == 0
+    assert "predict: 0 computed, 0 restored, 3 kept" in capsys.readouterr().out
+    assert (run.output / "predictions.csv").read_bytes() == before
+
+    write_table(run.cohort / "cases.csv", [replace(run.cases[0], patient_id="P99"), *run.cases[1:4]])
+    assert run() == 0
+    assert "predict: 2 computed, 0 restored, 2 kept" in capsys.readouterr().out
+    assert rows(run.output)["C00"]["patient_id"] == "P99"
+
+
+def test_a_result_that_was_edited_is_computed_again(run):
+    run()
+    path = run.output / "cases" / "C01.json"
+    before = path.read_bytes()
+    path.write_bytes(before.replace(b"benign", b"BENIGN"))
+    run()
+    assert path.read_bytes() == before
+
+
+def test_results_of_pairs_that_nobody_asks_for_now_are_no_reason_to_remove_them(run, bundle, cohort, capsys):
+    run()
+    before = files(run.output)
+    write_table(run.cohort / "cases.csv", run.cases[1:5])
+    assert run() == 2
+    assert "with 1 others, such as C00" in capsys.readouterr().err
+    options = ["--model", str(bundle), "--output", str(run.output), "--no-pages"]
+    assert main(["predict", *options, "--dm", str(cohort / "0.dcm")]) == 2
+    assert "with 3 results of other files" in capsys.readouterr().err
+    assert files(run.output) == before
+
+
+def test_a_pair_whose_file_is_missing_for_a_while_keeps_its_result(run, capsys):
+    run()
+    before, file = files(run.output), run.cohort / run.cases[0].dm
+    file.rename(file.with_suffix(".away"))
+    assert run() == 3
+    assert rows(run.output)["C00"]["error"] == "DM-MISSING"
+    assert files(run.output) == before
+    file.with_suffix(".away").rename(file)
+    capsys.readouterr()
+    assert run() == 0
+    assert "predict: 0 computed, 0 restored, 3 kept" in capsys.readouterr().out
+
+
+def test_nothing_is_removed_that_no_run_has_written_and_no_link_is_followed(run, tmp_path, capsys):
+    run()
+    mine = [run.output / "cases" / name for name in ("notes.txt", ".notes.tmp")]
+    for path in mine:
+        path.write_text("mine")
+    assert run() == 0
+    assert [path.read_text() for path in mine] == ["mine", "mine"]
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "C00.json").write_text("mine")
+    shutil.rmtree(run.output / "cases")
+    (run.output / "cases").symlink_to(other)
+    assert run() == 2
+    assert "expected a new or empty folder" in capsys.readouterr().err
+    assert (other / "C00.json").read_text() == "mine"
+
+
+def test_a_folder_in_which_another_run_works_is_refused(run, capsys):
+    run()
+    with folder_lock(run.output, run.output / ".state" / "lock"):
+        assert run() == 4
+    assert f"found process {os.getpid()}. Wait until it has ended" in capsys.readouterr().err
+    assert run() == 0
+
+
+def test_numbers_alone_remove_the_pages_of_an_earlier_run(run):
+    assert run("--dicom") == 3  # with pages; the pairs are of several studies
+    assert (run.output / "index.html").exists()
+    run()
+    assert not (run.output / "index.html").exists()
+    assert not list(run.output.rglob("*.html"))
+
+
+def test_images_of_a_patient_are_nowhere_but_in_the_folder_and_are_gone_afterwards(run, monkeypatch, tmp_path):
+    elsewhere = tmp_path / "temporary"
+    elsewhere.mkdir()
+    monkeypatch.setenv("TMPDIR", str(elsewhere))
+    left = run.output / ".state" / "work" / "left"  # by a run that was killed
+    run()
+    left.mkdir(parents=True)
+    run()
+    assert not [path for path in elsewhere.rglob("*") if path.suffix in (".png", ".jpg", ".h5")]
+    assert not left.parent.exists()
+
+
+@pytest.mark.parametrize("kind", ["dangling link", "file", "below a file", "long name", "of the system"])
+def test_an_output_that_cannot_be_written_is_named(bundle, cohort, tmp_path, capsys, kind):
+    (tmp_path / "file").write_text("mine")
+    (tmp_path / "link").symlink_to("nowhere")
+    output = {
+        "dangling link": tmp_path / "link",
+        "file": tmp_path / "file",
+        "below a file": tmp_path / "file" / "o",
+        "long name": tmp_path / ("x" * 300),
+        "of the system": "/proc/x",
+    }[kind]
+    assert main(["predict", "--model", str(bundle), "--dm", str(cohort / "0.dcm"), "--output", str(output)]) == 2
+    assert "--output: expected a folder that can be written" in capsys.readouterr().err
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_a_side_that_images_contradict_is_flagged_and_no_report_states_it(bundle, tmp_path, capsys):
+    def mammogram(name, *, laterality):
+        pixels = np.zeros((64, 48), np.uint16)
+        pixels[8:56, :30] = np.random.default_rng(5).integers(1000, 4096, (48, 30))  # the chest wall of a left breast
+        more = {"ImageLaterality": laterality, "WindowCenter": "2048", "WindowWidth": "4096"}
+        return write_dicom(tmp_path / "cohort" / name, pixels, **more)
+
+    mammogram("a.dcm", laterality="R")
+    mammogram("b.dcm", laterality="L")
+    table = "patient_id,laterality,view,dm,dbt\np1,L,CC,a.dcm,\np2,R,CC,b.dcm,\np3,L,CC,b.dcm,\n"
+    (tmp_path / "cohort" / "cases.csv").write_text(table)
+    options = ["--model", str(bundle), "--cohort", str(tmp_path / "cohort"), "--output"]
+    assert main(["predict", *options, str(tmp_path / "o"), "--no-pages"]) == 0
+    flags = {name: set(row["flags"].split()) for name, row in rows(tmp_path / "o").items()}
+    both = {"dm-laterality-of-header", "dm-laterality-of-pixels"}
+    assert [flags[name] & both for name in ("p1-L-CC", "p2-R-CC", "p3-L-CC")] == [
+        {"dm-laterality-of-header"},
+        both,
+        set(),
+    ]
+    assert main(["predict", *options, str(tmp_path / "p"), "--dicom"]) == 3
+    errors = {name: row["error"] for name, row in rows(tmp_path / "p").items()}
+    assert (errors["p1-L-CC"], errors["p2-R-CC"]) == ("DICOM-SIDE", "DICOM-SIDE")
+    assert errors["p3-L-CC"] != "DICOM-SIDE"
+    capsys.readouterr()
+
+
+def test_one_image_has_the_thresholds_and_the_calibration_of_its_own_head(predicted, bundle):
+    points = read_model(bundle).operating_points
+    found = result(predicted[0], "C04")  # without a mammogram, and of the training: those of its fold
+    assert found["p"]["ensemble"] == pytest.approx(found["p"]["dbt"])
+    assert found["calibrated"]["ensemble"] == pytest.approx(found["calibrated"]["dbt"])
+    assert found["thresholds"]["youden"]["ensemble"] == points["dbt"].of_fold["youden"][found["folds"][0]]
+    whole = result(predicted[0], "C00")
+    assert whole["thresholds"]["youden"]["ensemble"] == points["ensemble"].of_fold["youden"][whole["folds"][0]]
 
 
 def test_bad_files_have_an_error_row_and_the_others_a_prediction(bundle, cohort, tmp_path, capsys):
@@ -155,7 +300,11 @@ def test_bad_files_have_an_error_row_and_the_others_a_prediction(bundle, cohort,
     assert "E-DM-NOT-DICOM case=C01 file=1.dcm" in printed.err
     assert "7 of 9 predicted" in printed.out
     together = json.loads((tmp_path / "o" / "predictions.json").read_text())
-    assert [error["case_id"] for error in together["errors"]] == ["C01", "C02"]
+    assert [(error["case_id"], error["patient_id"]) for error in together["errors"]] == [("C01", "P01"), ("C02", "P02")]
+    assert list(table) == sorted(table)
+    assert (table["C01"]["patient_id"], table["C01"]["laterality"], table["C01"]["label"]) != ("", "", "")
+    units = {unit["patient_id"]: (unit["pairs"], unit["errors"]) for unit in together["patients"]}
+    assert (units["P01"], units["P03"]) == ((0, 1), (1, 0))
 
 
 def test_a_damaged_bundle_is_no_fault_of_the_cases(bundle, cohort, tmp_path, capsys):
@@ -219,6 +368,10 @@ def test_a_patient_of_the_training_is_known_by_the_name_alone(bundle, tmp_path):
     found = result(tmp_path / "o", "case")
     assert len(found["folds"]) == 1
     assert found["warnings"][1].startswith("This patient is part of the training")
+    assert main(["predict", *options, "--output", str(tmp_path / "p"), "--patient", "p003"]) == 0
+    found = result(tmp_path / "p", "case")
+    assert len(found["folds"]) == 3
+    assert found["warnings"][1].startswith("A patient of the training has nearly this pseudonym")
 
 
 def test_a_patient_that_every_fold_was_trained_on_has_no_prediction(bundle, cohort, tmp_path, capsys):
@@ -243,6 +396,9 @@ def test_a_patient_that_every_fold_was_trained_on_has_no_prediction(bundle, coho
         ([], "either --cohort or --dm and --dbt"),
         (["--dm", "a.dcm", "--cohort", "b"], "either --cohort or --dm and --dbt"),
         (["--dm", "a.dcm", "--name", "../x"], "--name: expected letters A to Z"),
+        (["--dm", "a.dcm", "--name", ""], "--name: expected a pseudonym"),
+        (["--cohort", "b", "--name", "x"], "--name: expected no such option beside --cohort"),
+        (["--cohort", "b", "--patient", "x"], "--patient: expected no such option beside --cohort"),
         (["--dm", "a.dcm", "--jobs", "0"], "DMDBT_WORKERS"),
     ],
 )
