@@ -12,8 +12,7 @@ from types import NoneType
 from typing import Any, get_args, get_type_hints
 
 from dmdbt import params
-from dmdbt.errors import DmdbtError, SystemResourceError
-from dmdbt.files import printable
+from dmdbt.errors import DmdbtError, SystemResourceError, printable
 
 INTERRUPTED = 130
 _MOST_NOTES = 200  # of an error, on the screen

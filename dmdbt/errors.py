@@ -1,10 +1,10 @@
 """The exceptions of this project. The exit code of a stage is that of the error that ended it."""
 
+import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from dmdbt.files import printable
-
+_UNSHOWN = ("Cc", "Cf", "Cs", "Zl", "Zp")  # Unicode categories: control, format, surrogate, separators of lines
 _LONGEST_CAUSE = 1000  # characters: a header may quote thousands
 
 
@@ -85,6 +85,12 @@ def error_context(*, case: str, file: str) -> Iterator[None]:
     except InputDataError as error:
         made = "" if error.file in ("-", file.rpartition("/")[2]) else f" ({error.file})"
         raise type(error)(error.code, case=case, file=file + made, cause=error.cause, remedy=error.remedy) from error
+
+
+def printable(text: str) -> str:
+    """Return `text` with escapes for control characters, and for what UTF-8 cannot have, as in some names of files."""
+    escaped = (c.encode("unicode_escape").decode() if unicodedata.category(c) in _UNSHOWN else c for c in text)
+    return "".join(escaped)
 
 
 def _rebuild(kind: type[DmdbtError], args: tuple[object, ...], fields: dict[str, object]) -> DmdbtError:

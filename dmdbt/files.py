@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 TEMPORARY = ".tmp"  # part of the name of what is not finished, which begins with a dot
-_UNSHOWN = ("Cc", "Cf", "Cs", "Zl", "Zp")  # categories of control, format, surrogate and line separator
 
 
 @contextmanager
@@ -77,12 +76,6 @@ def write_rows(path: Path, columns: Iterable[str], rows: Iterable[Iterable[objec
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(columns)
         writer.writerows(rows)
-
-
-def printable(text: str) -> str:
-    """Return `text` with escapes for control characters, and for what UTF-8 cannot have, as in some names of files."""
-    escaped = (c.encode("unicode_escape").decode() if unicodedata.category(c) in _UNSHOWN else c for c in text)
-    return "".join(escaped)
 
 
 def no_file(path: Path) -> str:

@@ -11,8 +11,8 @@ from pathlib import Path
 import pydicom
 
 from dmdbt.cohort import TABLE_NAME, rule_broken, table_path
-from dmdbt.errors import InputDataError, TableError
-from dmdbt.files import printable, write_rows
+from dmdbt.errors import InputDataError, TableError, printable
+from dmdbt.files import write_rows
 from dmdbt.readers import Limits, container, open_volume, visible_entries, volume_files
 from dmdbt.readers.dicom import DicomFile
 from dmdbt.readers.dicom.sop_classes import check_mammogram, check_slice, check_tomosynthesis_object, stated_view

@@ -9,8 +9,9 @@ from typing import Any
 from openpyxl import Workbook
 
 from dmdbt.bundle import Model
+from dmdbt.errors import printable
 from dmdbt.evaluation import CLASSIFIERS
-from dmdbt.files import printable, whole_file, write_rows
+from dmdbt.files import whole_file, write_rows
 from dmdbt.prediction.cases import Outcome
 from dmdbt.prediction.result import NOTICE
 from dmdbt.terms import Label
