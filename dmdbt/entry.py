@@ -12,7 +12,7 @@ from types import NoneType
 from typing import Any, get_args, get_type_hints
 
 from dmdbt import params
-from dmdbt.errors import DmdbtError, SystemResourceError, printable
+from dmdbt.errors import DmdbtError, file_error
 
 INTERRUPTED = 130
 _MOST_NOTES = 200  # of an error, on the screen
@@ -60,11 +60,8 @@ def run(main: Callable[..., None]) -> None:
 
 def report_error(error: DmdbtError | OSError) -> int:
     """Print an error and its notes, of very many only the first; return its exit code."""
-    if isinstance(error, OSError):  # of a file or a folder that the machine does not let us use
-        remedy = "Mend it, then run the command again: what is finished is kept."
-        error = SystemResourceError(
-            printable(f"{error.filename or 'a file'}: expected to use it, got: {error.strerror or error}. {remedy}")
-        )
+    if isinstance(error, OSError):
+        error = file_error(error, "dmdbt")
     notes = getattr(error, "__notes__", [])
     more = [f"... and {len(notes) - _MOST_NOTES} more"] if len(notes) > _MOST_NOTES else []
     print("\n".join([str(error), *notes[:_MOST_NOTES], *more]), file=sys.stderr)

@@ -1,5 +1,6 @@
 """The exceptions of this project. The exit code of a stage is that of the error that ended it."""
 
+import errno
 import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -72,6 +73,17 @@ class IntegrityError(InputDataError):
     """Two things that must agree do not: a checksum, a format, a patient on both sides of a split."""
 
     exit_code = 5
+
+
+def file_error(error: OSError, name: str) -> SystemResourceError:
+    """Return the error for a file or a folder that the machine does not let us use, while `name` was in work."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        expected, remedy = "room for its output", "Free disk space, or raise the limit"
+    else:
+        expected, remedy = f"to use {error.filename or 'its files'}", "Mend that"
+    found = error.strerror or str(error)
+    again = "then run the command again: what is finished is kept."
+    return SystemResourceError(printable(f"{name}: expected {expected}, got: {found}. {remedy}, {again}"))
 
 
 @contextmanager

@@ -8,6 +8,7 @@ facts that `dmdbt.ingest.cohort` counts and compares.
 import hashlib
 import json
 import os
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -31,7 +32,10 @@ Facts = dict[str, Any]
 def case_files(case: Case, cohort: Path) -> tuple[Path, ...]:
     """Every file that a pair consists of, but for those outside the cohort's folder, which are not touched."""
     paths = [cohort / case.file(modality) for modality in case.modalities]
-    return tuple(file for path in paths if _is_inside(path, cohort) for file in volume_files(path))
+    try:
+        return tuple(file for path in paths if _is_inside(path, cohort) for file in volume_files(path))
+    except PermissionError:  # its examination tells
+        return tuple(paths)
 
 
 def examine(case: Case, folder: Path, *, cohort: Path, limits: Limits) -> None:
@@ -43,11 +47,20 @@ def examine(case: Case, folder: Path, *, cohort: Path, limits: Limits) -> None:
         file = case.file(modality)
         try:
             with error_context(case=case.case_id, file=file):
-                facts[modality] = examinations[modality](_inside(cohort, file), limits)
+                facts[modality] = _permitted(examinations[modality], cohort, file, limits)
         except InputDataError as error:
             problems.append(Problem(case.case_id, modality, error.code, error.cause, error.remedy))
     content = {**_FORMAT, "problems": [asdict(problem) for problem in problems]}
     write_json(folder / f"{case.case_id}.json", content | facts)
+
+
+def _permitted(examine_image: Callable[[Path, Limits], Facts], cohort: Path, file: str, limits: Limits) -> Facts:
+    try:
+        return examine_image(_inside(cohort, file), limits)
+    except PermissionError as error:
+        cause = f"expected a file that this user may read, found: {error.strerror}"
+        remedy = "Change the permissions of the file and its folders."
+        raise InputDataError("FILE-PERMISSION", file=file, cause=cause, remedy=remedy) from None
 
 
 def read_examination(path: Path) -> tuple[dict[Modality, Facts], list[Problem]]:

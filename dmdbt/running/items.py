@@ -213,7 +213,15 @@ def _keys(step: Step[Payload]) -> dict[str, str]:
 
 
 def _key(item: Item[Payload], *, common: str) -> str:
-    return digest([common, item.outputs, [sha256(path) if path.is_file() else None for path in item.inputs]])
+    return digest([common, item.outputs, [_content(path) for path in item.inputs]])
+
+
+def _content(path: Path) -> str | None:
+    """Return the SHA-256 of a file; None if there is none, or it cannot be read, which the function will tell."""
+    try:
+        return sha256(path) if path.is_file() else None
+    except PermissionError:
+        return None
 
 
 def _kept(

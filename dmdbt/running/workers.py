@@ -1,6 +1,5 @@
 """Map a function over cases in worker processes, in order, with a progress bar."""
 
-import errno
 import multiprocessing
 import os
 from collections.abc import Callable, Sequence
@@ -10,7 +9,7 @@ from typing import Generic, TypeVar
 
 from tqdm import tqdm
 
-from dmdbt.errors import DmdbtError, InputDataError, SystemResourceError
+from dmdbt.errors import DmdbtError, InputDataError, SystemResourceError, file_error
 from dmdbt.running.environment import worker_count
 from dmdbt.running.pool import Died, Done, Outcome, Raised, WorkerPool
 
@@ -144,12 +143,7 @@ class _Found(Generic[Argument, Result]):
         except DmdbtError as exc:
             self.failures[position] = exc
         except OSError as exc:
-            if exc.errno not in (errno.ENOSPC, errno.EDQUOT):
-                raise
-            self.resource_errors[position] = SystemResourceError(
-                f"{self.name(item)}: expected room for its output, got: {exc.strerror}. Free disk space, then run the "
-                "command again: what is finished is kept."
-            )
+            self.resource_errors[position] = file_error(exc, self.name(item))
 
     def check(self, n_items: int) -> None:
         """Raise the first failure, with a note of the others; those of the machine come first."""

@@ -66,3 +66,17 @@ def test_the_files_of_one_pair_are_named_from_the_folder_that_they_share():
         single_request(None, None, name="n")
     with pytest.raises(ParameterError, match="--patient: expected letters"):
         single_request(Path("a"), None, name="n", patient_id="a/b")
+
+
+def test_who_names_a_link_or_goes_up_means_the_file(tmp_path, monkeypatch):
+    archive, desk = tmp_path / "archive", tmp_path / "desk" / "deep"
+    archive.mkdir()
+    desk.mkdir(parents=True)
+    (archive / "a.dcm").touch()
+    (desk / "link.dcm").symlink_to(archive / "a.dcm")
+    monkeypatch.chdir(desk)
+    for dm in ("link.dcm", "../../archive/a.dcm"):
+        request, root = single_request(Path(dm), None, name="case")
+        assert (root, request.case.dm) == (archive.resolve(), "a.dcm")
+    request, root = single_request(Path("../../archive/a.dcm"), Path("v.avi"), name="case")
+    assert (root, request.case.dm, request.case.dbt) == (tmp_path.resolve(), "archive/a.dcm", "desk/deep/v.avi")
