@@ -136,6 +136,7 @@ def _write_with_checksum(bundle, text):
 def test_a_bundle_of_the_first_version_is_read_as_it_was_meant(bundle):
     content = json.loads((bundle / "model.json").read_text())
     assert content["features"].pop("precision") == "float32"
+    assert content.pop("labels") == {"benign": [], "malignant": []}  # which the first exports did not write
     expected = read_model(bundle)
     _write_with_checksum(bundle, json.dumps(content | {"version": 1}))
     assert read_model(bundle) == expected
