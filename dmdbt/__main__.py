@@ -229,7 +229,13 @@ def _predict(chosen: argparse.Namespace) -> int:
         raise ParameterError(
             "--cohort", expected="either --cohort or --dm and --dbt", found=str(chosen.cohort), remedy=remedy
         )
+    if chosen.model is None and not params.DEFAULT_PATH.is_file():
+        expected, remedy = "a bundle, or a repository that has trained one in this folder", "Name the bundle's folder."
+        raise ParameterError("--model", expected=expected, found=None, remedy=remedy)
     if chosen.jobs is not None:
+        if chosen.jobs < 1:
+            remedy = "Leave it out to use every core."
+            raise ParameterError("--jobs", expected="a whole number from 1", found=chosen.jobs, remedy=remedy)
         os.environ["DMDBT_WORKERS"] = str(chosen.jobs)
     worker_count()  # a wrong number is refused before any work
     begin_workers(PRELOAD)  # they take seconds to import: beside what is imported here
@@ -238,7 +244,11 @@ def _predict(chosen: argparse.Namespace) -> int:
     with tempfile.TemporaryDirectory() as temporary:
         if (model := chosen.model) is None:
             model = Path(temporary) / "model"
-            _exported(model, None, "not stated")
+            try:
+                _exported(model, None, "not stated")
+            except DmdbtError as error:
+                error.add_note("Without --model, the bundle is made of what is trained in this folder.")
+                raise
         return command.predict(model, chosen)
 
 

@@ -201,10 +201,6 @@ class Model:
             raise ValueError("backbones: expected at least one, found none")
         if missing := self.backbones.keys() - self.features.size.keys():
             raise ValueError(f"features.size: expected a size for {_names(missing)}, found none")
-        folds = {fold for backbone in self.backbones.values() for fold in backbone.heads}
-        for classifier, points in self.operating_points.items():
-            if other := {fold for of_rule in points.of_fold.values() for fold in of_rule} - folds:
-                raise ValueError(f"operating_points.{classifier}.of_fold: expected folds of the heads, found {other}")
 
     @property
     def line(self) -> str:

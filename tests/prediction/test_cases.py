@@ -243,7 +243,7 @@ def test_a_patient_that_every_fold_was_trained_on_has_no_prediction(bundle, coho
         ([], "either --cohort or --dm and --dbt"),
         (["--dm", "a.dcm", "--cohort", "b"], "either --cohort or --dm and --dbt"),
         (["--dm", "a.dcm", "--name", "../x"], "--name: expected letters A to Z"),
-        (["--dm", "a.dcm", "--jobs", "0"], "DMDBT_WORKERS"),
+        (["--dm", "a.dcm", "--jobs", "0"], "--jobs: expected a whole number from 1, got 0"),
     ],
 )
 def test_options_that_make_no_sense_are_refused_before_any_work(bundle, tmp_path, capsys, monkeypatch, options, words):

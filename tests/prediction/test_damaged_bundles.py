@@ -122,10 +122,6 @@ DAMAGES = {
     "unknown rule": (changed(*POINTS, "thresholds", "f1", to=0.5), "thresholds.f1: expected one of youden"),
     "no rule": (without(*POINTS, "thresholds", "youden"), "expected youden and sensitivity_90 in thresholds, found"),
     "folds without rule": (without(*POINTS, "of_fold", "youden"), "in of_fold, found sensitivity_90"),
-    "threshold of no fold": (
-        changed(*POINTS, "of_fold", "youden", "9", to=0.5),
-        "expected folds of the heads, found .9",
-    ),
     "unknown classifier": (changed("operating_points", "ct", to={}), "operating_points.ct: expected one of"),
     "more malignant than pairs": (changed("training", "malignant_pairs", to=99), "training: expected no more"),
     "unknown axis": (changed("training", "ranges", "dm", "depth", to=[1, 2]), "training.ranges.dm.depth: expected one"),
