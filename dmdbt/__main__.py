@@ -233,7 +233,13 @@ def _predict(chosen: argparse.Namespace) -> int:
         if (found := vars(chosen)[option]) is not None:
             remedy = "The table of the cohort names its pairs and patients: leave the option out."
             raise ParameterError(f"--{option}", expected="no such option beside --cohort", found=found, remedy=remedy)
+    if chosen.model is None and not params.DEFAULT_PATH.is_file():
+        expected, remedy = "a bundle, or a repository that has trained one in this folder", "Name the bundle's folder."
+        raise ParameterError("--model", expected=expected, found=None, remedy=remedy)
     if chosen.jobs is not None:
+        if chosen.jobs < 1:
+            remedy = "Leave it out to use every core."
+            raise ParameterError("--jobs", expected="a whole number from 1", found=chosen.jobs, remedy=remedy)
         os.environ["DMDBT_WORKERS"] = str(chosen.jobs)
     worker_count()  # a wrong number is refused before any work
     begin_workers(PRELOAD)  # they take seconds to import: beside what is imported here
@@ -242,7 +248,11 @@ def _predict(chosen: argparse.Namespace) -> int:
     with tempfile.TemporaryDirectory() as temporary:
         if (model := chosen.model) is None:
             model = Path(temporary) / "model"
-            _exported(model, None, "not stated")
+            try:
+                _exported(model, None, "not stated")
+            except DmdbtError as error:
+                error.add_note("Without --model, the bundle is made of what is trained in this folder.")
+                raise
         return command.predict(model, chosen)
 
 

@@ -29,3 +29,19 @@ def test_an_unknown_setting_is_refused_with_the_known_ones(capsys):
 def test_the_schema_of_the_parameters_is_printed(capsys):
     assert main(["settings", "--schema"]) == 0
     assert json.loads(capsys.readouterr().out) == params.json_schema()
+
+
+def test_outside_a_repository_a_prediction_asks_for_a_bundle(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main(["predict", "--dm", "dm.dcm", "--output", "out"]) == 2
+    assert capsys.readouterr().err.startswith("--model: expected a bundle, or a repository")
+    assert not any(tmp_path.iterdir())
+
+
+def test_a_repository_that_has_trained_nothing_tells_why_it_is_asked(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "params.yaml").write_bytes((ROOT / "params.yaml").read_bytes())
+    assert main(["predict", "--dm", "dm.dcm", "--output", "out"]) == 5
+    printed = capsys.readouterr().err
+    assert "E-EXPORT-STATUS" in printed
+    assert "Without --model, the bundle is made of what is trained in this folder." in printed

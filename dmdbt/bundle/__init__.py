@@ -1,6 +1,15 @@
 """A trained pipeline as one folder that anyone can apply; `dmdbt.bundle.export` writes it."""
 
-from dmdbt.bundle.model import SUMS_NAME, Model, OperatingPoints, check_all, checked_file, json_schema, read_model
+from dmdbt.bundle.model import (
+    SUMS_NAME,
+    Model,
+    OperatingPoints,
+    check_all,
+    checked_file,
+    damaged,
+    json_schema,
+    read_model,
+)
 from dmdbt.bundle.operating_points import calibrated
 from dmdbt.bundle.training import TRAINING_NAME, Seen, Training
 
@@ -14,6 +23,7 @@ __all__ = [
     "calibrated",
     "check_all",
     "checked_file",
+    "damaged",
     "json_schema",
     "read_model",
 ]

@@ -13,20 +13,37 @@ It holds no pickle, no name of a file or a patient of the cohort, and no image.
 """
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic_core import ErrorDetails
 
 from dmdbt import params
-from dmdbt.errors import IntegrityError
+from dmdbt.errors import IntegrityError, ParameterError
 from dmdbt.files import other_format, sha256, write_json, write_text
-from dmdbt.terms import Head
+from dmdbt.params import kinds
+from dmdbt.terms import Head, Label, Modality
 
 MODEL_NAME, SUMS_NAME = "model.json", "SHA256SUMS"
 _FORMAT: dict[str, str | int] = {"format": "dmdbt bundle", "version": 2}
+_RULES = ("youden", "sensitivity_90")  # by which a threshold is chosen
 _REMEDY = "Copy the folder again from where it was exported, or export it again: dmdbt export FOLDER."
+
+
+def _one_of(*names: str) -> AfterValidator:
+    return kinds.expect(names.__contains__, f"one of {', '.join(names)}")
+
+
+Classifier = Annotated[str, _one_of(*Head, "ensemble")]
+Rule = Annotated[str, _one_of(*_RULES)]
+ModalityName = Annotated[str, _one_of(*Modality)]
+Axis = Annotated[str, _one_of("slices", "rows", "columns")]
+SliceEnd = Annotated[str, _one_of("paddle", "detector")]
+Share = Annotated[float, Field(ge=0, le=1)]
+Number = Annotated[int, Field(ge=0)]
 
 
 @dataclass(frozen=True)
@@ -49,10 +66,14 @@ class Backbone:
 
     architecture: str
     layer: str
-    feature_shape: tuple[int, int, int]
+    feature_shape: tuple[kinds.Count, kinds.Count, kinds.Count]
     weights: dict[str, str | int | float]
-    heads: dict[int, list[Head]]
-    metrics: dict[str, dict[str, float | int | dict[str, str] | None]]
+    heads: dict[Number, list[Head]]
+    metrics: dict[Classifier, dict[str, float | int | dict[str, str] | None]]
+
+    def __post_init__(self) -> None:
+        if not any(self.heads.values()):
+            raise ValueError("expected a fold with a head, found none")
 
 
 @dataclass(frozen=True)
@@ -74,12 +95,17 @@ class OperatingPoints:
         exp(-(intercept + slope * log(p / (1 - p)))))``.
     """
 
-    thresholds: dict[str, float | None]
-    of_fold: dict[str, dict[int, float | None]]
-    sensitivity: dict[str, float | None]
-    specificity: dict[str, float | None]
+    thresholds: dict[Rule, Share | None]
+    of_fold: dict[Rule, dict[Number, Share | None]]
+    sensitivity: dict[Rule, Share | None]
+    specificity: dict[Rule, Share | None]
     intercept: float
     slope: float
+
+    def __post_init__(self) -> None:
+        for name in ("thresholds", "of_fold", "sensitivity", "specificity"):
+            if getattr(self, name).keys() != {*_RULES}:
+                raise ValueError(f"expected {' and '.join(_RULES)} in {name}, found {_names(getattr(self, name))}")
 
 
 @dataclass(frozen=True)
@@ -108,14 +134,19 @@ class TrainingCohort:
     simulated: bool | None
     source: str
     label_rule: str
-    pairs: int
-    patients: int
-    malignant_pairs: int
-    views: dict[str, int]
-    ranges: dict[str, dict[str, tuple[int, int]]]
-    kinds: dict[str, dict[str, int]]
-    devices: dict[str, dict[str, int]]
-    slice_ends: dict[str, int] = field(default_factory=dict)
+    pairs: Number
+    patients: Number
+    malignant_pairs: Number
+    views: dict[str, Number]
+    ranges: dict[ModalityName, dict[Axis, tuple[Number, Number]]]
+    kinds: dict[ModalityName, dict[str, Number]]
+    devices: dict[ModalityName, dict[str, Number]]
+    slice_ends: dict[SliceEnd, Number] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not max(self.patients, self.malignant_pairs) <= self.pairs:
+            found = f"{self.patients} patients and {self.malignant_pairs} malignant pairs"
+            raise ValueError(f"expected no more patients or malignant pairs than the {self.pairs} pairs, found {found}")
 
 
 @dataclass(frozen=True)
@@ -125,7 +156,7 @@ class Model:
     Attributes
     ----------
     format, version
-        "dmdbt bundle", 1.
+        "dmdbt bundle", 2.
     dmdbt, libraries
         Versions of the program and of the libraries that trained the heads.
     notice, licence
@@ -159,9 +190,17 @@ class Model:
     rankpool: params.Rankpool
     features: params.Features
     ensemble: params.Ensemble
-    backbones: dict[str, Backbone]
-    operating_points: dict[str, OperatingPoints]
+    backbones: dict[kinds.Backbone, Backbone]
+    operating_points: dict[Classifier, OperatingPoints]
     training: TrainingCohort
+
+    def __post_init__(self) -> None:
+        if self.classes != [*Label]:
+            raise ValueError(f"classes: expected {_names(Label)} in this order, found {_names(self.classes)}")
+        if not self.backbones:
+            raise ValueError("backbones: expected at least one, found none")
+        if missing := self.backbones.keys() - self.features.size.keys():
+            raise ValueError(f"features.size: expected a size for {_names(missing)}, found none")
 
     @property
     def line(self) -> str:
@@ -195,7 +234,8 @@ def read_model(folder: Path) -> Model:
     Raises
     ------
     IntegrityError
-        The folder is no bundle, or one of another version; the file is damaged.
+        The folder is not a bundle, or is one of another version; the file is damaged, or contradicts itself or
+        the checksum of the weights.
     """
     path = folder / MODEL_NAME
     if not path.is_file():
@@ -203,30 +243,64 @@ def read_model(folder: Path) -> Model:
         remedy = "Name a folder that dmdbt export has written."
         raise IntegrityError("BUNDLE-MISSING", file=folder.name, cause=cause, remedy=remedy)
     try:
-        text = path.read_text(encoding="utf-8")
-        found = json.loads(text)
+        found = json.loads(path.read_text(encoding="utf-8"))
         if not isinstance(found, dict):
-            raise ValueError("no JSON object")
-        _upgrade(found)
-        if cause := other_format(found, _FORMAT):
-            remedy = "Export the bundle again with this version of dmdbt, or install the version that exported it"
-            remedy += f" ({found['dmdbt']})." if isinstance(found.get("dmdbt"), str) else "."
-            raise IntegrityError("BUNDLE-VERSION", file=MODEL_NAME, cause=cause, remedy=remedy)
-        checked_file(folder, MODEL_NAME)
-        return _ADAPTER.validate_json(json.dumps(found))
-    except (OSError, ValueError, ValidationError, RecursionError) as exc:
+            raise ValueError("expected a JSON object")
+    except (OSError, ValueError, RecursionError) as exc:
         cause = f"expected what dmdbt export writes, found {type(exc).__name__}: {' '.join(str(exc).split())[:200]}"
-        raise IntegrityError("BUNDLE-DAMAGED", file=MODEL_NAME, cause=cause, remedy=_REMEDY) from exc
+        raise damaged(MODEL_NAME, cause) from exc
+    found = _upgraded(found)
+    made_by = f" ({found['dmdbt']})" if isinstance(found.get("dmdbt"), str) else ""
+    remedy = "Export the bundle again with this version of dmdbt, or install the version that exported it" + made_by
+    if cause := other_format(found, _FORMAT):
+        raise IntegrityError("BUNDLE-VERSION", file=MODEL_NAME, cause=cause, remedy=f"{remedy}.")
+    checked_file(folder, MODEL_NAME)
+    try:
+        model = _ADAPTER.validate_json(json.dumps(found))
+    except ValidationError as exc:
+        error = exc.errors()[0]
+        of_version = error["type"] in ("missing", "unexpected_keyword_argument")
+        raise damaged(MODEL_NAME, _cause(error), f"{remedy}." if of_version else _REMEDY) from exc
+    except ParameterError as exc:
+        raise damaged(MODEL_NAME, f"{exc.key}: expected {exc.expected}, found {exc.found!r}") from exc
+    sums = _sums(folder)
+    for name, backbone in model.backbones.items():
+        if backbone.weights.get("sha256") != sums.get(file := f"weights/{name}.safetensors"):
+            raise damaged(file, f"expected the SHA-256 that {MODEL_NAME} has, found another in {SUMS_NAME}")
+    return model
 
 
-def _upgrade(found: dict[str, Any]) -> None:
-    """Add what version 1 of the format did not have: on a CPU, features were float32."""
+def damaged(file: str, cause: str, remedy: str = _REMEDY) -> IntegrityError:
+    """Return the error of a file of a bundle that is not what ``dmdbt export`` writes."""
+    return IntegrityError("BUNDLE-DAMAGED", file=file, cause=cause, remedy=remedy)
+
+
+def _upgraded(found: dict[str, Any]) -> dict[str, Any]:
+    """Add what version 1 of the format did not have: on a CPU, features were float32; labels had no other spellings."""
     if (
-        found.get("format") == _FORMAT["format"]
-        and found.get("version") == 1
-        and isinstance(found.get("features"), dict)
+        found.get("format") != _FORMAT["format"]
+        or found.get("version") != 1
+        or not isinstance(found.get("features"), dict)
     ):
-        found |= {"version": 2, "features": {"precision": "float32"} | found["features"]}
+        return found
+    features = {"precision": "float32"} | found["features"]
+    return {"labels": {"benign": [], "malignant": []}} | found | {"version": 2, "features": features}
+
+
+def _cause(error: ErrorDetails) -> str:
+    """Say in one sentence what pydantic has found."""
+    key, kind = ".".join(str(part) for part in error["loc"] if part != "[key]"), error["type"]
+    if kind == "value_error":  # of a __post_init__
+        return f"{key}: {error['ctx']['error']}" if key else str(error["ctx"]["error"])
+    if kind == "missing":
+        return f"expected the field {key}, found none"
+    if kind == "unexpected_keyword_argument":
+        return f"expected no field {key}, found one"
+    return f"{key}: expected {error['msg'].removeprefix('Input should be ')}, found {str(error['input'])[:100]}"
+
+
+def _names(values: Iterable[str]) -> str:
+    return " and ".join(values) or "none"
 
 
 def checked_file(folder: Path, name: str) -> Path:
@@ -258,5 +332,5 @@ def _sums(folder: Path) -> dict[str, str]:
         lines = path.read_text(encoding="ascii").splitlines()
     except (OSError, UnicodeDecodeError) as exc:
         cause = f"expected the checksums of a bundle, found {type(exc).__name__}"
-        raise IntegrityError("BUNDLE-DAMAGED", file=SUMS_NAME, cause=cause, remedy=_REMEDY) from exc
+        raise damaged(SUMS_NAME, cause) from exc
     return {name: digest for digest, _, name in (line.partition("  ") for line in lines)}

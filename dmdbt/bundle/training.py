@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from dmdbt.bundle.model import MODEL_NAME, TrainingCohort, damaged
 from dmdbt.cohort import Case, identifier_words
 from dmdbt.files import write_rows
 from dmdbt.ingest import Facts, hash_bits, near
@@ -67,18 +68,38 @@ def _digest_alike(patient_id: str) -> str:
 
 
 class Training:
-    """The pairs of a training, to compare others with."""
+    """The pairs of a training, to compare others with.
 
-    def __init__(self, path: Path) -> None:
-        with path.open(encoding="utf-8", newline="") as file:
-            rows = list(csv.DictReader(file))
+    Parameters
+    ----------
+    path
+        ``training.csv``.
+    cohort
+        The cohort of the training, whose numbers of pairs and patients the file must have.
+
+    Raises
+    ------
+    IntegrityError
+        The file has other numbers, or is not what `write_training` writes.
+    """
+
+    def __init__(self, path: Path, cohort: TrainingCohort) -> None:
         self._folds: dict[tuple[str, str], set[int]] = {}
-        for row in rows:
-            for column in ("patient", *Modality):
-                if row[column]:
-                    self._folds.setdefault((column, row[column]), set()).add(int(row["fold"]))
-        self._alike = {row.get("patient_alike") for row in rows}  # bundles of earlier versions lack it
-        self._textures = {modality: hash_bits([row[f"{modality}_texture"] for row in rows]) for modality in Modality}
+        try:
+            with path.open(encoding="utf-8", newline="") as file:
+                rows = list(csv.DictReader(file, strict=True))
+            for row in rows:
+                for column in ("patient", *Modality):
+                    if row[column]:
+                        self._folds.setdefault((column, row[column]), set()).add(int(row["fold"]))
+            self._alike = {row.get("patient_alike") for row in rows}  # bundles of earlier versions lack it
+            self._textures = {m: hash_bits([row[f"{m}_texture"] for row in rows]) for m in Modality}
+        except (OSError, ValueError, LookupError, TypeError, csv.Error) as exc:
+            raise damaged(path.name, f"expected a table of {', '.join(_COLUMNS)}, found {exc!r}") from exc
+        found = len(rows), len({row["patient"] for row in rows})
+        if found != (cohort.pairs, cohort.patients):
+            expected = f"{cohort.pairs} pairs of {cohort.patients} patients as in {MODEL_NAME}"
+            raise damaged(path.name, f"expected {expected}, found {found[0]} of {found[1]}")
 
     def seen(self, patient_id: str, images: Images) -> Seen:
         """Compare a pair; without a `patient_id` by its images alone."""

@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -15,10 +15,20 @@ from pydicom.uid import UID
 from torch import nn
 
 from dmdbt import params
-from dmdbt.bundle import TRAINING_NAME, Model, OperatingPoints, Seen, Training, calibrated, checked_file, read_model
-from dmdbt.errors import InputDataError
+from dmdbt.bundle import (
+    TRAINING_NAME,
+    Model,
+    OperatingPoints,
+    Seen,
+    Training,
+    calibrated,
+    checked_file,
+    damaged,
+    read_model,
+)
+from dmdbt.errors import InputDataError, IntegrityError
 from dmdbt.evaluation import CLASSIFIERS, majority_vote
-from dmdbt.heads import open_features, predict, read_head
+from dmdbt.heads import ModelInput, open_features, predict, read_head
 from dmdbt.ingest import Facts, disagreements, slice_ends
 from dmdbt.prediction.requests import Request
 from dmdbt.prediction.result import BackboneResult, Prediction, Probabilities
@@ -57,7 +67,7 @@ class Predictor:
     def __init__(self, folder: Path, *, threads: int = 1) -> None:
         self.folder, self._threads = folder.absolute(), threads
         self.model: Model = read_model(folder)
-        self._training = Training(checked_file(folder, TRAINING_NAME))
+        self._training = Training(checked_file(folder, TRAINING_NAME), self.model.training)
         self._checks, self._process = _checks(self.folder, self.model), os.getpid()
         self._kept: dict[tuple[str, int, Head], nn.Module] = {}
 
@@ -143,10 +153,17 @@ class Predictor:
         weights = self._file(_weights(name))
         backbones = params.Backbones([name], model.resnet_depth, "imagenet")
         folders = {Modality.DM: work / "mammograms", Modality.DBT: work / "dynamic"}
-        _run(features_step(name, [case], folders, weights, backbones, settings), features, threads=self._threads)
+        step = features_step(name, [case], folders, weights, backbones, settings)
+        try:
+            _run(step, features, threads=self._threads)
+        except IntegrityError as exc:
+            raise damaged(_weights(name), exc.cause) from exc
         present = np.array([[modality in case.modalities for modality in Modality]])
         device = torch.device(compute_device())
         maps = open_features(features, [case.case_id], np.zeros(1, int), memory=np.inf, device=device, present=present)
+        made = ModelInput(maps.shape, maps.origin.backbone, maps.origin.weights_sha256, maps.origin.size)
+        if difference := _difference(self._input(name), made):
+            raise damaged("model.json", f"feature maps of {name}: {difference}")
         found: dict[int, Probabilities] = {}
         with _threads(self._threads):
             for fold in folds:
@@ -184,10 +201,21 @@ class Predictor:
         if (key := (backbone, fold, head)) in self._kept:
             return self._kept[key]
         files = [self._file(name) for name in _head_files(*key)]
-        network = read_head(files[0].parent, head)[0]
+        try:
+            network, trained_on = read_head(files[0].parent, head)
+        except IntegrityError as exc:
+            raise damaged(_head_files(*key)[0], exc.cause) from exc
+        if difference := _difference(self._input(backbone), trained_on):
+            raise damaged(_head_files(*key)[0], f"feature maps that it was trained on: {difference}")
         if self._keeps:
             self._kept[key] = network
         return network
+
+    def _input(self, backbone: str) -> ModelInput:
+        """Return what ``model.json`` says of the feature maps of a backbone."""
+        said = self.model.backbones[backbone]
+        size = self.model.features.size[backbone]
+        return ModelInput(said.feature_shape, said.architecture, str(said.weights["sha256"]), size)
 
     def _file(self, name: str) -> Path:
         """Return a file that has its checksum now: as it was compared, or else it is compared again.
@@ -265,6 +293,12 @@ def _unknown(_: object) -> tuple[int, int, int]:
 
 def _weights(backbone: str) -> str:
     return f"weights/{backbone}.safetensors"
+
+
+def _difference(expected: ModelInput, found: ModelInput) -> str:
+    """Name what is not as expected; empty if all is."""
+    wanted, there = asdict(expected), asdict(found)
+    return "; ".join(f"expected {key} {wanted[key]}, found {there[key]}" for key in wanted if wanted[key] != there[key])
 
 
 def _head_files(backbone: str, fold: int, head: Head) -> list[str]:

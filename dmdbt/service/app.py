@@ -18,14 +18,14 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from dmdbt import __version__
-from dmdbt.bundle import read_model
+from dmdbt.bundle import Model, read_model
 from dmdbt.cohort import rule_broken
 from dmdbt.prediction.text import closing_lines
 from dmdbt.service.cases import Case, Cases
 from dmdbt.service.guard import Guard
 from dmdbt.service.permitted import permitted_path
 from dmdbt.service.refused import RefusedError
-from dmdbt.service.upload import Received, bad_form, receive
+from dmdbt.service.upload import PAUSE, Received, bad_form, receive
 from dmdbt.terms import Laterality, Modality, View
 from dmdbt.viewer.page import inlined
 
@@ -39,7 +39,14 @@ _CHOICES = {"laterality": Laterality, "view": View}
 
 
 def create_app(
-    bundle: Path, folder: Path, *, port: int, permitted: Path | None, most_waiting: int = 4, most_kept: int = 20
+    bundle: Path,
+    folder: Path,
+    *,
+    port: int,
+    permitted: Path | None,
+    most_waiting: int = 4,
+    most_kept: int = 20,
+    pause: float = PAUSE,
 ) -> ASGIApp:
     """Return the service as an ASGI application, with a lifespan that ends its work and removes its folder.
 
@@ -55,13 +62,17 @@ def create_app(
         Folder of the files that a form may name; None: none.
     most_waiting, most_kept
         See `Cases`.
+    pause
+        See `receive`.
 
     Raises
     ------
     IntegrityError
         The bundle is damaged.
     """
-    service = _Service(bundle, folder, permitted, most_waiting, most_kept)
+    model = read_model(bundle)
+    cases = Cases(bundle, folder, seconds=model.reading.seconds, most_waiting=most_waiting, most_kept=most_kept)
+    service = _Service(model, cases, permitted, pause)
     routes = [
         Route("/", service.form),
         Route("/cases", service.send, methods=["POST"]),
@@ -74,11 +85,8 @@ def create_app(
 
 
 class _Service:
-    def __init__(self, bundle: Path, folder: Path, permitted: Path | None, most_waiting: int, most_kept: int) -> None:
-        self._model = read_model(bundle)
-        self._permitted = permitted
-        self._seconds = self._model.reading.seconds
-        self._cases = Cases(bundle, folder, seconds=self._seconds, most_waiting=most_waiting, most_kept=most_kept)
+    def __init__(self, model: Model, cases: Cases, permitted: Path | None, pause: float) -> None:
+        self._model, self._cases, self._permitted, self._pause = model, cases, permitted, pause
 
     @asynccontextmanager
     async def lifespan(self, _: Starlette) -> AsyncIterator[None]:
@@ -100,7 +108,7 @@ class _Service:
             sent = case.folder / "sent"
             sent.mkdir()
             content_type = request.headers.get("content-type", "")
-            received = await receive(request.stream(), content_type, sent, self._model.reading)
+            received = await receive(request.stream(), content_type, sent, self._model.reading, pause=self._pause)
             files = await self._files(received)
             texts = {name: received.texts.get(name, "") for name in ("patient", *_CHOICES)}
             _check(texts)

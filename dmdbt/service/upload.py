@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 TEXTS = ("patient", "laterality", "view", "dm_path", "dbt_path")
 _LONGEST_TEXT, _LONGEST_NAME = 4096, 200  # bytes of a field; characters of a file's name
 _OTHER_PARTS = 10  # of a form, at most, beside the slices
+PAUSE = 20.0  # seconds; four stalled senders are all that may wait, and nobody else could send
 _SUFFIX = re.compile(r"\.[a-z0-9]{1,5}")
 _LETTERS = str.maketrans("0123456789", "ghijklmnop")
 
@@ -44,7 +45,9 @@ class Received:
     sent: dict[str, str] = field(default_factory=dict)
 
 
-async def receive(stream: AsyncGenerator[bytes, None], content_type: str, folder: Path, reading: Reading) -> Received:
+async def receive(
+    stream: AsyncGenerator[bytes, None], content_type: str, folder: Path, reading: Reading, *, pause: float = PAUSE
+) -> Received:
     """Read a form of the type ``multipart/form-data``.
 
     Parameters
@@ -56,7 +59,9 @@ async def receive(stream: AsyncGenerator[bytes, None], content_type: str, folder
     folder
         Where to write the files; it exists and is empty.
     reading
-        ``file_gib`` bounds the files of a modality, ``slices`` their number, ``seconds`` a pause of the sender.
+        ``file_gib`` bounds the files of a modality, ``slices`` their number.
+    pause
+        Seconds in which the sender may send nothing.
 
     Raises
     ------
@@ -69,7 +74,7 @@ async def receive(stream: AsyncGenerator[bytes, None], content_type: str, folder
     form = _Form(folder, reading)
     try:
         parser = MultipartParser(options.get(b"boundary", b""), form.callbacks())
-        while not form.ended and (chunk := await _next(stream, reading.seconds)) is not None:
+        while not form.ended and (chunk := await _next(stream, pause)) is not None:
             parser.write(chunk)  # at most 64 KiB: to leave it to a thread would take longer than to write it
     except FormParserError as exc:
         raise bad_form("expected multipart/form-data, found damage") from exc
@@ -106,7 +111,7 @@ async def _next(stream: AsyncGenerator[bytes, None], seconds: float) -> bytes | 
         async with asyncio.timeout(seconds):
             return await anext(stream, None)
     except TimeoutError as exc:
-        cause = f"expected the files without a pause of {seconds:g} s (reading.seconds of the bundle), found one"
+        cause = f"expected the files without a pause of {seconds:g} s, found one"
         raise RefusedError(408, "UPLOAD-TIME", cause=cause, remedy="Send them again.") from exc
 
 
@@ -118,6 +123,7 @@ class _Form:
         self._folder, self._reading = folder, reading
         self._received = Received()
         self._n_parts = 0
+        self._named: set[str] = set()  # the fields of text
         self._header, self._value, self._disposition = bytearray(), bytearray(), b""
         self._take: Callable[[bytes], None] = lambda _: None  # the data of the part
         self._file: BinaryIO | None = None
@@ -175,6 +181,9 @@ class _Form:
         self.ended = True
 
     def _to_text(self, name: str) -> Callable[[bytes], None]:
+        if name in self._named:
+            raise bad_form(f"expected the field {name} once, found it twice")
+        self._named.add(name)
         content = bytearray()
 
         def take(data: bytes) -> None:

@@ -1,11 +1,14 @@
 import hashlib
 import json
+import re
 import shutil
 import subprocess
+from dataclasses import replace
 
 import pytest
 
 from dmdbt.bundle import check_all, json_schema, read_model
+from dmdbt.bundle.card import model_card
 from dmdbt.bundle.export import Trained, export_bundle
 from dmdbt.errors import IntegrityError, ParameterError
 from dmdbt.terms import Head
@@ -40,7 +43,6 @@ def test_the_model_says_what_it_was_made_with_and_on(exported):
     }
     assert sum(model.training.kinds["dm"].values()) == 8  # one pair has no mammogram
     assert model.training.simulated is None
-    assert "Nobody has stated" in (exported / "README.md").read_text()
 
 
 def test_the_model_counts_the_volumes_that_tell_at_which_end_they_begin(trained, exported, tmp_path):
@@ -59,6 +61,39 @@ def test_a_bundle_without_the_ends_of_the_slices_is_read(bundle):
     del content["training"]["slice_ends"]
     _write_with_checksum(bundle, json.dumps(content))
     assert read_model(bundle).training.slice_ends == {}
+
+
+def test_the_card_says_what_the_model_is_for_what_it_takes_and_what_was_measured(exported):
+    model, card = read_model(exported), (exported / "README.md").read_text()
+    titles = re.findall("^## (.*)", card, re.MULTILINE)
+    assert titles == [
+        "Use",
+        "Input",
+        "Training cohort",
+        "Measured on patients that the model had not seen",
+        "Thresholds and calibration",
+        "Limits",
+        "Origin",
+    ]
+    for text in ("Nobody has stated", "Out of scope: diagnosis", "no external validation", "arXiv 2002.12392"):
+        assert text in card
+    for text in ("no volume tells at which end it begins", "9 pairs", "taken as they are stored", "Licence: CC0-1.0"):
+        assert text in card
+    auc = model.backbones["squeezenet"].metrics["dm_dbt"]["auc"]
+    assert f"| squeezenet | DM-DBT | 8 (4) | {auc:.3f} (" in card  # the pairs behind the number
+    threshold = model.operating_points["dm"].thresholds["youden"]
+    assert f"| DM | Youden | {threshold:.3f} |" in card
+    assert len(card.splitlines()) < 80
+    assert card == model_card(model)
+
+
+def test_the_card_tells_of_the_cohort_what_it_states(exported):
+    model = read_model(exported)
+    training = replace(model.training, simulated=True, slice_ends={"paddle": 3, "detector": 2})
+    card = model_card(replace(model, training=training))
+    assert "First slice: 3 begin at the paddle, 2 begin at the detector" in card
+    assert "say nothing about patients" in card
+    assert "Simulated images lack" in card
 
 
 def test_the_schema_is_published_and_holds_for_what_is_written(exported):
@@ -136,6 +171,7 @@ def _write_with_checksum(bundle, text):
 def test_a_bundle_of_the_first_version_is_read_as_it_was_meant(bundle):
     content = json.loads((bundle / "model.json").read_text())
     assert content["features"].pop("precision") == "float32"
+    assert content.pop("labels") == {"benign": [], "malignant": []}  # which the first exports did not write
     expected = read_model(bundle)
     _write_with_checksum(bundle, json.dumps(content | {"version": 1}))
     assert read_model(bundle) == expected

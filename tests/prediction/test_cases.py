@@ -399,7 +399,7 @@ def test_a_patient_that_every_fold_was_trained_on_has_no_prediction(bundle, coho
         (["--dm", "a.dcm", "--name", ""], "--name: expected a pseudonym"),
         (["--cohort", "b", "--name", "x"], "--name: expected no such option beside --cohort"),
         (["--cohort", "b", "--patient", "x"], "--patient: expected no such option beside --cohort"),
-        (["--dm", "a.dcm", "--jobs", "0"], "DMDBT_WORKERS"),
+        (["--dm", "a.dcm", "--jobs", "0"], "--jobs: expected a whole number from 1, got 0"),
     ],
 )
 def test_options_that_make_no_sense_are_refused_before_any_work(bundle, tmp_path, capsys, monkeypatch, options, words):

@@ -1,4 +1,5 @@
 import os
+import re
 import shutil
 import time
 from concurrent.futures import Future
@@ -39,6 +40,31 @@ def test_paths_and_arrays_give_what_the_pipeline_gave(model, cohort, wanted):
         assert by_path.p == by_array.p
 
 
+def test_an_array_is_not_compared_with_the_formats_of_files(model, cohort):
+    case = read_table(cohort / "cases.csv")[0]
+    dm, dbt = read_mammogram(cohort / case.dm).pixels, read_volume(cohort / case.dbt)
+    words = "of the kind|png"
+    assert not [text for text in model.predict(dm, dbt).warnings if re.search(words, text)]
+    view = model.view(dm[:, :40], dbt)
+    assert not re.search(words, str(view.facts))
+    assert "The mammogram has 40 columns; the training had 48 to 48." in view.prediction.warnings
+
+
+def test_side_and_view_are_those_of_the_caller(model, cohort):
+    for found in (model.predict(cohort / "0.dcm", view="MLO"), model.view(cohort / "0.dcm", view="MLO").prediction):
+        assert (found.laterality, found.view) == ("", "MLO")
+    assert model.predict(cohort / "0.dcm", laterality="R").laterality == "R"
+
+
+@pytest.mark.parametrize("name", ["dm", "dbt"])
+@pytest.mark.parametrize("path", ["a\0b.dcm", "a" * 400, "\udcff\ud800"])
+def test_a_path_that_cannot_be_one_is_refused(model, name, path):
+    with pytest.raises(ParameterError, match=f"{name}: expected a path that this system can open"):
+        model.predict(**{name: path})
+    with pytest.raises(InputDataError):
+        model.predict(**{name: "a"})
+
+
 def test_the_view_has_a_heat_map_of_every_backbone_head_image_and_method(model, cohort):
     case = read_table(cohort / "cases.csv")[0]
     view = model.view(cohort / case.dm, cohort / case.dbt)
@@ -73,9 +99,13 @@ def test_the_heads_are_as_they_were_after_a_view(model, cohort, wanted):
         ({"dm": np.zeros((4, 4), np.float32)}, "dm: expected uint8 or uint16 of shape"),
         ({"dbt": np.zeros((4, 4), np.uint8)}, "dbt: expected uint8 of shape"),
         ({"dbt": np.zeros((9, 4, 4), np.uint16)}, "dbt: expected uint8 of shape"),
+        ({"dm": np.ma.zeros((4, 4), np.uint8)}, "dm: expected an array without a mask"),
+        ({"dbt": np.ma.zeros((9, 4, 4), np.uint8)}, "dbt: expected an array without a mask"),
+        ({"laterality": "left"}, "laterality: expected L or R or nothing, got 'left'"),
+        ({"view": "LM"}, "view: expected CC or MLO or nothing, got 'LM'"),
     ],
 )
-def test_an_array_of_another_kind_is_refused_with_what_is_expected(model, sources, words):
+def test_an_array_or_a_term_of_another_kind_is_refused_with_what_is_expected(model, sources, words):
     with pytest.raises(ValueError, match=words):
         model.predict(**sources)
 

@@ -85,6 +85,19 @@ def test_a_file_that_misses_its_place_leaves_the_page_as_it_is(browser, service,
         assert tab.url == f"{service.origin}/"
 
 
+def test_an_empty_form_is_not_sent_and_says_what_it_lacks(browser, service):
+    with opened(browser, service) as tab:
+        asked = []
+        tab.on("request", lambda request: asked.append(request.url))
+        tab.get_by_label("Pseudonym of the patient").fill("P02")
+        tab.get_by_role("button", name="Predict").click()
+        tab.get_by_text("Choose a file.").wait_for()
+        assert (asked, tab.url) == ([], f"{service.origin}/")
+        tab.locator("input[name=dm_path]").fill("2.dcm")
+        tab.get_by_role("button", name="Predict").click()
+        tab.get_by_role("link", name="Another pair").wait_for()
+
+
 def test_files_over_the_limit_are_not_sent_and_if_they_are_the_answer_is_read(browser, bundle, tmp_path):
     (tmp_path / "large.dcm").write_bytes(b"0" * 2**26)
     limited = with_reading(bundle, tmp_path / "bundle", file_gib=0.001)

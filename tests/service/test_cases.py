@@ -13,7 +13,7 @@ from dmdbt.prediction.result import NOTICE
 from dmdbt.readers import read_volume
 from dmdbt.service.cases import Cases
 from tests.support.browser import Parsed
-from tests.support.service import form, running, with_reading
+from tests.support.service import answered, form, running, with_reading
 
 pytestmark = pytest.mark.slow
 
@@ -185,6 +185,22 @@ def test_a_sender_that_goes_away_is_forgotten_and_others_are_told_to_wait(bundle
         slow.close()
         while list(service.folder.glob("*/sent")):
             time.sleep(0.01)
+        assert service.result(NONSENSE)[1].status == 422
+
+
+def test_senders_that_send_nothing_more_make_room_for_others(bundle):
+    kind, content = form(NONSENSE)
+    headers = {"Content-Type": kind, "Content-Length": str(len(content))}
+    with running(bundle, most_waiting=2, pause=1) as service:
+        stalled = [service.connect("POST", "/cases", headers | {"Origin": service.origin}) for _ in range(2)]
+        for connection in stalled:
+            connection.send(content[:20])
+        while len(list(service.folder.glob("*/sent"))) < 2:
+            time.sleep(0.01)
+        assert service.send(NONSENSE).status == 503
+        for connection in stalled:
+            answer = answered(connection)
+            assert (answer.status, "UPLOAD-TIME" in answer.text) == (408, True)
         assert service.result(NONSENSE)[1].status == 422
 
 

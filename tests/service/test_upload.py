@@ -151,7 +151,7 @@ def test_a_pause_ends_the_upload(tmp_path):
     with pytest.raises(
         RefusedError, match="E-UPLOAD-TIME cause=expected the files without a pause of 0.05 s"
     ) as caught:
-        asyncio.run(receive(stream(), "multipart/form-data; boundary=x", tmp_path, replace(READING, seconds=0.05)))
+        asyncio.run(receive(stream(), "multipart/form-data; boundary=x", tmp_path, READING, pause=0.05))
     assert caught.value.status == 408
 
 
@@ -181,6 +181,8 @@ def test_a_full_disk_is_told(tmp_path):
         ([("other", "x")], {}, "expected the fields of the page, found another"),
         ([("patient", "x" * 5000)], {}, "expected at most 4096 bytes of text in a field, found more"),
         ([("x" * 10_000, "x")], {}, "found damage"),
+        ([("patient", "P1"), ("patient", "P1")], {}, "expected the field patient once, found it twice"),
+        ([("view", ""), ("view", "CC")], {}, "expected the field view once, found it twice"),
     ],
 )
 def test_another_form_is_refused(tmp_path, parts, options, words):

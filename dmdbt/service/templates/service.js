@@ -47,10 +47,13 @@
 
   form.addEventListener("submit", (event) => {
     const inputs = [...form.querySelectorAll("input[type=file]")];
+    const paths = [...form.querySelectorAll("input[name$=_path]")];
     const large = inputs.find(({files}) => bytes(files) > Number(form.dataset.limit));
-    said.textContent = large ? `${size(large.files)} are more than this model reads.` : "Sending";
-    if (large) event.preventDefault();
-    form.querySelector("progress").hidden = Boolean(large);
-    form.querySelector("button").disabled = !large;
+    const empty = !inputs.some(({files}) => files.length) && !paths.some(({value}) => value.trim());
+    const wrong = empty ? "Choose a file." : large && `${size(large.files)} are more than this model reads.`;
+    said.textContent = wrong || "Sending";
+    if (wrong) event.preventDefault();
+    form.querySelector("progress").hidden = Boolean(wrong);
+    form.querySelector("button").disabled = !wrong;
   });
 }
