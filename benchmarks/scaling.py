@@ -148,7 +148,8 @@ def hours(measured: Measured, n_pairs: int, machine: str) -> float:
             network(torch.empty(1, 3, SIZE, SIZE, device="meta"))
         return units * 2 * COPIES * counter.get_total_flops() / GPU_FLOPS
     # Ten times four bytes per weight of a head: three heads of weights and two moments, and one of gradients.
-    parameters = training_bytes(feature_shape(network, SIZE), HeadSettings(None, (256, 128), 0.5)) / 40
+    shape, heads = feature_shape(network, SIZE), HeadSettings(None, (256, 128), 0.5)
+    parameters = training_bytes(shape, heads, 0, mixed=False) / 40
     # Forward, backward and Adam read or write each of the three heads' weights, gradients and moments some 11 times.
     return units * 3 * parameters * 11 * 4 / GPU_BYTES
 

@@ -47,7 +47,7 @@ def main() -> None:
             ways = ways_to_train(Path(folder), n_pairs)
             seconds = best_of(ways, repeats, name)
         bare, memory, store = seconds
-        gigabytes = training_bytes(shape, HEADS) / 1e9
+        gigabytes = training_bytes(shape, HEADS, 0, mixed=False) / 1e9
         print(f"| {name} | {gigabytes:.2f} | {bare:.2f} | {memory / bare:.2f} | {store / bare:.2f} |", flush=True)
 
 

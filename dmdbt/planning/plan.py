@@ -28,6 +28,8 @@ from dmdbt.terms import Head, Modality
 
 _STAGES_PER_BACKBONE = 4
 _OTHER_STAGES = 8  # ingest, split, mammogram, decode, rankpool, summary, tables, report
+_CARDS = (8, 24, 40, 80)  # gigabytes of memory, of which torch and the driver take `_CONTEXT` bytes
+_CONTEXT = 600 * 2**20
 _JPEG_MARGIN = 1.5  # of the size of the slices of cases that were not decoded
 
 
@@ -226,11 +228,12 @@ class _Planner:
             lambda cases: features_step(name, cases, images, weights, s.backbones, s.features),
         )
         heads = head_settings(s.heads)
-        of_heads = training_bytes(shape, heads)
+        of_heads = training_bytes(shape, heads, s.train.batch_size, mixed=s.train.precision == "mixed")
         at_once, threads = training_width(len(s.split.test_folds), of_heads, 0)
         held = n_bytes * at_once <= feature_memory()
         models = len(s.split.test_folds) * sizes.models_bytes(shape, heads)
-        fold = of_heads + sizes.batch_bytes(shape, heads, s.train.batch_size) + (n_bytes if held else 0)
+        self.notes[f"train@{name}"] = _on_a_card(of_heads)
+        fold = of_heads + (n_bytes if held else 0)
         yield Line(
             f"train@{name}",
             len(s.split.test_folds),
@@ -297,7 +300,8 @@ class _Planner:
         parameters = sizes.head_parameters(head, shape, heads)
         fewer = costs.rows_to_time(shape, parameters)
         if fewer < rows:
-            self.notes[f"train@{name}"] = f"timed on {fewer} of {rows} rows of the feature maps and multiplied"
+            note = f"timed on {fewer} of {rows} rows of the feature maps and multiplied"
+            self.notes[f"train@{name}, {head}"] = note
         step = partial(
             costs.training_step,
             head=head,
@@ -308,6 +312,12 @@ class _Planner:
         )
         cost = costs.measure(step, s.split.test_folds[:at_once], description=f"{head} head of {name}", name=str)
         return cost.seconds * (rows - 1) / (fewer - 1)
+
+
+def _on_a_card(n_bytes: int) -> str:
+    fits = [str(card) for card in _CARDS if n_bytes + _CONTEXT <= card * 10**9]
+    room = f"enough room on one of {fits[0]} GB" if fits else f"no room on one of {_CARDS[-1]} GB: lower heads.filters"
+    return f"heads take {size_text(n_bytes)} of a card's memory: {room}"
 
 
 def _having(modality: Modality, cases: Sequence[Case]) -> list[Case]:

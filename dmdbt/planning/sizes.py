@@ -11,9 +11,6 @@ from dmdbt.heads import HeadSettings, build_head
 from dmdbt.terms import Head
 
 FLOAT16, FLOAT32 = 2, 4
-# Of one modality, in training the joint head: both images; outputs of both convolutions and their sum, and of the
-# batch norm; maximum and its 64-bit index; three gradients.
-_MAPS_IN_TRAINING = 12
 _PNG, _HDF5, _JSON = 1024, 16_384, 4096  # bytes of a file that are not its pixels or maps
 _SAFETENSORS = 65_536
 _WEIGHT_AS_TEXT = 32  # of a slice, in the JSON file of a dynamic image
@@ -62,13 +59,6 @@ def head_parameters(head: Head, shape: tuple[int, int, int], settings: HeadSetti
 def models_bytes(shape: tuple[int, int, int], settings: HeadSettings) -> int:
     """Bound of the three heads of one fold, as stored."""
     return sum(FLOAT32 * head_parameters(head, shape, settings) + _SAFETENSORS for head in Head)
-
-
-def batch_bytes(shape: tuple[int, int, int], settings: HeadSettings, batch_size: int) -> int:
-    """Memory that a batch of feature maps (C, H, W) and what is made of it take in training."""
-    channels, rows, columns = shape
-    widest = max(channels, settings.filters or channels)
-    return FLOAT32 * _MAPS_IN_TRAINING * batch_size * widest * rows * columns
 
 
 def training_steps(targets: Sequence[int], *, n_folds: int, n_copies: int, batch_size: int) -> int:

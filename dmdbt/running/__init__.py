@@ -1,6 +1,14 @@
 """How work over cases is run; what is computed does not depend on it."""
 
-from dmdbt.running.devices import by_room, card_count, card_workers, compute_device, compute_devices, device_kind
+from dmdbt.running.devices import (
+    by_room,
+    card_count,
+    card_workers,
+    check_card_memory,
+    compute_device,
+    compute_devices,
+    device_kind,
+)
 from dmdbt.running.environment import (
     checkpoint_folder,
     checkpoint_minutes,
@@ -23,6 +31,7 @@ __all__ = [
     "by_room",
     "card_count",
     "card_workers",
+    "check_card_memory",
     "checkpoint_folder",
     "checkpoint_minutes",
     "code_fingerprint",

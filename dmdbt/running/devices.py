@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from dmdbt.errors import ParameterError
+from dmdbt.errors import ParameterError, SystemResourceError
 
 _WORKER = "DMDBT_WORKER_NUMBER"  # number of this worker process among those of its pool
 _PER_CARD = 2  # worker processes: while the card computes for one, the other decodes and writes
@@ -62,6 +62,24 @@ def card_count() -> int:
 def card_workers() -> int | None:
     """Return how many worker processes share the cards; None on a CPU, where `worker_count` decides."""
     return _PER_CARD * card_count() or None
+
+
+def check_card_memory(needed: int, name: str, remedy: str) -> None:
+    """Refuse work whose bytes exceed the free memory of this process's card, before it begins; a CPU takes any.
+
+    Raises
+    ------
+    SystemResourceError
+        With what is needed, what is free, and the `remedy`.
+    """
+    import torch
+
+    if (device := torch.device(compute_device())).type != "cuda":
+        return
+    free, total = torch.cuda.mem_get_info(device)
+    if needed > free:
+        sizes = f"{needed / 1e9:.1f} GB of free memory on {device}, found {free / 1e9:.1f} of {total / 1e9:.1f} GB"
+        raise SystemResourceError(f"{name}: expected {sizes}. {remedy}, or set DMDBT_DEVICE to another card.")
 
 
 def _kind(name: str) -> str:

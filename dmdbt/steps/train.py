@@ -29,6 +29,7 @@ from dmdbt.heads import (
 )
 from dmdbt.running import (
     card_count,
+    check_card_memory,
     checkpoint_folder,
     checkpoint_minutes,
     code_fingerprint,
@@ -58,6 +59,7 @@ class _Job:
     key: str
     checkpoints: Path
     checkpoint_minutes: float
+    needed: int
     memory: float
     threads: int
 
@@ -120,7 +122,8 @@ def train_folds(inputs: TrainInputs, cases: Sequence[Case], models: Path | None)
     """
     backbone, folds, heads = inputs.backbone, inputs.folds, inputs.heads
     _, shape = read_provenance(inputs.features / cases[0].modalities[0] / f"{cases[0].case_id}.h5")
-    needed = training_bytes(shape, head_settings(heads))
+    mixed = inputs.settings.precision == "mixed"
+    needed = training_bytes(shape, head_settings(heads), inputs.settings.batch_size, mixed=mixed)
     at_once, threads = training_width(len(folds.test_folds), needed, card_count())
     read = [sha256(inputs.split), sha256(inputs.features / "manifest.json"), digest([asdict(case) for case in cases])]
     parameters = {"heads": asdict(heads), "train": asdict(inputs.settings), "device": device_kind(), "inputs": read}
@@ -136,6 +139,7 @@ def train_folds(inputs: TrainInputs, cases: Sequence[Case], models: Path | None)
             key=code_fingerprint(_train_fold, parameters),
             checkpoints=checkpoint_folder(),
             checkpoint_minutes=checkpoint_minutes(),
+            needed=needed,
             memory=feature_memory() / at_once,
             threads=threads,
         )
@@ -174,7 +178,9 @@ def _checkpoint(fold: int, job: _Job) -> Checkpoint:
 def _train_fold(fold: int, *, job: _Job) -> tuple[list[Row], list[Row]]:
     """Train on every other fold, test on this one."""
     torch.set_num_threads(job.threads)
-    device, features = torch.device(compute_device()), _features(job)
+    device = torch.device(compute_device())
+    check_card_memory(job.needed, f"train {job.backbone}, fold {fold}", "Lower heads.filters or train.batch_size")
+    features = _features(job)
     settings = TrainSettings(
         epochs=job.settings.epochs,
         batch_size=job.settings.batch_size,

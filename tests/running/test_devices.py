@@ -7,7 +7,16 @@ import pytest
 import torch
 
 from dmdbt.errors import ParameterError, SystemResourceError
-from dmdbt.running import by_room, card_count, card_workers, compute_device, compute_devices, device_kind, map_cases
+from dmdbt.running import (
+    by_room,
+    card_count,
+    card_workers,
+    check_card_memory,
+    compute_device,
+    compute_devices,
+    device_kind,
+    map_cases,
+)
 
 
 @pytest.mark.parametrize(
@@ -125,3 +134,15 @@ def test_the_other_cards_take_over_from_one_that_fails():
 def test_without_any_card_left_the_case_is_named():
     with pytest.raises(SystemResourceError, match=r"^0: expected a card with room for it, got: CUDA error: an illegal"):
         map_cases(lose_card, range(2), description="pool", workers=1)
+
+
+@pytest.mark.usefixtures("three_cards")
+def test_work_that_exceeds_a_card_is_refused_before_it_begins(monkeypatch):
+    monkeypatch.setenv("DMDBT_DEVICE", "cuda:1")
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (6 * 10**9, 8 * 10**9))
+    check_card_memory(5 * 10**9, "train alexnet", "Lower heads.filters")
+    words = "train alexnet: expected 13.1 GB of free memory on cuda:1, found 6.0 of 8.0 GB. Lower heads.filters, or set"
+    with pytest.raises(SystemResourceError, match=words):
+        check_card_memory(13_100_000_000, "train alexnet", "Lower heads.filters")
+    monkeypatch.setenv("DMDBT_DEVICE", "cpu")
+    check_card_memory(10**15, "train alexnet", "Lower heads.filters")

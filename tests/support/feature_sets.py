@@ -21,17 +21,17 @@ STORED = replace(ORIGIN, input_sha256="b" * 64)  # as in a file
 CPU = torch.device("cpu")
 
 
-def feature_set(n_pairs=40, signal=(2.0, 2.0), seed=0):
+def feature_set(n_pairs=40, signal=(2.0, 2.0), seed=0, shape=(4, 3, 3)):
     """Feature maps in which one channel tells the class, by as much as `signal` in DM and DBT."""
     rng = np.random.default_rng(seed)
     targets = np.arange(n_pairs) % 3 // 2
     maps = {}
     for modality, strength in zip(Modality, signal, strict=True):
-        array = rng.normal(size=(n_pairs, 2, 3, 3, 4))
+        array = rng.normal(size=(n_pairs, 2, *shape[1:], shape[0]))
         array[..., 0] += strength * (2 * targets[:, None, None, None] - 1)
         maps[modality] = torch.from_numpy(array.astype(np.float16))
     case_ids = tuple(f"case{number}" for number in range(n_pairs))
-    return FeatureSet(Path("nowhere"), case_ids, targets, ORIGIN, (4, 3, 3), maps, np.ones((n_pairs, 2), bool))
+    return FeatureSet(Path("nowhere"), case_ids, targets, ORIGIN, shape, maps, np.ones((n_pairs, 2), bool))
 
 
 def without(features, modality, pairs):
