@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from functools import cache, partial
 from pathlib import Path
@@ -21,7 +21,7 @@ from dmdbt.files import other_format, sha256, whole_file, write_json
 from dmdbt.ingest import case_files, read_examination
 from dmdbt.prediction import PRELOAD
 from dmdbt.prediction.requests import Request
-from dmdbt.prediction.result import NOTICE
+from dmdbt.prediction.result import NOTICE, own_remedy
 from dmdbt.readers import Limits
 from dmdbt.running import Item, Step, digest, folder_lock, make_items, read_records, worker_count
 from dmdbt.steps.ingest import examine_cohort
@@ -120,14 +120,15 @@ def predict_cases(bundle: Path, requests: Sequence[Request], root: Path, output:
 
         step = predict_step(bundle, readable, root, state, shown)
         make_items(output / _CASES, step, on_failure=fail, restore=False, users_folder=True)
-    return [Outcome(request, failed.get(request.case.case_id)) for request in requests]
+    found = {name: replace(problem, remedy=own_remedy(problem.remedy)) for name, problem in failed.items()}
+    return [Outcome(request, found.get(request.case.case_id)) for request in requests]
 
 
 @contextmanager
 def _claimed(output: Path, root: Path, requests: Sequence[Request]) -> Iterator[Path]:
     """Yield the folder `_STATE` of an output that no other run uses meanwhile; see `predict_cases`."""
     state, names = output / _STATE, {request.case.case_id for request in requests}
-    files = [requests[0].case.dm, requests[0].case.dbt] if len(requests) == 1 else []
+    files = [(request.case.dm, request.case.dbt) for request in requests if request.alone]
     run = _RUN | {"source": digest([os.path.realpath(root), files])}
     try:
         output.mkdir(parents=True, exist_ok=True)

@@ -16,7 +16,7 @@ from dmdbt.imaging import write_gray
 from dmdbt.ingest import examine, read_examination
 from dmdbt.prediction.predictor import Images, Predictor
 from dmdbt.prediction.requests import Request, single_request
-from dmdbt.prediction.result import Prediction
+from dmdbt.prediction.result import Prediction, own_remedy
 from dmdbt.prediction.shown import HeatMaps, case_view
 from dmdbt.readers import Limits
 from dmdbt.terms import Laterality, Modality, View
@@ -95,7 +95,7 @@ class LoadedModel:
             images, problems = read_examination(work / "case.json")
             for problem in problems:
                 file = Path(getattr(request.case, problem.role)).name
-                raise InputDataError(problem.code, file=file, cause=problem.cause, remedy=problem.remedy)
+                raise InputDataError(problem.code, file=file, cause=problem.cause, remedy=own_remedy(problem.remedy))
             arrays = [m for m, source in zip(Modality, (dm, dbt), strict=True) if isinstance(source, np.ndarray)]
             images |= {modality: images[modality] | {"kind": ""} for modality in arrays}  # not that of our files
             self._predictor.make_images(request, root, work)

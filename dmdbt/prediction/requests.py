@@ -22,6 +22,8 @@ class Request:
         Its files and its name. What of the other fields is not known, nothing reads.
     patient_id, laterality, view, label
         As text; empty where not known.
+    alone
+        Whether it is a pair of files that no table names.
     """
 
     case: Case
@@ -29,6 +31,7 @@ class Request:
     laterality: str
     view: str
     label: str
+    alone: bool = False
 
 
 def read_requests(cohort: Path, labels: Mapping[str, Label]) -> list[Request]:
@@ -85,4 +88,4 @@ def single_request(dm: Path | None, dbt: Path | None, *, name: str, patient_id: 
     root = Path(os.path.commonpath([path.parent for path in paths.values()]))
     files = [paths[option].relative_to(root).as_posix() if option in paths else "" for option in ("--dm", "--dbt")]
     case = Case(name, patient_id, Laterality.LEFT, View.CC, _UNLABELED, *files)
-    return Request(case, patient_id, "", "", ""), root
+    return Request(case, patient_id, "", "", "", alone=True), root

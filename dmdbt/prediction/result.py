@@ -7,6 +7,11 @@ NOTICE = "Research software, not a medical device."
 Probabilities = dict[str, float | None]
 
 
+def own_remedy(remedy: str) -> str:
+    """Return a remedy of a reader for who has a bundle alone: its limits are those of the training."""
+    return remedy.replace("in params.yaml", "in params.yaml of the training and export again")
+
+
 @dataclass(frozen=True)
 class BackboneResult:
     """Result of the heads of one backbone for a pair.

@@ -24,6 +24,7 @@ from dmdbt.running import folder_lock
 from tests.support import ROOT
 from tests.support.clinic import write_dicom
 from tests.support.pipelines import BACKBONES
+from tests.support.service import with_reading
 
 HEADS = ("dm", "dbt", "dm_dbt")
 
@@ -215,6 +216,23 @@ def test_numbers_alone_remove_the_pages_of_an_earlier_run(run):
     run()
     assert not (run.output / "index.html").exists()
     assert not list(run.output.rglob("*.html"))
+
+
+def test_a_table_of_one_row_may_grow(run, capsys):
+    write_table(run.cohort / "cases.csv", run.cases[:1])
+    run()
+    write_table(run.cohort / "cases.csv", run.cases[:2])
+    assert run() == 0
+    assert "predict: 1 computed, 0 restored, 1 kept" in capsys.readouterr().out
+
+
+def test_a_remedy_does_not_send_who_has_a_bundle_alone_to_a_file_of_the_training(bundle, cohort, tmp_path):
+    model = with_reading(bundle, tmp_path / "bundle", slices=2)
+    options = ["--model", str(model), "--dbt", str(cohort / "0.avi"), "--output", str(tmp_path / "o"), "--no-pages"]
+    assert main(["predict", *options]) == 3
+    assert rows(tmp_path / "o")["case"]["remedy"].endswith(
+        "raise reading.slices in params.yaml of the training and export again."
+    )
 
 
 def test_images_of_a_patient_are_nowhere_but_in_the_folder_and_are_gone_afterwards(run, monkeypatch, tmp_path):
