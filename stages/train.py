@@ -5,6 +5,8 @@ from pathlib import Path
 from dmdbt.cohort import read_table
 from dmdbt.entry import run
 from dmdbt.files import write_json
+from dmdbt.heads import rank
+from dmdbt.running import joined
 from dmdbt.steps.train import TrainInputs, computed_on, train_folds, write_probabilities, write_rows_of
 
 
@@ -19,10 +21,14 @@ def main(
     """Write the heads of every tested fold, the probabilities of its test pairs, and the loss of every epoch.
 
     `probabilities` are those of the original images; `copies` has those of every augmented copy too, one row each;
-    `record` says on which device and in which precision features and heads were computed.
+    `record` says on which device and in which precision features and heads were computed. Processes that ``torchrun``
+    has started train together; the first of them writes.
     """
     cases = read_table(inputs.cases)
-    tested, curves = train_folds(inputs, cases, models)
+    with joined():
+        tested, curves = train_folds(inputs, cases, models)
+        if rank():
+            return
     write_probabilities(probabilities, tested)
     if copies:
         write_rows_of(copies, tested)

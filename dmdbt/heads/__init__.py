@@ -4,6 +4,7 @@ from dmdbt.heads.checkpoint import Checkpoint
 from dmdbt.heads.dataset import FeatureSet, open_features
 from dmdbt.heads.model_file import ModelInput, read_head, write_head
 from dmdbt.heads.networks import HeadSettings, build_head, malignant_probability, training_bytes
+from dmdbt.heads.ranks import rank, rank_count
 from dmdbt.heads.training import TrainSettings, balanced_batches, learning_rate, predict, train_heads
 
 __all__ = [
@@ -18,6 +19,8 @@ __all__ = [
     "malignant_probability",
     "open_features",
     "predict",
+    "rank",
+    "rank_count",
     "read_head",
     "train_heads",
     "training_bytes",

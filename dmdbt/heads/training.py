@@ -14,6 +14,7 @@ from dmdbt.errors import DmdbtError
 from dmdbt.heads.checkpoint import Checkpoint
 from dmdbt.heads.dataset import FeatureSet, Samples
 from dmdbt.heads.networks import HeadSettings, build_head, malignant_probability
+from dmdbt.heads.ranks import Share, add_gradients, added, for_ranks, rank, rank_count
 from dmdbt.terms import Head, Modality
 
 _TEST_BATCH = 32
@@ -46,7 +47,8 @@ def train_heads(
 
     A head is trained on the pairs that have its modalities. Each batch holds as many benign as malignant samples, is
     read once, and is given to all heads that have the same pairs: all three where no pair lacks an image. The last
-    epoch's weights are returned: nothing is chosen.
+    epoch's weights are returned: nothing is chosen. In a torch.distributed group all ranks train together, see
+    `dmdbt.heads.ranks`, and have the same result.
 
     `pairs` are the indices of the pairs to train on. A `checkpoint` keeps the state between two epochs, and training
     goes on from the last one; a CPU gives the same bits as without. `on_epochs` is called with the number of epochs
@@ -75,7 +77,7 @@ def train_heads(
         while training.epoch < settings.epochs:
             training.run_epoch(features)
             on_epochs(1)
-            if checkpoint and training.epoch < settings.epochs:
+            if checkpoint and training.epoch < settings.epochs and rank() == 0:
                 checkpoint.save(training.state_dict())
     for network in training.heads.values():
         network.eval()
@@ -191,6 +193,9 @@ class _Training:
         torch.manual_seed(settings.seed)
         trained = {head for group in groups for head in group.heads}
         self.heads = {head: build_head(head, shape, head_settings).to(device) for head in Head if head in trained}
+        self.share = Share() if rank_count() > 1 else None
+        if self.share:
+            self.heads = {head: for_ranks(network, self.share) for head, network in self.heads.items()}
         self.optimizers = {
             head: torch.optim.Adam(network.parameters(), lr=settings.learning_rate, fused=True)
             for head, network in self.heads.items()
@@ -212,9 +217,15 @@ class _Training:
         """One epoch of heads that share their batches; returns the mean loss of each."""
         drawn = balanced_batches(features.targets[group.pairs], features.n_copies, self.settings.batch_size, self.rng)
         samples = [(group.pairs[chosen], copies) for chosen, copies in drawn]
+        totals = [len(chosen) for chosen, _ in samples]
+        if self.share:
+            rows = [Share(total).rows for total in totals]
+            samples = [(chosen[own], copies[own]) for (chosen, copies), own in zip(samples, rows, strict=True)]
         batches = features.batches(samples, self.device, group.modalities)
         losses: list[list[float]] = []
-        for (chosen, _), maps in zip(samples, batches, strict=True):
+        for (chosen, _), total, maps in zip(samples, totals, batches, strict=True):
+            if self.share:
+                self.share.total = total
             targets = torch.from_numpy(features.targets[chosen]).long().to(self.device)
             seen = {head: _seen_by(head, maps, group.modalities) for head in group.heads}
             losses.append(torch.stack([self._step(head, seen[head], targets) for head in group.heads]).tolist())
@@ -224,8 +235,15 @@ class _Training:
     def _step(self, head: Head, maps: Tensor, targets: Tensor) -> Tensor:
         """One step of one head; its gradients are gone before the next head's are made."""
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.settings.mixed):
-            loss = nn.functional.cross_entropy(self.heads[head](maps), targets)
+            logits = self.heads[head](maps)
+            if self.share:
+                loss = nn.functional.cross_entropy(logits, targets, reduction="sum") / self.share.total
+            else:
+                loss = nn.functional.cross_entropy(logits, targets)
         loss.backward()  # type: ignore[no-untyped-call]
+        if self.share:
+            add_gradients(self.heads[head].parameters())
+            loss = added(loss.detach())
         self.optimizers[head].step()
         self.optimizers[head].zero_grad(set_to_none=True)
         return loss.detach()

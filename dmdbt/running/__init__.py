@@ -22,6 +22,7 @@ from dmdbt.running.fingerprint import code_fingerprint, digest
 from dmdbt.running.items import Item, Step, make_items
 from dmdbt.running.lock import folder_lock
 from dmdbt.running.manifest import read_records
+from dmdbt.running.ranks import joined, ranks_here
 from dmdbt.running.workers import begin_workers, map_cases
 
 __all__ = [
@@ -42,8 +43,10 @@ __all__ = [
     "feature_memory",
     "folder_lock",
     "free_memory",
+    "joined",
     "make_items",
     "map_cases",
+    "ranks_here",
     "read_records",
     "redo",
     "training_width",

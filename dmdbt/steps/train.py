@@ -23,6 +23,8 @@ from dmdbt.heads import (
     TrainSettings,
     open_features,
     predict,
+    rank,
+    rank_count,
     train_heads,
     training_bytes,
     write_head,
@@ -38,6 +40,7 @@ from dmdbt.running import (
     digest,
     feature_memory,
     map_cases,
+    ranks_here,
     training_width,
 )
 from dmdbt.terms import Head, Modality
@@ -103,7 +106,7 @@ def computed_on(inputs: TrainInputs, case: Case) -> dict[str, dict[str, str]]:
 
 
 def train_folds(inputs: TrainInputs, cases: Sequence[Case], models: Path | None) -> tuple[list[Row], list[Row]]:
-    """Train the heads of every tested fold.
+    """Train the heads of every tested fold; in a torch.distributed group one fold after another, together.
 
     Parameters
     ----------
@@ -113,21 +116,25 @@ def train_folds(inputs: TrainInputs, cases: Sequence[Case], models: Path | None)
         The pairs to train on and to test: all of the table, or some.
     models
         Folder to write: ``fold<k>/<head>.safetensors`` and its JSON. A head that no pair of a fold's training can
-        teach both classes is no file there, no curve, and an empty cell. Without a folder no head is kept.
+        teach both classes is no file there, no curve, and an empty cell. Without a folder no head is kept, and only
+        the first rank of a group writes it.
 
     Returns
     -------
     tuple of two lists of rows
         Probabilities of every augmented copy of the tested pairs, sorted by case; and the loss by fold, head and epoch.
+        Nothing in other ranks than the first.
     """
     backbone, folds, heads = inputs.backbone, inputs.folds, inputs.heads
     _, shape = read_provenance(inputs.features / cases[0].modalities[0] / f"{cases[0].case_id}.h5")
     mixed = inputs.settings.precision == "mixed"
     needed = training_bytes(shape, head_settings(heads), inputs.settings.batch_size, mixed=mixed)
-    at_once, threads = training_width(len(folds.test_folds), needed, card_count())
+    together = rank_count() > 1
+    at_once, threads = training_width(1 if together else len(folds.test_folds), needed, card_count())
+    beside = ranks_here() if together else at_once
     read = [sha256(inputs.split), sha256(inputs.features / "manifest.json"), digest([asdict(case) for case in cases])]
     parameters = {"heads": asdict(heads), "train": asdict(inputs.settings), "device": device_kind(), "inputs": read}
-    with whole_folder(models) if models else TemporaryDirectory() as folder:
+    with whole_folder(models) if models and rank() == 0 else TemporaryDirectory() as folder:
         job = _Job(
             backbone=backbone,
             cases=cases,
@@ -140,19 +147,24 @@ def train_folds(inputs: TrainInputs, cases: Sequence[Case], models: Path | None)
             checkpoints=checkpoint_folder(),
             checkpoint_minutes=checkpoint_minutes(),
             needed=needed,
-            memory=feature_memory() / at_once,
-            threads=threads,
+            memory=feature_memory() / beside,
+            threads=max(1, threads // beside) if together else threads,
         )
-        results = map_cases(
-            partial(_train_fold, job=job),
-            folds.test_folds,
-            description=f"train {backbone}",
-            name=lambda fold: f"fold {fold}",
-            preload=["dmdbt.heads"],
-            workers=at_once,
-        )
+        if together:
+            results = [_train_fold(fold, job=job) for fold in folds.test_folds]
+        else:
+            results = map_cases(
+                partial(_train_fold, job=job),
+                folds.test_folds,
+                description=f"train {backbone}",
+                name=lambda fold: f"fold {fold}",
+                preload=["dmdbt.heads"],
+                workers=at_once,
+            )
         for fold in folds.test_folds:
             _checkpoint(fold, job).remove()
+    if rank():
+        return [], []
     _report_untrained(backbone, folds.test_folds, [{str(row["head"]) for row in curves} for _, curves in results])
     tested = sorted((row for rows, _ in results for row in rows), key=lambda row: row["case_id"])
     return tested, [row for _, rows in results for row in rows]
@@ -194,6 +206,8 @@ def _train_fold(fold: int, *, job: _Job) -> tuple[list[Row], list[Row]]:
         networks, history = train_heads(
             features, train, job.heads, settings, device=device, checkpoint=_checkpoint(fold, job), on_epochs=bar.update
         )
+    if rank():
+        return [], []
     origin = features.origin
     trained_on = ModelInput(features.shape, origin.backbone, origin.weights_sha256, origin.size)
     for head, network in networks.items():

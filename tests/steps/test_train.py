@@ -1,7 +1,15 @@
 import csv
+import json
+import os
+import subprocess
+import sys
+from dataclasses import asdict
 
 import numpy as np
+import pandas as pd
 import pytest
+import torch
+from safetensors.torch import load_file
 
 from dmdbt import params
 from dmdbt.errors import DmdbtError, InputDataError
@@ -10,10 +18,12 @@ from dmdbt.features import Provenance, write_features
 from dmdbt.steps.train import TrainInputs
 from dmdbt.terms import Modality
 from stages.train import main
+from tests.support import ROOT
 
 ORIGIN = Provenance("alexnet", "features.11", "a" * 64, "b" * 64, 64, "none", ("original", "flip"))
 HEADS = params.Heads(filters="backbone", hidden=[8], dropout=0.5, activation="none")
 TRAIN = params.Train(epochs=3, batch_size=4, learning_rate=1e-2, schedule="cosine", precision="float32", seed=1)
+HEAD_COLUMNS = ["p_dm", "p_dbt", "p_dm_dbt"]
 
 
 @pytest.fixture
@@ -72,6 +82,41 @@ def test_how_the_work_is_done_changes_no_byte_of_what_comes_out(cohort, tmp_path
         monkeypatch.setenv("DMDBT_DEVICE", device)
         assert train(cohort, tmp_path / f"cards{number}") == expected
     assert not list((tmp_path / "states").iterdir())  # a training that has ended leaves none
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("n_ranks", [2, 3])
+def test_processes_that_train_together_have_the_result_of_one_but_for_the_order_of_sums(cohort, tmp_path, n_ranks):
+    """Batches of 4 samples, the last one of 2: with three ranks some have two, one, or none."""
+    sections = {"heads": asdict(HEADS), "train": asdict(TRAIN), "split": {"folds": 3, "test_folds": [0, 2], "seed": 0}}
+    (tmp_path / "params.yaml").write_text(json.dumps(sections))
+    inputs = ["--backbone", "alexnet", "--params", tmp_path / "params.yaml", "--features", cohort / "features"]
+    inputs += ["--cases", cohort / "cases.csv", "--split", cohort / "split.csv"]
+    environment = os.environ | {"DMDBT_DEVICE": "cpu", "DMDBT_CHECKPOINTS": str(tmp_path), "DMDBT_WORKERS": "2"}
+
+    def run(name, *launcher):
+        output = tmp_path / name
+        outputs = ["--models", output / "models", "--probabilities", output / "probabilities.csv"]
+        outputs += ["--copies", output / "copies.csv", "--losses", output / "losses.csv"]
+        command = [sys.executable, "-m", *launcher, "stages.train", *inputs, *outputs]
+        done = subprocess.run(
+            list(map(str, command)), cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        models = {path.relative_to(output): load_file(path) for path in sorted(output.rglob("*.safetensors"))}
+        return pd.read_csv(output / "losses.csv"), pd.read_csv(output / "copies.csv"), models
+
+    one, together = run("one"), run("together", "torch.distributed.run", "--nproc-per-node", n_ranks, "-m")
+    assert np.allclose(one[0].loss, together[0].loss, rtol=1e-5)
+    assert one[1].drop(columns=HEAD_COLUMNS).equals(together[1].drop(columns=HEAD_COLUMNS))
+    # The bias before a batch norm has the gradient 0 but for rounding, which Adam takes for a direction: what it adds
+    # is subtracted again in training, and followed late by the running mean.
+    assert np.allclose(one[1][HEAD_COLUMNS], together[1][HEAD_COLUMNS], atol=5e-3)
+    assert len(one[2]) == 2 * 3
+    for path, weights in one[2].items():
+        assert weights.keys() == together[2][path].keys()
+        for key in weights.keys() - {"convolution.0.bias", "convolution.1.running_mean"}:
+            torch.testing.assert_close(weights[key], together[2][path][key], rtol=1e-4, atol=1e-4)
 
 
 def test_every_pair_of_a_tested_fold_is_predicted_by_heads_that_have_not_seen_it(cohort, tmp_path):
