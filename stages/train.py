@@ -5,8 +5,6 @@ from pathlib import Path
 from dmdbt.cohort import read_table
 from dmdbt.entry import run
 from dmdbt.files import write_json
-from dmdbt.heads import rank
-from dmdbt.running import joined
 from dmdbt.steps.train import TrainInputs, computed_on, train_folds, write_probabilities, write_rows_of
 
 
@@ -25,10 +23,9 @@ def main(
     has started train together; the first of them writes.
     """
     cases = read_table(inputs.cases)
-    with joined():
-        tested, curves = train_folds(inputs, cases, models)
-        if rank():
-            return
+    tested, curves = train_folds(inputs, cases, models)
+    if not tested:
+        return
     write_probabilities(probabilities, tested)
     if copies:
         write_rows_of(copies, tested)

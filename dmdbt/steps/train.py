@@ -39,6 +39,7 @@ from dmdbt.running import (
     device_kind,
     digest,
     feature_memory,
+    joined,
     map_cases,
     ranks_here,
     training_width,
@@ -105,6 +106,7 @@ def computed_on(inputs: TrainInputs, case: Case) -> dict[str, dict[str, str]]:
     return {"features": features, "heads": {"device": device_kind(), "precision": inputs.settings.precision}}
 
 
+@joined()
 def train_folds(inputs: TrainInputs, cases: Sequence[Case], models: Path | None) -> tuple[list[Row], list[Row]]:
     """Train the heads of every tested fold; in a torch.distributed group one fold after another, together.
 
