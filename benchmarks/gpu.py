@@ -1,13 +1,15 @@
 """Check the code for cards on a card, and measure it: ``make gpu-check``, after ``dvc repro``.
 
-Three tables: whether rank pooling has the bytes of a CPU and how many volumes of 82 x 1024 x 1024 a second it pools,
+Four tables: whether rank pooling has the bytes of a CPU and how many volumes of 82 x 1024 x 1024 a second it pools,
 from memory of the machine and resident on the card; how far feature maps are from a CPU's, in units of the last place
-of float16; and extraction beside the bare forward pass. `--device cpu` runs the same on a CPU.
+of float16, and extraction beside the bare forward pass; and an epoch of the three heads beside a bare loop, with the
+maps on the card and with maps that are sent to it. `--device cpu` runs the same on a CPU.
 """
 
 import argparse
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -19,12 +21,16 @@ from dmdbt import params
 from dmdbt.backbones import build_backbone
 from dmdbt.backbones.architectures import normalize
 from dmdbt.doctor.machine import software
-from dmdbt.features import batch_images, extract
+from dmdbt.features import Provenance, batch_images, extract
+from dmdbt.heads import FeatureSet, HeadSettings, TrainSettings, balanced_batches, build_head, train_heads
 from dmdbt.rankpool import approximate_weights, batch, rank_pool, rank_pool_batch
+from dmdbt.terms import Head, Modality
 
 _SLICES, _SIDE = 82, 1024
 _SECONDS = 5.0  # of one measurement, about
 _LARGE = 832
+_MAPS = (256, 25)  # channels, rows and columns of AlexNet's feature maps of such images
+_PAIRS, _BATCH = 256, 32
 
 
 def main() -> None:
@@ -33,6 +39,7 @@ def main() -> None:
     parser.add_argument("--device", default="cuda")
     parser.add_argument("--size", type=int, default=_LARGE, help="rows and columns of the backbones' input")
     parser.add_argument("--side", type=int, default=_SIDE, help="rows and columns of the slices")
+    parser.add_argument("--maps", type=int, default=_MAPS[1], help="rows and columns of the feature maps in training")
     chosen = parser.parse_args()
     if chosen.device != "cpu" and not torch.cuda.is_available():
         print("not run: torch finds no card")
@@ -40,6 +47,7 @@ def main() -> None:
     print("\n".join(software().lines))
     _rank_pooling(chosen.device, chosen.side)
     _features(chosen.device, chosen.size)
+    _training(torch.device(chosen.device), (_MAPS[0], chosen.maps, chosen.maps))
 
 
 def _rank_pooling(device: str, side: int) -> None:
@@ -91,6 +99,60 @@ def _features(device: str, size: int) -> None:
             rate = len(grays) * _rate(partial(run, grays))
             share = f"{(units <= 1).mean():.4f} | {units.max():.0f}"
             print(f"| {name} | {precision} | {share} | {bare:.1f} | {rate:.1f} | {rate / bare:.2f} |", flush=True)
+
+
+def _training(device: torch.device, shape: tuple[int, int, int]) -> None:
+    channels, rows, columns = shape
+    sent = {m: torch.randn(_PAIRS, 1, rows, columns, channels).half() for m in Modality}
+    origin = Provenance("alexnet", "features", "", "", _LARGE, "none", ("original",))
+    names, targets = tuple(map(str, range(_PAIRS))), np.arange(_PAIRS) % 2
+    there = np.ones((_PAIRS, len(Modality)), bool)
+    from_cpu = FeatureSet(Path(), names, targets, origin, shape, sent, there)
+    on_card = replace(from_cpu, maps={modality: maps.to(device) for modality, maps in sent.items()})
+    samples = list(balanced_batches(targets, 1, _BATCH, np.random.default_rng(0)))
+    batches = zip(from_cpu.batches(samples, device), on_card.batches(samples, device), strict=True)
+    equal = sum(torch.equal(one, other) for one, other in batches)
+    print(f"\ntraining: {equal} of {len(samples)} batches that are sent to the device are those that lie there\n")
+    seconds = {"bare loop": _bare_epoch(next(on_card.batches(samples, device)), shape, len(samples))}
+    for name, features in {"maps on the device": on_card, "maps that are sent": from_cpu}.items():
+        short, long = (_seconds(partial(_epochs, features, device, number)) for number in (1, 4))
+        seconds[name] = (long - short) / 3
+    print(f"| three heads, maps of {shape}, {_PAIRS} pairs | s per epoch | ratio |\n| --- | ---: | ---: |")
+    for name, time_of in seconds.items():
+        print(f"| {name} | {time_of:.3f} | {seconds['bare loop'] / time_of:.2f} |")
+
+
+def _epochs(features: FeatureSet, device: torch.device, number: int) -> None:
+    settings = TrainSettings(number, _BATCH, 1e-4, mixed=False, seed=0)
+    train_heads(features, np.arange(_PAIRS), HeadSettings(), settings, device=device)
+
+
+def _bare_epoch(maps: torch.Tensor, shape: tuple[int, int, int], steps: int) -> float:
+    """Seconds of as many steps of the three heads on one batch that lies on the device."""
+    heads = {head: build_head(head, shape, HeadSettings()).to(maps.device) for head in Head}
+    optimizers = {head: torch.optim.Adam(heads[head].parameters(), fused=True) for head in Head}
+    targets = torch.arange(len(maps), device=maps.device) * 2 // len(maps)
+
+    def epoch() -> None:
+        for head in list(Head) * steps:
+            seen = maps if len(head.modalities) > 1 else maps[..., 0]
+            nn.functional.cross_entropy(heads[head](seen), targets).backward()  # type: ignore[no-untyped-call]
+            optimizers[head].step()
+            optimizers[head].zero_grad(set_to_none=True)
+
+    return _seconds(epoch)
+
+
+def _seconds(function: Callable[[], object]) -> float:
+    """Return the shortest time of three calls, after one that is not counted."""
+    found = []
+    for _ in range(4):
+        start = time.perf_counter()
+        function()
+        if torch.cuda.is_available():
+            torch.cuda.synchronize()
+        found.append(time.perf_counter() - start)
+    return min(found[1:])
 
 
 def _forward(backbone: nn.Module, inputs: torch.Tensor) -> None:

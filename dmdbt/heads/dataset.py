@@ -77,9 +77,8 @@ class FeatureSet:
             found = self._read_ahead(samples, modalities)
         else:
             found = (self._gathered(*chosen, self.maps, modalities) for chosen in samples)
-        for batch in found:  # float16 (M, N, H, W, C)
-            pinned = batch.pin_memory() if batch.device.type == "cpu" != device.type else batch
-            yield pinned.to(device, non_blocking=True).float().permute(1, 4, 2, 3, 0)
+        for batch in _sent_ahead(found, device) if device.type == "cuda" else found:  # float16 (M, N, H, W, C)
+            yield batch.to(device).float().permute(1, 4, 2, 3, 0)
 
     def _read_ahead(self, samples: Iterable[Samples], modalities: Sequence[Modality]) -> Iterator[Tensor]:
         """Read by threads: reading and unpacking release Python's lock."""
@@ -108,6 +107,29 @@ class FeatureSet:
         rows = (np.cumsum(self.present, axis=0) - 1)[pairs][:, _axis(modalities)].T
         places, columns = torch.from_numpy(rows).to(device), torch.from_numpy(copies).to(device)
         return torch.stack([maps[modality][places[m], columns] for m, modality in enumerate(modalities)])
+
+
+def _sent_ahead(batches: Iterable[Tensor], device: torch.device) -> Iterator[Tensor]:
+    """Copy batches of a CPU to a card on a stream of their own, one ahead of the work; those of the card stay."""
+    stream, waiting = torch.cuda.Stream(device), deque[tuple[Tensor, torch.cuda.Event]]()  # type: ignore[no-untyped-call]
+
+    def ready() -> Tensor:
+        batch, copied = waiting.popleft()
+        work = torch.cuda.current_stream(device)
+        work.wait_event(copied)
+        batch.record_stream(work)  # its memory is not used again before the work is done
+        return batch
+
+    for batch in batches:
+        if batch.device.type != "cpu":
+            yield batch
+            continue
+        with torch.cuda.stream(stream):
+            waiting.append((batch.pin_memory().to(device, non_blocking=True), stream.record_event()))
+        if len(waiting) > 1:
+            yield ready()
+    while waiting:
+        yield ready()
 
 
 def open_features(
