@@ -30,7 +30,7 @@ _SLICES, _SIDE = 82, 1024
 _SECONDS = 5.0  # of one measurement, about
 _LARGE = 832
 _MAPS = (256, 25)  # channels, rows and columns of AlexNet's feature maps of such images
-_PAIRS, _BATCH = 256, 32
+_PAIRS, _BATCH, _RATE = 256, 32, 1e-5
 
 
 def main() -> None:
@@ -123,14 +123,14 @@ def _training(device: torch.device, shape: tuple[int, int, int]) -> None:
 
 
 def _epochs(features: FeatureSet, device: torch.device, number: int) -> None:
-    settings = TrainSettings(number, _BATCH, 1e-4, mixed=False, seed=0)
+    settings = TrainSettings(number, _BATCH, _RATE, mixed=False, seed=0)
     train_heads(features, np.arange(_PAIRS), HeadSettings(), settings, device=device)
 
 
 def _bare_epoch(maps: torch.Tensor, shape: tuple[int, int, int], steps: int) -> float:
     """Seconds of as many steps of the three heads on one batch that lies on the device."""
     heads = {head: build_head(head, shape, HeadSettings()).to(maps.device) for head in Head}
-    optimizers = {head: torch.optim.Adam(heads[head].parameters(), fused=True) for head in Head}
+    optimizers = {head: torch.optim.Adam(heads[head].parameters(), lr=_RATE, fused=True) for head in Head}
     targets = torch.arange(len(maps), device=maps.device) * 2 // len(maps)
 
     def epoch() -> None:
