@@ -31,6 +31,7 @@ PRIVATE = {
     "threshold": "From this probability upwards malignant",
     "slice-evidence": "Share of a slice in the evidence",
     "slice": "Slice in reading order",
+    "no-evidence": "Classifier without evidence of a slice",
     "folds": "Folds whose classifiers were used",
     "warning": "Warning",
     "flag": "Flag of a reader",

@@ -14,7 +14,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from dmdbt import __version__
-from dmdbt.attention.heat import HeatMap
+from dmdbt.attention import HeatMap, top_slices
 from dmdbt.evaluation import CLASSIFIERS
 from dmdbt.files import write_text
 from dmdbt.prediction.result import NOTICE
@@ -32,7 +32,6 @@ from dmdbt.viewer.pictures import (
     gray_range,
     jpeg,
     reduced,
-    top_slices,
 )
 from dmdbt.viewer.view import CaseView, ShownImage
 
@@ -155,6 +154,7 @@ def _data(view: CaseView, pictures: Mapping[str, Mapping[str, Any]]) -> dict[str
         },
         "colors": {"rises": RISES, "falls": FALLS},
         "scales": words.SCALES,
+        "none": words.NO_EVIDENCE,
         "heads": {name: words.heading(name) for name in CLASSIFIERS},
     }
 

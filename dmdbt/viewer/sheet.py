@@ -12,13 +12,13 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from dmdbt import __version__
-from dmdbt.attention.heat import HeatMap
+from dmdbt.attention import HeatMap, top_slices
 from dmdbt.evaluation import CLASSIFIERS
 from dmdbt.files import whole_file
 from dmdbt.prediction.result import NOTICE
 from dmdbt.terms import Modality
 from dmdbt.viewer import words
-from dmdbt.viewer.pictures import FALLS, RISES, first_maps, full_color, gray_picture, gray_range, top_slices
+from dmdbt.viewer.pictures import FALLS, RISES, first_maps, full_color, gray_picture, gray_range
 from dmdbt.viewer.view import Box, CaseView, ShownImage
 
 _WIDTH, _MARGIN, _GAP = 1600, 30, 20  # pixels
@@ -42,8 +42,8 @@ Color = tuple[int, int, int]
 def write_sheet(path: Path, view: CaseView) -> None:
     """Write the sheet of one case, 1600 pixels wide; equal views give equal pixels.
 
-    It has the mammogram, the dynamic image and the three slices with most evidence, each beside itself with the heat
-    map of `dmdbt.viewer.pictures.first_maps`.
+    It has the mammogram, the dynamic image and the three slices with most evidence, from the first to the last, each
+    beside itself with the heat map of `dmdbt.viewer.pictures.first_maps`.
 
     Parameters
     ----------
@@ -105,8 +105,13 @@ def _chosen_slices(view: CaseView, maps: Sequence[HeatMap], n_slices: int) -> di
     evidence = view.evidence.get((maps[0].backbone, maps[0].head)) if maps else None
     if evidence is None:
         return {n_slices // 2: "the middle one"}
+    if not evidence.any():
+        return {n_slices // 2: f"the middle one. {words.NO_EVIDENCE}"}
     even = words.percent(1 / n_slices)
-    return {i: f"{words.percent(evidence[i])} of the evidence (even: {even})" for i in top_slices(evidence)}
+    return {
+        index: f"{words.percent(evidence[index])} of the evidence under Grad-CAM (even: {even})"
+        for index in sorted(top_slices(evidence))
+    }
 
 
 def _pair(picture: _Picture, marker: str, full: float) -> Image.Image:

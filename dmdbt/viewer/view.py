@@ -46,7 +46,7 @@ class CaseView:
         float64, shape (T,): the weight of each slice in the dynamic image; None where the pooler has none.
     evidence
         By `(backbone, head)` float64 of shape (T,): the evidence of each slice under the Grad-CAM map of the dynamic
-        image (`dmdbt.attention.slice_evidence`), relative to that under an even map; sums to 1.
+        image (`dmdbt.attention.relative_evidence`); sums to 1, or is 0 everywhere: then no slice stands out.
     heat
         Heat maps of every backbone, head, method and modality.
     facts

@@ -16,9 +16,11 @@ SCALES = {
 }
 MEANING = "A probability is a number of a model, not the risk of this patient; a heat map does not outline a finding."
 EVIDENCE = (
-    "Evidence of a slice: what it has under the Grad-CAM map of the dynamic image, relative to an even map. On "
-    "simulated findings the slices with most of it are hardly nearer to the finding than slices at random."
+    "Evidence of a slice: what it has under the Grad-CAM map of the dynamic image, not the occlusion map, relative to "
+    "an even map. On simulated findings the slices with most of it are hardly nearer to the finding than slices at "
+    "random."
 )
+NO_EVIDENCE = "No slice stands out: where the slices differ, the Grad-CAM map is 0 or nearly 0."
 _SIDES: dict[str, str] = {Laterality.LEFT: "Left breast", Laterality.RIGHT: "Right breast"}
 _TRAINED = {
     True: "Trained on simulated patients.",

@@ -231,6 +231,15 @@ def test_evidence_of_several_backbones_counts_as_their_mean(written, mammogram):
     assert named == [("1 of 3", 40), ("2 of 3", 30), ("3 of 3", 30)]
 
 
+def test_a_head_whose_heat_map_is_blank_names_no_slice_and_says_so(written, mammogram):
+    shares = {("alexnet", "dbt"): np.zeros(7), ("alexnet", "dm_dbt"): np.array([0, 0, 0.25, 0, 0, 0.75, 0])}
+    report = written(case_view(evidence=shares), [mammogram]).report
+    assert slices_named(groups(report)["dbt"]) == []
+    assert [number for number, _, _ in slices_named(groups(report)["dm_dbt"])] == ["6 of 7", "3 of 7"]
+    sentence = "DBT. No slice stands out: where the slices differ, the Grad-CAM map is 0 or nearly 0."
+    assert values(report, "no-evidence") == [sentence]
+
+
 def test_evidence_of_another_number_of_slices_is_an_error_of_the_caller(written, tmp_path, mammogram):
     write_multi_frame(tmp_path / "dbt.dcm", 6)
     with pytest.raises(ValueError, match="expected the 6 slices of the DICOM volume, got 7"):

@@ -163,6 +163,21 @@ def test_the_page_says_twice_what_it_is_no_device_and_what_the_training_was(tmp_
     assert text.count(f"{NOTICE} {sentence}") == 2
 
 
+def test_a_heat_map_of_nothing_names_no_slice(tmp_path):
+    text = Parsed(page_of(case_view(evidence={("alexnet", "dbt"): 0 * EVIDENCE}), tmp_path)).text
+    assert "alexnet, DBT: No slice stands out: where the slices differ, the Grad-CAM map is 0 or nearly 0." in text
+
+
+@pytest.mark.system
+def test_a_browser_names_no_slice_under_a_heat_map_of_nothing(browser, tmp_path):
+    page_of(case_view(evidence={("alexnet", "dm_dbt"): 0 * EVIDENCE}), tmp_path)
+    with opened(browser, tmp_path / "case.html") as tab:
+        assert "No slice stands out" in tab.locator("#dbt [data-role=top]").inner_text()
+        assert tab.locator("#dbt [data-role=top] button").count() == 0
+        assert tab.locator(".strip .most").count() == 0
+        assert "evidence" not in tab.locator("#dbt [data-role=number]").inner_text()
+
+
 def test_without_a_range_none_is_told(tmp_path):
     p = prediction().p
     text = Parsed(page_of(case_view(prediction=prediction(lowest=p, highest=p)), tmp_path)).text
@@ -252,6 +267,8 @@ def test_the_page_fits_every_width_and_both_schemes(browser, page, width, scheme
 
 @pytest.mark.system
 def test_the_cells_of_the_heat_lie_where_the_box_says(tab):
+    assert tab.input_value("#method") == "occlusion"
+    tab.select_option("#method", "grad_cam")
     tab.uncheck("#borders")
     tab.uncheck("#box")
     height, width = (DM_BOX[1] - DM_BOX[0]) / 4, (DM_BOX[3] - DM_BOX[2]) / 2
@@ -295,12 +312,12 @@ def test_borders_and_the_crop_box_are_drawn_and_can_be_left_out(tab):
         """Colors at the upper edge of the box, and between two rows of cells without heat."""
         return [[of_dm(tab, edge + step / 10, column) for step in range(-5, 6)] for edge in (20, 60)]
 
-    lines = [across(column) for column in range(10, 16)]
+    lines = [across(column) for column in range(50, 56)]
     assert all(any(color[0] > DM_GRAY + 20 for color in inner) for _, inner in lines)
     assert any(near(color, (255, 225, 77)) for outer, _ in lines for color in outer)
     tab.uncheck("#borders")
     tab.uncheck("#box")
-    assert all(near(color, [DM_GRAY] * 3) for edge in across(20) for color in edge)
+    assert all(near(color, [DM_GRAY] * 3) for edge in across(60) for color in edge)
 
 
 @pytest.mark.system
@@ -399,7 +416,7 @@ def test_the_page_says_how_large_a_cell_is_and_where_the_largest_value_lies(tab)
     said = tab.locator("#dm").inner_text()
     assert "cell = 40 \N{MULTIPLICATION SIGN} 40 pixels of the original, 4 \N{MULTIPLICATION SIGN} 2 cells" in said
     assert "Strongest 0.5 in rows 100 to 139, columns 40 to 79." in said
-    assert "Most evidence (even: 8.3 %):" in tab.locator("#dbt").inner_text()
+    assert "Most evidence under Grad-CAM (even: 8.3 %):" in tab.locator("#dbt").inner_text()
     tab.select_option("#head", "dbt")
     assert "The head DBT has no heat map of the mammogram." in tab.locator("#dm").inner_text()
     assert near(of_dm(tab, 120, 60), [DM_GRAY] * 3)

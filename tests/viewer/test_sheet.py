@@ -8,7 +8,7 @@ from PIL import Image
 
 from dmdbt.terms import Modality
 from dmdbt.viewer.sheet import write_sheet
-from tests.support.views import DM_GRAY, case_view, heat_map, prediction, without
+from tests.support.views import DM_GRAY, EVIDENCE, case_view, heat_map, prediction, without
 
 HEAT = 0.65  # opacity of the largest value
 BOX = (255, 225, 77)
@@ -65,6 +65,18 @@ def test_the_slices_are_those_with_most_evidence(tmp_path):
     for gray in (50, 80, 100, 60, 120):
         tall[gray] = (np.abs(sheet - gray) <= 1).all(axis=-1).sum()
     assert min(tall[gray] for gray in (50, 80, 100)) > 100 * max(tall[gray] for gray in (60, 120))
+
+
+def test_the_slices_are_in_the_order_of_the_volume_and_all_different(tmp_path):
+    sheet = sheet_of(case_view(), tmp_path)
+    lower = np.where(np.arange(len(sheet))[:, None, None] > len(sheet) // 2, sheet, 0)  # the mammogram has gray 100 too
+    parts = (sheet, 50), (sheet, 80), (lower, 100)
+    first, second, third = (np.argwhere((part == gray).all(axis=-1)).mean(axis=0) for part, gray in parts)
+    assert first[1] < 800 < second[1]
+    assert abs(first[0] - second[0]) < 10 < third[0] - first[0]
+    blank = sheet_of(case_view(evidence={("alexnet", "dm_dbt"): 0 * EVIDENCE}), tmp_path)
+    found = {gray: (blank == gray).all(axis=-1).sum() for gray in (10, 50, 70, 80, 100)}
+    assert found[70] > 50_000 > 10 * max(found[gray] for gray in (10, 50, 80))  # the middle one only
 
 
 def test_every_kind_of_number_and_sentence_is_on_the_sheet(tmp_path):
