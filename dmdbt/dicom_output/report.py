@@ -43,8 +43,8 @@ from dmdbt.dicom_output.sources import Instance, Sources
 from dmdbt.dicom_output.words import NAMES, cohort_sentence, legal_text, uid
 from dmdbt.prediction.result import NOTICE, Prediction
 from dmdbt.terms import FLAGS, Head, Label, Laterality, Modality
+from dmdbt.viewer import words
 from dmdbt.viewer.view import CaseView
-from dmdbt.viewer.words import NO_EVIDENCE, heading
 
 _CONTAINS = RelationshipTypeValues.CONTAINS
 _MODIFIES = RelationshipTypeValues.HAS_CONCEPT_MOD
@@ -93,7 +93,8 @@ def _observer(model: str) -> ObserverContext:
 
 
 def _before(view: CaseView) -> list[TextContentItem]:
-    return [_text("notice", NOTICE), _text("training", cohort_sentence(view.simulated))]
+    meaning = f"{words.PROBABILITY}. {words.MEANING}"
+    return [_text("notice", NOTICE), _text("training", cohort_sentence(view.simulated)), _text("meaning", meaning)]
 
 
 def _after(view: CaseView, sources: Sources) -> list[TextContentItem]:
@@ -102,7 +103,7 @@ def _after(view: CaseView, sources: Sources) -> list[TextContentItem]:
     items += [_text("warning", warning) for warning in prediction.warnings]
     items += [_text("flag", _explained(flag)) for flag in prediction.flags]
     blank = [head for head, shares in _evidence_of_heads(view).items() if not shares.any()]
-    items += [_text("no-evidence", f"{heading(head)}. {NO_EVIDENCE}") for head in blank]
+    items += [_text("no-evidence", f"{words.heading(head)}. {words.NO_EVIDENCE}") for head in blank]
     for modality, image in {Modality.DM: view.dm, Modality.DBT: view.dynamic}.items():
         if image is not None and modality not in sources.instances:
             items.append(
@@ -157,10 +158,13 @@ def _decisions(prediction: Prediction, classifier: str) -> list[QualitativeEvalu
         if not decisions.get(classifier) or threshold is None:
             continue
         decision = QualitativeEvaluation(private("decision"), CLASSES[Label(decisions[classifier])])
+        by, number, value = private(rule), private("threshold"), threshold
+        if (rule, classifier) == (words.HALF, "ensemble"):
+            by, number, value = private("majority"), private("vote-fraction"), prediction.vote_fraction
         decision[0].ContentSequence = ContentSequence(
             [
-                CodeContentItem(private("rule"), private(rule), _MODIFIES),
-                NumContentItem(private("threshold"), _percent(threshold), PERCENT, relationship_type=_INFERRED),
+                CodeContentItem(private("rule"), by, _MODIFIES),
+                NumContentItem(number, _percent(value), PERCENT, relationship_type=_INFERRED),
             ]
         )
         found.append(decision)

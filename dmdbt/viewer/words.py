@@ -10,10 +10,11 @@ MAJORITY = "by majority"  # how the ensemble decides under the rule HALF: not by
 RULES = {HALF: "One half", "youden": "Youden's threshold", "sensitivity_90": "90 % sensitivity"}
 METHODS = {"grad_cam": "Grad-CAM", "occlusion": "Occlusion"}
 SCALES = {
-    "grad_cam": "Grad-CAM, in units of the score: orange where what speaks for malignant is strong.",
-    "occlusion": "Occlusion: by how much p of malignant falls where a cell and its neighbors are hidden (orange); "
-    "blue where it rises.",
+    "grad_cam": "Grad-CAM, in units of the score: orange where what speaks for malignancy is strong.",
+    "occlusion": "Occlusion: by how much the probability of malignancy falls where a cell and its neighbors are "
+    "hidden (orange); blue where it rises.",
 }
+PROBABILITY = "Probability of malignancy (model output)"
 MEANING = "A probability is a number of a model, not the risk of this patient; a heat map does not outline a finding."
 EVIDENCE = (
     "Evidence of a slice: what it has under the Grad-CAM map of the dynamic image, not the occlusion map, relative to "

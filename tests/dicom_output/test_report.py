@@ -43,17 +43,24 @@ def test_every_classifier_has_its_probabilities_in_percent(written, mammogram):
     assert values(found["ensemble"], "vote-fraction") == [(75, "%")]
 
 
-def test_every_decision_names_its_rule_and_its_threshold(written, mammogram):
+def test_every_decision_names_its_rule_and_its_threshold_or_the_votes(written, mammogram):
     view = case_view()
     for classifier, group in groups(written(view, [mammogram]).report).items():
         told = {}
         for decision in children(group, "decision"):
-            ((_, rule),), ((threshold, unit),) = values(decision, "rule"), values(decision, "threshold")
+            ((_, rule),) = values(decision, "rule")
+            if rule == "majority":
+                assert (classifier, VERDICTS[value(decision)]) == ("ensemble", "malignant")
+                assert values(decision, "vote-fraction") == [(75, "%")]
+                assert values(decision, "threshold") == []
+                continue
+            ((threshold, unit),) = values(decision, "threshold")
             assert unit == "%"
             told[rule] = VERDICTS[value(decision)], threshold / 100
         expected = {
             rule: (view.prediction.decisions[rule][classifier], pytest.approx(thresholds[classifier]))
             for rule, thresholds in view.prediction.thresholds.items()
+            if (rule, classifier) != ("half", "ensemble")
         }
         assert told == expected
 
@@ -61,8 +68,9 @@ def test_every_decision_names_its_rule_and_its_threshold(written, mammogram):
 def test_a_rule_without_a_decision_is_left_out(written, mammogram):
     decisions = {"half": dict.fromkeys(P, "benign"), "youden": dict.fromkeys(P, "")}
     report = written(case_view(decisions=decisions), [mammogram]).report
-    for group in groups(report).values():
-        assert [values(decision, "rule") for decision in children(group, "decision")] == [[("99DMDBT", "half")]]
+    for classifier, group in groups(report).items():
+        rule = "majority" if classifier == "ensemble" else "half"
+        assert [values(decision, "rule") for decision in children(group, "decision")] == [[("99DMDBT", rule)]]
 
 
 def test_a_classifier_without_a_probability_is_not_in_the_report(written, mammogram):
@@ -92,6 +100,7 @@ def test_both_objects_say_that_this_is_no_medical_device_and_what_it_was_trained
     assert NOTICE == "Research software, not a medical device."
     assert values(report, "notice") == [NOTICE]
     assert values(report, "training") == [sentence]
+    assert values(report, "meaning")[0].startswith("Probability of malignancy (model output). ")
     names = [entry.ConceptNameCodeSequence[0].CodeValue for entry in report.ContentSequence]
     assert names.index("notice") < names.index("training") < names.index("126010")  # before any number
     assert all(NOTICE in dataset.SeriesDescription for dataset in (report, sheet))
