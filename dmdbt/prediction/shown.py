@@ -103,6 +103,11 @@ def case_view(
         facts={str(modality): _lines(facts) for modality, facts in images.items()},
         model=model.line,
         simulated=model.training.simulated,
+        measured={
+            rule: {c: (of.sensitivity[rule], of.specificity[rule]) for c, of in model.operating_points.items()}
+            for rule in prediction.thresholds
+            if rule != "half"
+        },
     )
 
 

@@ -1,6 +1,6 @@
 """Contents of a page, a sheet or a DICOM object of one case."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -55,6 +55,9 @@ class CaseView:
         One line: what was trained on what, such as "mobilenet_v2, 5 folds, 240 simulated patients".
     simulated
         Whether the training cohort was simulated; None: not stated.
+    measured
+        By rule and classifier sensitivity and specificity on the tests of the training cohort, as
+        `dmdbt.bundle.OperatingPoints` has them.
     """
 
     prediction: Prediction
@@ -67,3 +70,4 @@ class CaseView:
     facts: dict[str, list[str]]
     model: str
     simulated: bool | None
+    measured: dict[str, dict[str, tuple[float | None, float | None]]] = field(default_factory=dict)

@@ -2,9 +2,11 @@
 
 import re
 
-from dmdbt.evaluation import classifier_name
-from dmdbt.terms import FLAGS, Laterality
+from dmdbt.evaluation import CLASSIFIERS, classifier_name
+from dmdbt.prediction.result import Prediction
+from dmdbt.terms import FLAGS, Head, Laterality
 
+ORDER = sorted(CLASSIFIERS, key=lambda name: name != "ensemble")  # in which they are shown: the ensemble first
 HALF = "half"
 MAJORITY = "by majority"  # how the ensemble decides under the rule HALF: not by its probability
 RULES = {HALF: "One half", "youden": "Youden's threshold", "sensitivity_90": "90 % sensitivity"}
@@ -32,6 +34,7 @@ _OPPOSITE = str.maketrans("APLRHF", "PARLFH")
 _DASH, _MINUS = "\N{EN DASH}", "\N{MINUS SIGN}"
 _SPACE = "\N{NO-BREAK SPACE}"
 _SMALLEST_P = 0.001
+_SAME = 1e-6
 
 
 def number(value: float | None, digits: int = 3) -> str:
@@ -49,6 +52,46 @@ def probability(value: float | None) -> str:
 def percent(share: float) -> str:
     """Return a share of 1 in percent, with one digit where it is below 10."""
     return f"{100 * share:.{0 if share >= 0.0995 else 1}f} %"
+
+
+def counted(n: int, noun: str) -> str:
+    """Return a number of things: "1 warning", "2 warnings"."""
+    return f"{n} {noun}{'' if n == 1 else 's'}"
+
+
+def averaged(prediction: Prediction) -> str:
+    """Say over what a probability is the mean: "folds and backbones", as far as there are several; else nothing."""
+    several = {"folds": len(prediction.folds), "backbones": len(prediction.backbones)}
+    return " and ".join(name for name, n in several.items() if n > 1)
+
+
+def only_fold(prediction: Prediction) -> str:
+    """Name the fold if there is only one: "fold 3 only"; else nothing."""
+    return f"fold {prediction.folds[0]} only" if len(prediction.folds) == 1 else ""
+
+
+def spread(prediction: Prediction) -> str:
+    """Return the range of the ensemble's probability, or the fold that is the only one; nothing if all are equal."""
+    low, high = (of.get("ensemble") for of in (prediction.lowest, prediction.highest))
+    differs = low != high and averaged(prediction)
+    found = f"{probability(low)} to {probability(high)} over {averaged(prediction)}" if differs else ""
+    return ", ".join(filter(None, (found, only_fold(prediction))))
+
+
+def votes(prediction: Prediction) -> str:
+    """Return how many heads vote for malignant, of all backbones; the share where their weights differ."""
+    heads = [of.decisions.get(head) for of in prediction.backbones.values() for head in Head]
+    known = list(filter(None, heads))
+    n = known.count("malignant")
+    if known and abs(n / len(known) - prediction.vote_fraction) < _SAME:
+        return f"{n} of {counted(len(known), 'vote')} for malignant"
+    return f"{percent(prediction.vote_fraction)} of the votes for malignant"
+
+
+def accuracy(sensitivity: float | None, specificity: float | None) -> str:
+    """Return what is known of sensitivity and specificity, in few letters."""
+    shares = {"sens.": sensitivity, "spec.": specificity}
+    return ", ".join(f"{name}{_SPACE}{percent(share)}" for name, share in shares.items() if share is not None)
 
 
 def heading(classifier: str) -> str:

@@ -30,3 +30,11 @@ def test_under_an_even_map_all_slices_are_alike(evidence_of):
 @pytest.mark.parametrize("value", [0, 1e-5])
 def test_a_map_of_nothing_or_next_to_nothing_makes_no_slice_stand_out(evidence_of, value):
     assert evidence_of([[value, 0], [0, 0]]).tolist() == [0] * 9
+
+
+def test_the_view_has_the_sensitivity_and_specificity_of_every_threshold(bundle, cohort):
+    model, case = dmdbt.load_model(bundle), read_table(cohort / "cases.csv")[0]
+    measured = model.view(cohort / case.dm).measured
+    for classifier, points in model.model.operating_points.items():
+        for rule in ("youden", "sensitivity_90"):
+            assert measured[rule][classifier] == (points.sensitivity[rule], points.specificity[rule])

@@ -131,16 +131,19 @@ def test_large_images_are_reduced_and_the_page_says_to_what(tmp_path):
 
 def test_the_page_has_every_number(tmp_path):
     text = Parsed(page_of(case_view(), tmp_path)).text
-    assert "Probability of malignant, ensemble: 0.654 (0.583 to 0.655 over folds and backbones)" in text
-    assert "mean over folds and backbones 0.123 > 0.999 0.568 0.654" in text
-    assert "on the tests of the training cohort 0.111 0.900 0.511 0.589" in text
-    assert "of folds and backbones 0.052 0.928 0.497 0.583" in text
-    assert "One half benign from 0.500 malignant from 0.500 malignant from 0.500 malignant by majority" in text
-    assert "90 % sensitivity chosen on the tests of the training cohort malignant from 0.109" in text
-    assert "Majority of the heads: malignant." in text
+    started = "Probability of malignancy (model output), ensemble: 0.654 (0.583 to 0.655 over folds and backbones)"
+    assert started in text
+    assert "mean over folds and backbones 0.654 0.123 > 0.999 0.568" in text
+    assert "on the tests of the training cohort 0.589 0.111 0.900 0.511" in text
+    assert "of folds and backbones 0.583 0.052 0.928 0.497" in text
+    assert "One half malignant by majority: 4 of 6 votes for malignant benign from 0.500 malignant from 0.500" in text
+    measured = "chosen, sensitivity and specificity measured on the tests of the training cohort malignant from"
+    assert f"Youden's threshold {measured} 0.317 sens. 82 %, spec. 71 % benign from 0.317 sens. 82 %" in text
+    assert f"90 % sensitivity {measured} 0.109 sens. 91 % malignant" in text
+    assert "Majority of the heads: malignant (4 of 6 votes for malignant)." in text
     assert "Votes for malignant: 67 % of the weight of the heads. Folds used: 1, 2." in text
     assert "The majority agrees with the label of the table." in text
-    assert "resnet 0.073 benign 0.950 malignant 0.518 malignant 0.604 malignant 67 % fold 1 0.063 0.940 0.508" in text
+    assert "resnet 0.604 malignant 0.073 benign 0.950 malignant 0.518 malignant 67 % fold 1 0.063 0.940 0.508" in text
     assert "alexnet, DM-DBT: slice 5 (20 %), slice 8 (18 %), slice 10 (15 %)" in text
     assert f"dm-low-range {FLAGS['low-range']}." in text
     assert f"few-slices {FLAGS['few-slices']}." in text
@@ -181,7 +184,18 @@ def test_a_browser_names_no_slice_under_a_heat_map_of_nothing(browser, tmp_path)
 def test_without_a_range_none_is_told(tmp_path):
     p = prediction().p
     text = Parsed(page_of(case_view(prediction=prediction(lowest=p, highest=p)), tmp_path)).text
-    assert "Probability of malignant, ensemble: 0.654. Majority" in text
+    assert "Probability of malignancy (model output), ensemble: 0.654. Majority" in text
+
+
+def test_of_a_pair_that_one_fold_predicts_no_range_is_told_but_the_fold(tmp_path):
+    made = prediction()
+    one = dict(list(made.backbones.items())[:1])
+    shown = prediction(lowest=made.p, highest=made.p, folds=[3], backbones=one)
+    text = Parsed(page_of(case_view(prediction=shown), tmp_path)).text
+    assert "ensemble: 0.654 (fold 3 only). Majority" in text
+    assert "Probability fold 3 only 0.654" in text
+    assert "Lowest" not in text
+    assert "Fold used: 3." in text
 
 
 def test_equal_views_give_equal_pages(tmp_path):
@@ -420,7 +434,7 @@ def test_the_page_says_how_large_a_cell_is_and_where_the_largest_value_lies(tab)
     tab.select_option("#head", "dbt")
     assert "The head DBT has no heat map of the mammogram." in tab.locator("#dm").inner_text()
     assert near(of_dm(tab, 120, 60), [DM_GRAY] * 3)
-    assert "DBT of alexnet: p of malignant >\N{NO-BREAK SPACE}0.999." in tab.locator(".legend").inner_text()
+    assert "DBT of alexnet: probability >\N{NO-BREAK SPACE}0.999." in tab.locator(".legend").inner_text()
 
 
 @pytest.mark.system

@@ -305,7 +305,7 @@
     byId("least").textContent = text(signed ? -full : 0);
     byId("most").textContent = text(full);
     const p = data.p[backbone]?.[head];
-    const ofHead = p ? ` ${data.heads[head]} of ${backbone}: p of malignant ${p}.` : "";
+    const ofHead = p ? ` ${data.heads[head]} of ${backbone}: probability ${p}.` : "";
     byId("legend").textContent = (data.scales[method] ?? "") + ofHead;
   }
 
