@@ -8,6 +8,7 @@ import numpy as np
 from dmdbt.attention.original import Box, stretched
 
 _LEAST_SHARE = 0.05  # of the mean share: below it, a ratio of two shares is noise
+_TENTH = 10
 
 
 def slice_evidence(slices: np.ndarray, weights: np.ndarray | None, heat: np.ndarray, box: Box) -> np.ndarray:
@@ -88,11 +89,16 @@ def relative_evidence(evidence: np.ndarray, even: np.ndarray) -> np.ndarray:
 
 
 def top_slices(evidence: np.ndarray, n: int = 3) -> list[int]:
-    """Return the indices of the `n` slices with most evidence, from 0, most first; of equal ones the first.
+    """Return the indices of at most `n` slices with most evidence, from 0, most first; of equal ones the first.
 
-    Slices without evidence are left out: under a heat map of 0 there is none.
+    They are at least a tenth of the volume apart, because neighbors show the same. Slices without evidence are left
+    out: under a heat map of 0 there is none.
     """
-    return [index for index in np.argsort(-evidence, kind="stable")[:n].tolist() if evidence[index] > 0]
+    apart, found = len(evidence) // _TENTH, list[int]()
+    for index in np.argsort(-evidence, kind="stable").tolist():
+        if len(found) < n and evidence[index] > 0 and all(abs(index - other) >= apart for other in found):
+            found.append(index)
+    return found
 
 
 def pooling_weights(record: Mapping[str, Any]) -> np.ndarray | None:

@@ -62,6 +62,7 @@ def write_page(path: Path, view: CaseView) -> None:
         "evidence": [(*key, [(k, shares[k]) for k in top_slices(shares)]) for key, shares in view.evidence.items()],
         "heads": [head.value for head in Head],
         "quality": QUALITY,
+        "lettered": any(picture["edges"] for picture in pictures.values()),
     }
     write_text(path, environment().get_template("case.html.jinja").render(content | inlined("viewer.css", "viewer.js")))
 
@@ -155,6 +156,7 @@ def _data(view: CaseView, pictures: Mapping[str, Mapping[str, Any]]) -> dict[str
         "colors": {"rises": RISES, "falls": FALLS},
         "scales": words.SCALES,
         "none": words.NO_EVIDENCE,
+        "one_scale": words.ONE_SCALE,
         "heads": {name: words.heading(name) for name in CLASSIFIERS},
     }
 

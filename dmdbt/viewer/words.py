@@ -17,11 +17,16 @@ SCALES = {
     "hidden (orange); blue where it rises.",
 }
 PROBABILITY = "Probability of malignancy (model output)"
+LETTERS = (
+    "Letters at the edges: the header's Patient Orientation (L left, R right, A anterior, P posterior, H head, F "
+    "foot). In the corner: side and view."
+)
+ONE_SCALE = "All images have the same scale."
 MEANING = "A probability is a number of a model, not the risk of this patient; a heat map does not outline a finding."
 EVIDENCE = (
-    "Evidence of a slice: what it has under the Grad-CAM map of the dynamic image, not the occlusion map, relative to "
-    "an even map. On simulated findings the slices with most of it are hardly nearer to the finding than slices at "
-    "random."
+    "Evidence of a slice: what it has under the Grad-CAM map (not the occlusion map) of the dynamic image, relative to "
+    "an even map; slices that are named are at least a tenth of the volume apart. On simulated findings they are "
+    "hardly nearer to the finding than slices at random."
 )
 NO_EVIDENCE = "No slice stands out: where the slices differ, the Grad-CAM map is 0 or nearly 0."
 _SIDES: dict[str, str] = {Laterality.LEFT: "Left breast", Laterality.RIGHT: "Right breast"}
@@ -40,6 +45,11 @@ _SAME = 1e-6
 def number(value: float | None, digits: int = 3) -> str:
     """Return a number with a true minus sign; a dash where there is none."""
     return _DASH if value is None else f"{value:.{digits}f}".replace("-", _MINUS)
+
+
+def short(value: float) -> str:
+    """Return a number to three significant digits, with a true minus sign."""
+    return f"{value:.3g}".replace("-", _MINUS)
 
 
 def probability(value: float | None) -> str:
@@ -91,7 +101,8 @@ def votes(prediction: Prediction) -> str:
 def accuracy(sensitivity: float | None, specificity: float | None) -> str:
     """Return what is known of sensitivity and specificity, in few letters."""
     shares = {"sens.": sensitivity, "spec.": specificity}
-    return ", ".join(f"{name}{_SPACE}{percent(share)}" for name, share in shares.items() if share is not None)
+    said = (f"{name} {percent(share)}" for name, share in shares.items() if share is not None)
+    return ", ".join(text.replace(" ", _SPACE) for text in said)
 
 
 def heading(classifier: str) -> str:

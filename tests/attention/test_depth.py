@@ -100,6 +100,11 @@ def test_the_slices_with_most_evidence_come_first_and_of_equal_ones_the_first():
     assert top_slices(np.zeros(4)) == []
 
 
+def test_slices_with_most_evidence_are_a_tenth_of_the_volume_apart():
+    assert top_slices(np.arange(40.0)) == [39, 35, 31]
+    assert top_slices(np.arange(19.0)) == [18, 17, 16]
+
+
 def test_poolers_without_a_weighted_sum_have_no_weights():
     assert pooling_weights({"pooler": "mean", "slices": 4}).tolist() == [0.25] * 4
     assert pooling_weights({"pooler": "central", "slices": 4}).tolist() == [0, 0, 1, 0]

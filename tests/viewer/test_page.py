@@ -477,6 +477,10 @@ def test_the_orientation_stands_at_the_edges(browser, tmp_path):
         assert parts["A"] == pytest.approx((1, 0.5), abs=0.05)
         assert parts["L"] == pytest.approx((0.5, 0), abs=0.05)
         assert parts["R"] == pytest.approx((0.5, 1), abs=0.05)
+        marker = tab.locator("#dm .marker").bounding_box()
+        assert marker["y"] >= places["L"]["y"] + places["L"]["height"]  # "L CC" is not read as one word with the letter
+        assert tab.locator("#dm .edge").first.evaluate("of => getComputedStyle(of).color") == "rgb(150, 220, 255)"
+        assert "Letters at the edges: the header's Patient Orientation" in tab.locator(".viewer").inner_text()
 
 
 @pytest.mark.system

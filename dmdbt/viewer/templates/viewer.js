@@ -306,7 +306,7 @@
     byId("most").textContent = text(full);
     const p = data.p[backbone]?.[head];
     const ofHead = p ? ` ${data.heads[head]} of ${backbone}: probability ${p}.` : "";
-    byId("legend").textContent = (data.scales[method] ?? "") + ofHead;
+    byId("legend").textContent = (data.scales[method] ?? "") + (maps.length > 1 ? ` ${data.one_scale}` : "") + ofHead;
   }
 
   function refresh() {
