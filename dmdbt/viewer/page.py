@@ -79,8 +79,7 @@ def environment() -> Environment:
     )
     shared = (words.number, words.probability, words.percent, words.heading, words.described, words.flag_meaning)
     made.filters |= {function.__name__: function for function in (*shared, words.trained_on)}
-    known = {"words": words, "classifiers": CLASSIFIERS}
-    made.globals |= known | {"notice": NOTICE, "version": __version__}
+    made.globals |= {"words": words, "notice": NOTICE, "version": __version__}
     made.policies["json.dumps_kwargs"] = {"sort_keys": True, "allow_nan": False, "separators": (",", ":")}
     return made
 

@@ -60,8 +60,8 @@ def probability(value: float | None) -> str:
 
 
 def percent(share: float) -> str:
-    """Return a share of 1 in percent, with one digit where it is below 10."""
-    return f"{100 * share:.{0 if share >= 0.0995 else 1}f} %"
+    """Return a share of 1 in percent, with one digit where it is below 10 but not 0."""
+    return f"{100 * share:.{1 if 0 < share < 0.0995 else 0}f} %"
 
 
 def counted(n: int, noun: str) -> str:

@@ -27,7 +27,8 @@ def test_no_probability_is_shown_as_certain(value, said):
 
 def test_numbers_and_shares_read_as_in_print():
     assert number(-0.25) == "\N{MINUS SIGN}0.250"
-    assert [percent(share) for share in (0.0042, 0.0994, 0.0996, 2 / 3, 1)] == [
+    assert [percent(share) for share in (0, 0.0042, 0.0994, 0.0996, 2 / 3, 1)] == [
+        "0 %",
         "0.4 %",
         "9.9 %",
         "10 %",
