@@ -137,7 +137,7 @@ def test_the_page_has_every_number(tmp_path):
     assert "on the tests of the training cohort 0.589 0.111 0.900 0.511" in text
     assert "of folds and backbones 0.583 0.052 0.928 0.497" in text
     assert "One half malignant by majority: 4 of 6 votes for malignant benign from 0.500 malignant from 0.500" in text
-    measured = "chosen, sensitivity and specificity measured on the tests of the training cohort malignant from"
+    measured = "chosen and measured on the tests of the training cohort malignant from"
     assert f"Youden's threshold {measured} 0.317 sens. 82 %, spec. 71 % benign from 0.317 sens. 82 %" in text
     assert f"90 % sensitivity {measured} 0.109 sens. 91 % malignant" in text
     assert "Majority of the heads: malignant (4 of 6 votes for malignant)." in text
