@@ -3,8 +3,18 @@
 The maps themselves need torch and are imported from `dmdbt.attention.maps`.
 """
 
-from dmdbt.attention.depth import pooling_weights, slice_evidence
+from dmdbt.attention.depth import pooling_weights, relative_evidence, slice_evidence, top_slices
 from dmdbt.attention.heat import HeatMap
 from dmdbt.attention.original import Box, cell_edges, original_box, stretched
 
-__all__ = ["Box", "HeatMap", "cell_edges", "original_box", "pooling_weights", "slice_evidence", "stretched"]
+__all__ = [
+    "Box",
+    "HeatMap",
+    "cell_edges",
+    "original_box",
+    "pooling_weights",
+    "relative_evidence",
+    "slice_evidence",
+    "stretched",
+    "top_slices",
+]

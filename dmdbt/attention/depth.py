@@ -7,6 +7,9 @@ import numpy as np
 
 from dmdbt.attention.original import Box, stretched
 
+_LEAST_SHARE = 0.05  # of the mean share: below it, a ratio of two shares is noise
+_TENTH = 10
+
 
 def slice_evidence(slices: np.ndarray, weights: np.ndarray | None, heat: np.ndarray, box: Box) -> np.ndarray:
     r"""Return the share of each slice in what makes the dynamic image differ from gray under a heat map.
@@ -18,8 +21,8 @@ def slice_evidence(slices: np.ndarray, weights: np.ndarray | None, heat: np.ndar
     box, over which the cells of the heat map are spread evenly.
 
     A large share says that the slice shapes the dynamic image where the head looked, not that a finding lies in it. The
-    first slice has the largest weight and, in the simulated cohort, always the largest share. Divided by the shares of
-    an even heat map, ``np.ones((1, 1))``, they tell what the heat adds: little, see docs/attention.md.
+    first slice has the largest weight and, in the simulated cohort, always the largest share. What the heat adds,
+    `relative_evidence` tells: little, see docs/attention.md.
 
     Parameters
     ----------
@@ -35,7 +38,7 @@ def slice_evidence(slices: np.ndarray, weights: np.ndarray | None, heat: np.ndar
     Returns
     -------
     ndarray of float64, shape (T,)
-        At least 0, with the sum 1; all equal if no slice has any evidence.
+        At least 0, with the sum 1; all 0 if no slice has any evidence.
 
     Raises
     ------
@@ -61,7 +64,41 @@ def slice_evidence(slices: np.ndarray, weights: np.ndarray | None, heat: np.ndar
         np.abs(np.subtract(current, mean, out=difference), out=difference)
         evidence[t] = abs(weights[t]) * np.vdot(heat, difference)
     total = evidence.sum()
-    return evidence / total if total > 0 else np.full(n_slices, 1 / n_slices)
+    return evidence / total if total > 0 else evidence
+
+
+def relative_evidence(evidence: np.ndarray, even: np.ndarray) -> np.ndarray:
+    """Divide the evidence of slices by that under an even heat map, which does not depend on where the head looked.
+
+    A slice that has less than a twentieth of the mean share under the even map counts as 0: its ratio would be that of
+    two numbers near 0, which noise decides.
+
+    Parameters
+    ----------
+    evidence, even
+        Shape (T,): `slice_evidence` under a heat map, and under ``np.ones((1, 1))``.
+
+    Returns
+    -------
+    ndarray of float64, shape (T,)
+        At least 0, with the sum 1; all 0 if no slice has any evidence, as under a heat map of 0: none stands out.
+    """
+    ratios = np.divide(evidence, even, out=np.zeros(len(even)), where=even > _LEAST_SHARE * even.mean())
+    total = ratios.sum()
+    return np.asarray(ratios / total if total > 0 else ratios)
+
+
+def top_slices(evidence: np.ndarray, n: int = 3) -> list[int]:
+    """Return the indices of at most `n` slices with most evidence, from 0, most first; of equal ones the first.
+
+    They are at least a tenth of the volume apart, because neighbors show the same. Slices without evidence are left
+    out: under a heat map of 0 there is none.
+    """
+    apart, found = len(evidence) // _TENTH, list[int]()
+    for index in np.argsort(-evidence, kind="stable").tolist():
+        if len(found) < n and evidence[index] > 0 and all(abs(index - other) >= apart for other in found):
+            found.append(index)
+    return found
 
 
 def pooling_weights(record: Mapping[str, Any]) -> np.ndarray | None:

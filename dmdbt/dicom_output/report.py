@@ -37,17 +37,18 @@ from pydicom.sr.codedict import codes
 from pydicom.sr.coding import Code
 
 from dmdbt import __version__
+from dmdbt.attention import top_slices
 from dmdbt.dicom_output.codes import CLASSES, PERCENT, PROBABILITY, SIDES, private
 from dmdbt.dicom_output.sources import Instance, Sources
 from dmdbt.dicom_output.words import NAMES, cohort_sentence, legal_text, uid
 from dmdbt.prediction.result import NOTICE, Prediction
 from dmdbt.terms import FLAGS, Head, Label, Laterality, Modality
+from dmdbt.viewer import words
 from dmdbt.viewer.view import CaseView
 
 _CONTAINS = RelationshipTypeValues.CONTAINS
 _MODIFIES = RelationshipTypeValues.HAS_CONCEPT_MOD
 _INFERRED = RelationshipTypeValues.INFERRED_FROM
-_SLICES = 3  # with most evidence that are named
 
 
 def report_content(view: CaseView, sources: Sources, sheet: Dataset) -> Dataset:
@@ -92,7 +93,8 @@ def _observer(model: str) -> ObserverContext:
 
 
 def _before(view: CaseView) -> list[TextContentItem]:
-    return [_text("notice", NOTICE), _text("training", cohort_sentence(view.simulated))]
+    meaning = f"{words.PROBABILITY}. {words.MEANING}"
+    return [_text("notice", NOTICE), _text("training", cohort_sentence(view.simulated)), _text("meaning", meaning)]
 
 
 def _after(view: CaseView, sources: Sources) -> list[TextContentItem]:
@@ -100,6 +102,8 @@ def _after(view: CaseView, sources: Sources) -> list[TextContentItem]:
     items = [_text("folds", ", ".join(map(str, prediction.folds)) or "none")]
     items += [_text("warning", warning) for warning in prediction.warnings]
     items += [_text("flag", _explained(flag)) for flag in prediction.flags]
+    blank = [head for head, shares in _evidence_of_heads(view).items() if not shares.any()]
+    items += [_text("no-evidence", f"{words.heading(head)}. {words.NO_EVIDENCE}") for head in blank]
     for modality, image in {Modality.DM: view.dm, Modality.DBT: view.dynamic}.items():
         if image is not None and modality not in sources.instances:
             items.append(
@@ -154,10 +158,13 @@ def _decisions(prediction: Prediction, classifier: str) -> list[QualitativeEvalu
         if not decisions.get(classifier) or threshold is None:
             continue
         decision = QualitativeEvaluation(private("decision"), CLASSES[Label(decisions[classifier])])
+        by, number, value = private(rule), private("threshold"), threshold
+        if (rule, classifier) == (words.HALF, "ensemble"):
+            by, number, value = private("majority"), private("vote-fraction"), prediction.vote_fraction
         decision[0].ContentSequence = ContentSequence(
             [
-                CodeContentItem(private("rule"), private(rule), _MODIFIES),
-                NumContentItem(private("threshold"), _percent(threshold), PERCENT, relationship_type=_INFERRED),
+                CodeContentItem(private("rule"), by, _MODIFIES),
+                NumContentItem(number, _percent(value), PERCENT, relationship_type=_INFERRED),
             ]
         )
         found.append(decision)
@@ -166,12 +173,9 @@ def _decisions(prediction: Prediction, classifier: str) -> list[QualitativeEvalu
 
 def _evidence(view: CaseView, sources: Sources, head: str) -> list[Measurement]:
     """Return the slices with most evidence, the mean over backbones, each with its frame where it has one."""
-    shares = [share for (_, other), share in view.evidence.items() if other == head]
-    if not shares:
-        return []
-    mean = np.mean(shares, axis=0)
+    mean = _evidence_of_heads(view).get(head, np.empty(0))
     found = []
-    for index in np.argsort(-mean, kind="stable")[:_SLICES].tolist():
+    for index in top_slices(mean):
         item = Measurement(
             private("slice-evidence"),
             _percent(float(mean[index])),
@@ -182,6 +186,12 @@ def _evidence(view: CaseView, sources: Sources, head: str) -> list[Measurement]:
         item[0].ContentSequence = ContentSequence([number, *item[0].get("ContentSequence", [])])
         found.append(item)
     return found
+
+
+def _evidence_of_heads(view: CaseView) -> dict[str, np.ndarray]:
+    """Return by head the evidence of the slices, the mean over backbones."""
+    heads = dict.fromkeys(head for _, head in view.evidence)
+    return {head: np.mean([found for (_, of), found in view.evidence.items() if of == head], axis=0) for head in heads}
 
 
 def _slice_reference(sources: Sources, index: int, count: int) -> list[SourceImageForMeasurement]:

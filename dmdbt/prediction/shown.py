@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from torch import Tensor, nn
 
-from dmdbt.attention import HeatMap, original_box, pooling_weights, slice_evidence
+from dmdbt.attention import HeatMap, original_box, pooling_weights, relative_evidence, slice_evidence
 from dmdbt.attention.maps import grad_cam, occlusion
 from dmdbt.bundle import Model
 from dmdbt.imaging import breast_box, read_gray, read_slices, slices_provenance
@@ -19,7 +19,8 @@ from dmdbt.readers import Limits, read_mammogram
 from dmdbt.terms import Head, Modality
 from dmdbt.viewer.view import Box, CaseView, ShownImage
 
-_METHODS = {"grad_cam": grad_cam, "occlusion": occlusion}
+_METHODS = {"occlusion": occlusion, "grad_cam": grad_cam}
+_LEAST_SCORE = 0.01  # of log odds: a Grad-CAM map whose cells sum to less is as good as 0
 
 
 class HeatMaps:
@@ -85,8 +86,8 @@ def case_view(
         if weights is not None:
             even = slice_evidence(slices, weights, np.ones((1, 1), np.float32), dynamic.box)
             evidence = {
-                (found.backbone, str(found.head)): _relative(
-                    slice_evidence(slices, weights, found.values, dynamic.box), even
+                (found.backbone, str(found.head)): relative_evidence(
+                    slice_evidence(slices, weights, _cleared(found.values), dynamic.box), even
                 )
                 for found in heat
                 if found.modality is Modality.DBT and found.method == "grad_cam"
@@ -102,13 +103,17 @@ def case_view(
         facts={str(modality): _lines(facts) for modality, facts in images.items()},
         model=model.line,
         simulated=model.training.simulated,
+        measured={
+            rule: {c: (of.sensitivity[rule], of.specificity[rule]) for c, of in model.operating_points.items()}
+            for rule in prediction.thresholds
+            if rule != "half"
+        },
     )
 
 
-def _relative(evidence: np.ndarray, even: np.ndarray) -> np.ndarray:
-    """Divide by the evidence under an even heat map: that alone is largest in the first slice, whatever the heat."""
-    ratios = np.divide(evidence, even, out=np.zeros_like(evidence), where=even > 0)
-    return np.asarray(ratios / ratios.sum() if ratios.any() else even)
+def _cleared(values: np.ndarray) -> np.ndarray:
+    """Return a Grad-CAM map, or 0 everywhere if it is nearly so: shares of next to nothing would rank the slices."""
+    return values if values.sum() >= _LEAST_SCORE else np.zeros_like(values)
 
 
 def _box(image: np.ndarray, *, crop: bool) -> Box:

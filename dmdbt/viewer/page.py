@@ -14,7 +14,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from dmdbt import __version__
-from dmdbt.attention.heat import HeatMap
+from dmdbt.attention import HeatMap, top_slices
 from dmdbt.evaluation import CLASSIFIERS
 from dmdbt.files import write_text
 from dmdbt.prediction.result import NOTICE
@@ -32,7 +32,6 @@ from dmdbt.viewer.pictures import (
     gray_range,
     jpeg,
     reduced,
-    top_slices,
 )
 from dmdbt.viewer.view import CaseView, ShownImage
 
@@ -63,6 +62,7 @@ def write_page(path: Path, view: CaseView) -> None:
         "evidence": [(*key, [(k, shares[k]) for k in top_slices(shares)]) for key, shares in view.evidence.items()],
         "heads": [head.value for head in Head],
         "quality": QUALITY,
+        "lettered": any(picture["edges"] for picture in pictures.values()),
     }
     write_text(path, environment().get_template("case.html.jinja").render(content | inlined("viewer.css", "viewer.js")))
 
@@ -79,8 +79,7 @@ def environment() -> Environment:
     )
     shared = (words.number, words.probability, words.percent, words.heading, words.described, words.flag_meaning)
     made.filters |= {function.__name__: function for function in (*shared, words.trained_on)}
-    known = {"words": words, "classifiers": CLASSIFIERS}
-    made.globals |= known | {"notice": NOTICE, "version": __version__}
+    made.globals |= {"words": words, "notice": NOTICE, "version": __version__}
     made.policies["json.dumps_kwargs"] = {"sort_keys": True, "allow_nan": False, "separators": (",", ":")}
     return made
 
@@ -155,6 +154,8 @@ def _data(view: CaseView, pictures: Mapping[str, Mapping[str, Any]]) -> dict[str
         },
         "colors": {"rises": RISES, "falls": FALLS},
         "scales": words.SCALES,
+        "none": words.NO_EVIDENCE,
+        "one_scale": words.ONE_SCALE,
         "heads": {name: words.heading(name) for name in CLASSIFIERS},
     }
 

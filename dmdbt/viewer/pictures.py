@@ -1,4 +1,4 @@
-"""Images reduced to what a page or a sheet shows, and which heat maps and slices it begins with."""
+"""Images reduced to what a page or a sheet shows, and which heat maps it begins with."""
 
 import io
 from collections.abc import Sequence
@@ -62,11 +62,12 @@ def thumbnail(view: CaseView) -> bytes:
 
 
 def first_maps(view: CaseView) -> list[HeatMap]:
-    """Return the maps that are shown first: those of the first backbone and method, of the joint head if it has any."""
-    of_joint_head = [heat for heat in view.heat if heat.head is Head.DM_DBT]
-    for first in (of_joint_head or view.heat)[:1]:
-        return alike(first, view.heat)
-    return []
+    """Return the maps that are shown first, of the first backbone: if there are any, of the joint head by occlusion.
+
+    At a finding, occlusion has more of its heat than Grad-CAM has, see docs/attention.md.
+    """
+    first = min(view.heat, key=lambda heat: (heat.head is not Head.DM_DBT, heat.method != "occlusion"), default=None)
+    return alike(first, view.heat) if first else []
 
 
 def alike(heat: HeatMap, maps: Sequence[HeatMap]) -> list[HeatMap]:
@@ -79,8 +80,3 @@ def full_color(maps: Sequence[HeatMap]) -> float:
     """Return the value that has the full color: the largest of `maps`, which are shown together, without its sign."""
     largest = max(float(np.abs(heat.values).max()) for heat in maps)
     return max(largest, _LEAST_FALL) if maps[0].method == "occlusion" else largest or 1.0
-
-
-def top_slices(evidence: np.ndarray, n: int = 3) -> list[int]:
-    """Return the indices of the `n` slices with most evidence, from 0, most first; of equal ones the first."""
-    return np.argsort(-evidence, kind="stable")[:n].tolist()

@@ -12,13 +12,12 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from dmdbt import __version__
-from dmdbt.attention.heat import HeatMap
-from dmdbt.evaluation import CLASSIFIERS
+from dmdbt.attention import HeatMap, top_slices
 from dmdbt.files import whole_file
 from dmdbt.prediction.result import NOTICE
 from dmdbt.terms import Modality
 from dmdbt.viewer import words
-from dmdbt.viewer.pictures import FALLS, RISES, first_maps, full_color, gray_picture, gray_range, top_slices
+from dmdbt.viewer.pictures import FALLS, RISES, first_maps, full_color, gray_picture, gray_range
 from dmdbt.viewer.view import Box, CaseView, ShownImage
 
 _WIDTH, _MARGIN, _GAP = 1600, 30, 20  # pixels
@@ -31,6 +30,9 @@ _OPACITY, _BORDER = 0.65, 0.25  # of the largest value of a heat map; of the whi
 _SMALLEST_CELL = 6  # pixels: borders between smaller cells would hide the image
 _TEXT, _SMALL, _LARGE = 19, 16, 30  # sizes of type
 _INK, _MUTED, _ALARM, _BOX, _WHITE = (0, 0, 0), (70, 70, 70), (150, 20, 30), (255, 225, 77), (255, 255, 255)
+_LETTER = (150, 220, 255)
+_BAR = 12  # rows of the color bar
+_BAR_GRAY, _SHORTEST_BAR = 85, 160  # below its colors; its columns
 _COLUMNS = (0, 245, 370, 495, 630)  # where those of the table of numbers begin
 _LONGEST = 300  # characters of a text that somebody else wrote
 _MOST = 8  # warnings or flags
@@ -42,8 +44,8 @@ Color = tuple[int, int, int]
 def write_sheet(path: Path, view: CaseView) -> None:
     """Write the sheet of one case, 1600 pixels wide; equal views give equal pixels.
 
-    It has the mammogram, the dynamic image and the three slices with most evidence, each beside itself with the heat
-    map of `dmdbt.viewer.pictures.first_maps`.
+    It has the mammogram, the dynamic image and the three slices with most evidence, from the first to the last, each
+    beside itself with the heat map of `dmdbt.viewer.pictures.first_maps`.
 
     Parameters
     ----------
@@ -53,9 +55,9 @@ def write_sheet(path: Path, view: CaseView) -> None:
         May lack the mammogram or the volume.
     """
     maps = first_maps(view)
-    full = full_color(maps) if maps else 1.0
+    scale = _scale(maps)
     marker = f"{view.prediction.laterality} {view.prediction.view}".strip()
-    blocks = [_pair(picture, marker, full) for picture in _pictures(view, maps)]
+    blocks = [_pair(picture, marker, scale) for picture in _pictures(view, maps)]
     blocks.append(_numbers(view))
     rows = [_title(view), *(_row(blocks[k : k + 2]) for k in range(0, len(blocks), 2)), _foot(view, maps)]
     sheet = Image.new("RGB", (_WIDTH, 2 * _MARGIN + sum(row.height + _GAP for row in rows) - _GAP), _WHITE)
@@ -76,6 +78,12 @@ class _Picture(NamedTuple):
     part: Box
     heat: HeatMap | None
     edges: dict[str, str]
+
+
+def _scale(maps: Sequence[HeatMap]) -> tuple[float, float]:
+    """Return the ends of the color bar, which is that of all images: the least value (0 or below) and the largest."""
+    full = full_color(maps) if maps else 1.0
+    return (-full if any((of.values < 0).any() for of in maps) else 0.0), full
 
 
 def _picture(title: str, shown: ShownImage, heat: HeatMap | None) -> _Picture:
@@ -105,11 +113,16 @@ def _chosen_slices(view: CaseView, maps: Sequence[HeatMap], n_slices: int) -> di
     evidence = view.evidence.get((maps[0].backbone, maps[0].head)) if maps else None
     if evidence is None:
         return {n_slices // 2: "the middle one"}
+    if not evidence.any():
+        return {n_slices // 2: f"the middle one. {words.NO_EVIDENCE}"}
     even = words.percent(1 / n_slices)
-    return {i: f"{words.percent(evidence[i])} of the evidence (even: {even})" for i in top_slices(evidence)}
+    return {
+        index: f"{words.percent(evidence[index])} of the evidence under Grad-CAM (even: {even})"
+        for index in sorted(top_slices(evidence))
+    }
 
 
-def _pair(picture: _Picture, marker: str, full: float) -> Image.Image:
+def _pair(picture: _Picture, marker: str, ends: tuple[float, float]) -> Image.Image:
     """Draw a picture with its crop box, and beside it with its heat map, and what they are below."""
     top, bottom, left, right = picture.part
     scale = min(_PICTURE / (right - left), _TALLEST / (bottom - top))
@@ -118,18 +131,34 @@ def _pair(picture: _Picture, marker: str, full: float) -> Image.Image:
     plain = np.repeat(gray[..., None], 3, axis=2)
     shown = [_framed(plain, picture, scale)]
     _draw_letters(shown[0], picture.edges)
-    _draw_marker(shown[0], marker, left=picture.box[2] - left > right - picture.box[3])
-    if picture.heat is not None:
-        shown.append(_framed(_with_heat(plain, picture, picture.heat.values / full, scale), picture, scale))
+    line = "top" in picture.edges  # below the letter there, or both would read as one word
+    _draw_marker(shown[0], marker, left=picture.box[2] - left > right - picture.box[3], line=line)
     text = _Text(_HALF)
+    if picture.heat is not None:
+        shown.append(_framed(_with_heat(plain, picture, picture.heat.values / ends[1], scale), picture, scale))
+        text.height = _BAR + round(1.5 * _SMALL)  # room for the color bar
     text.add(picture.title, bold=True)
     text.add(_sizes(picture), size=_SMALL, color=_MUTED)
     below = text.drawn()
+    if picture.heat is not None:
+        below.paste(_color_bar(columns, ends), (columns + _GAP // 2, 0))
     block = Image.new("RGB", (_HALF, rows + below.height + 6), _WHITE)
     for k, image in enumerate(shown):
         block.paste(image, (k * (columns + _GAP // 2), 0))
     block.paste(below, (0, rows + 6))
     return block
+
+
+def _color_bar(columns: int, ends: tuple[float, float]) -> Image.Image:
+    """Draw the colors from the least to the largest value over a middle gray, with both numbers below."""
+    columns = max(columns, _SHORTEST_BAR)
+    image = Image.new("RGB", (columns, _BAR + round(1.5 * _SMALL)), _WHITE)
+    values = np.linspace(ends[0] / ends[1], 1, columns)[None]
+    image.paste(Image.fromarray(_colored(np.full((_BAR, columns, 3), _BAR_GRAY, np.float32), values)), (0, 0))
+    draw, font = ImageDraw.Draw(image), _font(_SMALL, bold=False)
+    for value, place, anchor in ((ends[0], 0, "la"), (ends[1], columns, "ra")):
+        draw.text((place, _BAR + 2), words.short(value), _INK, font, anchor)
+    return image
 
 
 def _sizes(picture: _Picture) -> str:
@@ -140,7 +169,10 @@ def _sizes(picture: _Picture) -> str:
         return f"{part} No heat map."
     (n, m), box = picture.heat.values.shape, picture.box
     cell = f"{(box[1] - box[0]) / n:.1f} {_TIMES} {(box[3] - box[2]) / m:.1f}"
-    return f"{part} Cell = {cell} pixels, {n} {_TIMES} {m} cells in the crop box."
+    values = picture.heat.values
+    strongest = float(values.flat[np.abs(values).argmax()])
+    said = f"Strongest heat: {words.short(strongest)}." if strongest else "The heat map is 0 everywhere."
+    return f"{part} Cell = {cell} pixels, {n} {_TIMES} {m} cells in the crop box. {said}"
 
 
 def _edges(picture: _Picture, n: int, scale: float, *, axis: int) -> np.ndarray:
@@ -152,15 +184,20 @@ def _edges(picture: _Picture, n: int, scale: float, *, axis: int) -> np.ndarray:
 def _with_heat(plain: np.ndarray, picture: _Picture, heat: np.ndarray, scale: float) -> np.ndarray:
     """Return a picture, uint8 of shape (H, W, 3), under the cells of a heat map, values from -1 to 1."""
     rows, columns = (_edges(picture, n, scale, axis=axis) for axis, n in enumerate(heat.shape))
-    cells = heat.repeat(np.diff(rows), axis=0).repeat(np.diff(columns), axis=1)[..., None]
-    color = np.where(cells < 0, FALLS, RISES).astype(np.float32)
+    cells = heat.repeat(np.diff(rows), axis=0).repeat(np.diff(columns), axis=1)
     result = plain.astype(np.float32)
     inside = result[rows[0] : rows[-1], columns[0] : columns[-1]]
-    inside += _OPACITY * np.abs(cells) * (color - inside)
+    inside[:] = _colored(inside, cells)
     if min(np.diff(rows).min(), np.diff(columns).min()) >= _SMALLEST_CELL:
         inside[rows[:-1] - rows[0]] += _BORDER * (255 - inside[rows[:-1] - rows[0]])
         inside[:, columns[:-1] - columns[0]] += _BORDER * (255 - inside[:, columns[:-1] - columns[0]])
     return np.rint(result).astype(np.uint8)
+
+
+def _colored(gray: np.ndarray, heat: np.ndarray) -> np.ndarray:
+    """Return an image, uint8 of shape (H, W, 3), under the colors of a heat map, shape (H, W), values from -1 to 1."""
+    color = np.where(heat[..., None] < 0, FALLS, RISES)
+    return np.rint(gray + _OPACITY * np.abs(heat[..., None]) * (color - gray)).astype(np.uint8)
 
 
 def _framed(pixels: np.ndarray, picture: _Picture, scale: float) -> Image.Image:
@@ -170,9 +207,9 @@ def _framed(pixels: np.ndarray, picture: _Picture, scale: float) -> Image.Image:
     return image
 
 
-def _draw_marker(image: Image.Image, marker: str, *, left: bool) -> None:
-    place, anchor = ((8, 6), "la") if left else ((image.width - 8, 6), "ra")
-    _draw_text(image, _printable(marker)[:12], place, anchor)
+def _draw_marker(image: Image.Image, marker: str, *, left: bool, line: int) -> None:
+    place, anchor = (8, "la") if left else (image.width - 8, "ra")
+    _draw_text(image, _printable(marker)[:12], (place, 6 + line * round(1.5 * _TEXT)), anchor, _WHITE)
 
 
 def _draw_letters(image: Image.Image, edges: Mapping[str, str]) -> None:
@@ -181,12 +218,12 @@ def _draw_letters(image: Image.Image, edges: Mapping[str, str]) -> None:
     places = {"left": (8, center), "right": (right, center), "top": (middle, 6), "bottom": (middle, bottom)}
     for edge, anchor in (("left", "lm"), ("right", "rm"), ("top", "ma"), ("bottom", "md")):
         if edge in edges:
-            _draw_text(image, edges[edge], places[edge], anchor)
+            _draw_text(image, edges[edge], places[edge], anchor, _LETTER)
 
 
-def _draw_text(image: Image.Image, text: str, place: tuple[int, int], anchor: str) -> None:
+def _draw_text(image: Image.Image, text: str, place: tuple[int, int], anchor: str, color: Color) -> None:
     draw = ImageDraw.Draw(image)
-    draw.text(place, text, _WHITE, _font(_TEXT, bold=True), anchor, stroke_width=2, stroke_fill=_INK)
+    draw.text(place, text, color, _font(_TEXT, bold=True), anchor, stroke_width=2, stroke_fill=_INK)
 
 
 def _row(blocks: Sequence[Image.Image]) -> Image.Image:
@@ -203,9 +240,13 @@ def _title(view: CaseView) -> Image.Image:
     known = [words.described(of.laterality, of.view), of.patient_id and f"patient {of.patient_id}"]
     known.append(of.label and f"label of the table: {of.label}")
     text.add("; ".join(filter(None, known)))
+    decision = of.decisions.get(words.HALF, {}).get("ensemble") or "no decision"
+    p = words.probability(of.p.get("ensemble"))
+    text.add(f"Ensemble: {p}, {decision} ({words.votes(of)})", size=_LARGE, bold=True)
+    text.add("; ".join(filter(None, (words.PROBABILITY, words.spread(of), "decision of the majority"))) + ".")
     text.add(f"{NOTICE} {words.trained_on(view.simulated)}", bold=True, color=_ALARM)
     text.add(f"Model: {view.model}.")
-    for warning in _listed(of.warnings, "warnings"):
+    for warning in _listed(of.warnings, "warning"):
         text.add(f"Warning. {warning}", color=_ALARM)
     return text.drawn()
 
@@ -214,26 +255,30 @@ def _numbers(view: CaseView) -> Image.Image:
     """Draw the table of probabilities and decisions, and the flags."""
     of = view.prediction
     text = _Text(_HALF)
-    text.add("Probability of malignant, and decisions", bold=True)
-    text.cells(["", *map(words.heading, CLASSIFIERS)], bold=True)
-    for name, values in (
-        ("Probability", of.p),
-        ("Calibrated", of.calibrated),
-        ("Lowest", of.lowest),
-        ("Highest", of.highest),
-    ):
-        text.cells([name, *(words.probability(values.get(classifier)) for classifier in CLASSIFIERS)])
+    text.add(f"{words.PROBABILITY}, and decisions", bold=True)
+    text.cells(["", *map(words.heading, words.ORDER)], bold=True)
+    averaged = words.averaged(of)
+    rows = {"Probability": of.p, "Calibrated": of.calibrated}
+    for name, values in (rows | ({"Lowest": of.lowest, "Highest": of.highest} if averaged else {})).items():
+        text.cells([name, *(words.probability(values.get(classifier)) for classifier in words.ORDER)])
     for rule, thresholds in of.thresholds.items():
         decisions = of.decisions.get(rule, {})
-        text.cells([words.RULES.get(rule, rule), *(decisions.get(name) or words.number(None) for name in CLASSIFIERS)])
-        limits = {name: f"from {words.number(thresholds.get(name))}" for name in CLASSIFIERS if decisions.get(name)}
+        text.cells([words.RULES.get(rule, rule), *(decisions.get(name) or words.number(None) for name in words.ORDER)])
+        limits = {name: f"from {words.number(thresholds.get(name))}" for name in words.ORDER if decisions.get(name)}
         if rule == words.HALF and "ensemble" in limits:
             limits["ensemble"] = words.MAJORITY
-        text.cells(["", *(limits.get(name, "") for name in CLASSIFIERS)], color=_MUTED, size=_SMALL)
-    folds = ", ".join(map(str, of.folds)) or "none"
-    text.add(f"Votes for malignant: {words.percent(of.vote_fraction)}. Folds used: {folds}.")
-    text.add("Lowest and highest are those of folds and backbones.", color=_MUTED, size=_SMALL)
-    for flag in _listed(of.flags, "flags"):
+        text.cells(["", *(limits.get(name, "") for name in words.ORDER)], color=_MUTED, size=_SMALL)
+        for k, kind in enumerate(("sensitivity", "specificity")):
+            shares = [view.measured.get(rule, {}).get(name, (None, None))[k] for name in words.ORDER]
+            if any(share is not None for share in shares):
+                cells = ["" if share is None else words.percent(share) for share in shares]
+                text.cells([f"    {kind} on the tests", *cells], color=_MUTED, size=_SMALL)
+    folds = f"{'Fold' if len(of.folds) == 1 else 'Folds'} used: {', '.join(map(str, of.folds)) or 'none'}."
+    text.add(f"{words.votes(of).capitalize()}. {folds}")
+    if averaged:
+        text.add(f"Lowest and highest are those of {averaged}.", color=_MUTED, size=_SMALL)
+    text.add("Thresholds and tests are those of the training cohort.", color=_MUTED, size=_SMALL)
+    for flag in _listed(of.flags, "flag"):
         text.add(": ".join(filter(None, (flag, words.flag_meaning(flag)))), size=_SMALL)
     return text.drawn()
 
@@ -241,18 +286,22 @@ def _numbers(view: CaseView) -> Image.Image:
 def _foot(view: CaseView, maps: Sequence[HeatMap]) -> Image.Image:
     text = _Text(_FULL)
     for first in maps[:1]:
-        which = f"Heat maps: {words.heading(first.head)} of {first.backbone}, mean over folds. "
-        scale = f" Full color: {full_color(maps):.3g}. Cells of the feature map, not smoothed."
+        folds = words.only_fold(view.prediction) or "mean over folds"
+        which = f"Heat maps: {words.heading(first.head)} of {first.backbone}, {folds}. "
+        scale = f" {words.ONE_SCALE if len(maps) > 1 else ''} Cells of the feature map, not smoothed."
         text.add(which + words.SCALES.get(first.method, first.method) + scale, size=_SMALL)
         if (first.backbone, first.head) in view.evidence:
             text.add(words.EVIDENCE, size=_SMALL)
+    if any(image and image.orientation for image in (view.dm, view.dynamic)):
+        text.add(words.LETTERS, size=_SMALL)
     text.add(f"Line: crop box, the input of the network. {words.MEANING} dmdbt {__version__}.", size=_SMALL)
     return text.drawn()
 
 
 def _listed(texts: Sequence[str], kind: str) -> list[str]:
     more = len(texts) - _MOST
-    return [*texts[:_MOST], *([f"{more} more {kind}: see the page of the case."] if more > 0 else [])]
+    rest = f"{words.counted(more, f'more {kind}')}: see the page of the case."
+    return [*texts[:_MOST], *([rest] if more > 0 else [])]
 
 
 def _printable(text: str) -> str:

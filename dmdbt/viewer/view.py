@@ -1,6 +1,6 @@
 """Contents of a page, a sheet or a DICOM object of one case."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -46,7 +46,7 @@ class CaseView:
         float64, shape (T,): the weight of each slice in the dynamic image; None where the pooler has none.
     evidence
         By `(backbone, head)` float64 of shape (T,): the evidence of each slice under the Grad-CAM map of the dynamic
-        image (`dmdbt.attention.slice_evidence`), relative to that under an even map; sums to 1.
+        image (`dmdbt.attention.relative_evidence`); sums to 1, or is 0 everywhere: then no slice stands out.
     heat
         Heat maps of every backbone, head, method and modality.
     facts
@@ -55,6 +55,9 @@ class CaseView:
         One line: what was trained on what, such as "mobilenet_v2, 5 folds, 240 simulated patients".
     simulated
         Whether the training cohort was simulated; None: not stated.
+    measured
+        By rule and classifier sensitivity and specificity on the tests of the training cohort, as
+        `dmdbt.bundle.OperatingPoints` has them.
     """
 
     prediction: Prediction
@@ -67,3 +70,4 @@ class CaseView:
     facts: dict[str, list[str]]
     model: str
     simulated: bool | None
+    measured: dict[str, dict[str, tuple[float | None, float | None]]] = field(default_factory=dict)

@@ -2,23 +2,33 @@
 
 import re
 
-from dmdbt.evaluation import classifier_name
-from dmdbt.terms import FLAGS, Laterality
+from dmdbt.evaluation import CLASSIFIERS, classifier_name
+from dmdbt.prediction.result import Prediction
+from dmdbt.terms import FLAGS, Head, Laterality
 
+ORDER = sorted(CLASSIFIERS, key=lambda name: name != "ensemble")  # in which they are shown: the ensemble first
 HALF = "half"
 MAJORITY = "by majority"  # how the ensemble decides under the rule HALF: not by its probability
 RULES = {HALF: "One half", "youden": "Youden's threshold", "sensitivity_90": "90 % sensitivity"}
 METHODS = {"grad_cam": "Grad-CAM", "occlusion": "Occlusion"}
 SCALES = {
-    "grad_cam": "Grad-CAM, in units of the score: orange where what speaks for malignant is strong.",
-    "occlusion": "Occlusion: by how much p of malignant falls where a cell and its neighbors are hidden (orange); "
-    "blue where it rises.",
+    "grad_cam": "Grad-CAM, in units of the score: orange where what speaks for malignancy is strong.",
+    "occlusion": "Occlusion: by how much the probability of malignancy falls where a cell and its neighbors are "
+    "hidden (orange); blue where it rises.",
 }
+PROBABILITY = "Probability of malignancy (model output)"
+LETTERS = (
+    "Letters at the edges: the header's Patient Orientation (L left, R right, A anterior, P posterior, H head, F "
+    "foot). In the corner: side and view."
+)
+ONE_SCALE = "All images have the same scale."
 MEANING = "A probability is a number of a model, not the risk of this patient; a heat map does not outline a finding."
 EVIDENCE = (
-    "Evidence of a slice: what it has under the Grad-CAM map of the dynamic image, relative to an even map. On "
-    "simulated findings the slices with most of it are hardly nearer to the finding than slices at random."
+    "Evidence of a slice: what it has under the Grad-CAM map (not the occlusion map) of the dynamic image, relative to "
+    "an even map; slices that are named are at least a tenth of the volume apart. On simulated findings they are "
+    "hardly nearer to the finding than slices at random."
 )
+NO_EVIDENCE = "No slice stands out: where the slices differ, the Grad-CAM map is 0 or nearly 0."
 _SIDES: dict[str, str] = {Laterality.LEFT: "Left breast", Laterality.RIGHT: "Right breast"}
 _TRAINED = {
     True: "Trained on simulated patients.",
@@ -29,11 +39,17 @@ _OPPOSITE = str.maketrans("APLRHF", "PARLFH")
 _DASH, _MINUS = "\N{EN DASH}", "\N{MINUS SIGN}"
 _SPACE = "\N{NO-BREAK SPACE}"
 _SMALLEST_P = 0.001
+_SAME = 1e-6
 
 
 def number(value: float | None, digits: int = 3) -> str:
     """Return a number with a true minus sign; a dash where there is none."""
     return _DASH if value is None else f"{value:.{digits}f}".replace("-", _MINUS)
+
+
+def short(value: float) -> str:
+    """Return a number to three significant digits, with a true minus sign."""
+    return f"{value:.3g}".replace("-", _MINUS)
 
 
 def probability(value: float | None) -> str:
@@ -44,8 +60,49 @@ def probability(value: float | None) -> str:
 
 
 def percent(share: float) -> str:
-    """Return a share of 1 in percent, with one digit where it is below 10."""
-    return f"{100 * share:.{0 if share >= 0.0995 else 1}f} %"
+    """Return a share of 1 in percent, with one digit where it is below 10 but not 0."""
+    return f"{100 * share:.{1 if 0 < share < 0.0995 else 0}f} %"
+
+
+def counted(n: int, noun: str) -> str:
+    """Return a number of things: "1 warning", "2 warnings"."""
+    return f"{n} {noun}{'' if n == 1 else 's'}"
+
+
+def averaged(prediction: Prediction) -> str:
+    """Say over what a probability is the mean: "folds and backbones", as far as there are several; else nothing."""
+    several = {"folds": len(prediction.folds), "backbones": len(prediction.backbones)}
+    return " and ".join(name for name, n in several.items() if n > 1)
+
+
+def only_fold(prediction: Prediction) -> str:
+    """Name the fold if there is only one: "fold 3 only"; else nothing."""
+    return f"fold {prediction.folds[0]} only" if len(prediction.folds) == 1 else ""
+
+
+def spread(prediction: Prediction) -> str:
+    """Return the range of the ensemble's probability, or the fold that is the only one; nothing if all are equal."""
+    low, high = (of.get("ensemble") for of in (prediction.lowest, prediction.highest))
+    differs = low != high and averaged(prediction)
+    found = f"{probability(low)} to {probability(high)} over {averaged(prediction)}" if differs else ""
+    return ", ".join(filter(None, (found, only_fold(prediction))))
+
+
+def votes(prediction: Prediction) -> str:
+    """Return how many heads vote for malignant, of all backbones; the share where their weights differ."""
+    heads = [of.decisions.get(head) for of in prediction.backbones.values() for head in Head]
+    known = list(filter(None, heads))
+    n = known.count("malignant")
+    if known and abs(n / len(known) - prediction.vote_fraction) < _SAME:
+        return f"{n} of {counted(len(known), 'vote')} for malignant"
+    return f"{percent(prediction.vote_fraction)} of the votes for malignant"
+
+
+def accuracy(sensitivity: float | None, specificity: float | None) -> str:
+    """Return what is known of sensitivity and specificity, in few letters."""
+    shares = {"sens.": sensitivity, "spec.": specificity}
+    said = (f"{name} {percent(share)}" for name, share in shares.items() if share is not None)
+    return ", ".join(text.replace(" ", _SPACE) for text in said)
 
 
 def heading(classifier: str) -> str:

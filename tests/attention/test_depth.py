@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dmdbt.attention import pooling_weights, slice_evidence
+from dmdbt.attention import pooling_weights, relative_evidence, slice_evidence, top_slices
 from dmdbt.rankpool import rank_pool
 
 RNG = np.random.default_rng(0)
@@ -48,13 +48,27 @@ def test_pixels_outside_the_box_do_not_count():
     np.testing.assert_allclose(evidence, [0.5, 0.125, 0.375])
 
 
-def test_slices_without_evidence_share_alike():
+def test_without_evidence_no_slice_has_a_share():
     for slices, weights, heat in [
         (flat(7, 7, 7, 7), np.arange(4.0), HEAT),
         (flat(1, 2, 3, 4), np.zeros(4), HEAT),
         (flat(1, 2, 3, 4), np.arange(4.0), -HEAT),
     ]:
-        assert slice_evidence(slices, weights, heat, WHOLE).tolist() == [0.25] * 4
+        assert slice_evidence(slices, weights, heat, WHOLE).tolist() == [0] * 4
+
+
+def test_relative_evidence_is_what_the_heat_adds_to_that_of_an_even_map():
+    even = np.array([0.5, 0.3, 0.2])
+    np.testing.assert_allclose(relative_evidence(even, even), [1 / 3] * 3)
+    np.testing.assert_allclose(relative_evidence(np.array([0.5, 0.5, 0]), even), np.array([3, 5, 0]) / 8)
+    # As heat of 0 gives it, or slices that are all alike.
+    assert relative_evidence(np.zeros(3), even).tolist() == [0, 0, 0]
+    assert relative_evidence(np.zeros(3), np.zeros(3)).tolist() == [0, 0, 0]
+
+
+def test_a_slice_with_next_to_nothing_under_an_even_map_cannot_stand_out():
+    even = np.array([0.5, 0.49, 0.01, 0])
+    np.testing.assert_allclose(relative_evidence(np.array([0.3, 0.1, 0.6, 0]), even)[2:], 0)
 
 
 @given(st.integers(2, 9), st.floats(1e-9, 1e9))
@@ -77,6 +91,18 @@ def test_the_parts_of_the_slices_add_up_to_the_dynamic_image():
     heat = RNG.random((8, 8))
     expected = (heat * abs(parts)).sum(axis=(1, 2))
     np.testing.assert_allclose(slice_evidence(slices, weights, heat, WHOLE), expected / expected.sum(), rtol=1e-5)
+
+
+def test_the_slices_with_most_evidence_come_first_and_of_equal_ones_the_first():
+    assert top_slices(np.array([0.1, 0.3, 0.2, 0.3, 0.1])) == [1, 3, 2]
+    assert top_slices(np.array([0.5, 0.5])) == [0, 1]
+    assert top_slices(np.array([0, 0.2, 0, 0.8])) == [3, 1]
+    assert top_slices(np.zeros(4)) == []
+
+
+def test_slices_with_most_evidence_are_a_tenth_of_the_volume_apart():
+    assert top_slices(np.arange(40.0)) == [39, 35, 31]
+    assert top_slices(np.arange(19.0)) == [18, 17, 16]
 
 
 def test_poolers_without_a_weighted_sum_have_no_weights():

@@ -43,17 +43,24 @@ def test_every_classifier_has_its_probabilities_in_percent(written, mammogram):
     assert values(found["ensemble"], "vote-fraction") == [(75, "%")]
 
 
-def test_every_decision_names_its_rule_and_its_threshold(written, mammogram):
+def test_every_decision_names_its_rule_and_its_threshold_or_the_votes(written, mammogram):
     view = case_view()
     for classifier, group in groups(written(view, [mammogram]).report).items():
         told = {}
         for decision in children(group, "decision"):
-            ((_, rule),), ((threshold, unit),) = values(decision, "rule"), values(decision, "threshold")
+            ((_, rule),) = values(decision, "rule")
+            if rule == "majority":
+                assert (classifier, VERDICTS[value(decision)]) == ("ensemble", "malignant")
+                assert values(decision, "vote-fraction") == [(75, "%")]
+                assert values(decision, "threshold") == []
+                continue
+            ((threshold, unit),) = values(decision, "threshold")
             assert unit == "%"
             told[rule] = VERDICTS[value(decision)], threshold / 100
         expected = {
             rule: (view.prediction.decisions[rule][classifier], pytest.approx(thresholds[classifier]))
             for rule, thresholds in view.prediction.thresholds.items()
+            if (rule, classifier) != ("half", "ensemble")
         }
         assert told == expected
 
@@ -61,8 +68,9 @@ def test_every_decision_names_its_rule_and_its_threshold(written, mammogram):
 def test_a_rule_without_a_decision_is_left_out(written, mammogram):
     decisions = {"half": dict.fromkeys(P, "benign"), "youden": dict.fromkeys(P, "")}
     report = written(case_view(decisions=decisions), [mammogram]).report
-    for group in groups(report).values():
-        assert [values(decision, "rule") for decision in children(group, "decision")] == [[("99DMDBT", "half")]]
+    for classifier, group in groups(report).items():
+        rule = "majority" if classifier == "ensemble" else "half"
+        assert [values(decision, "rule") for decision in children(group, "decision")] == [[("99DMDBT", rule)]]
 
 
 def test_a_classifier_without_a_probability_is_not_in_the_report(written, mammogram):
@@ -92,6 +100,7 @@ def test_both_objects_say_that_this_is_no_medical_device_and_what_it_was_trained
     assert NOTICE == "Research software, not a medical device."
     assert values(report, "notice") == [NOTICE]
     assert values(report, "training") == [sentence]
+    assert values(report, "meaning")[0].startswith("Probability of malignancy (model output). ")
     names = [entry.ConceptNameCodeSequence[0].CodeValue for entry in report.ContentSequence]
     assert names.index("notice") < names.index("training") < names.index("126010")  # before any number
     assert all(NOTICE in dataset.SeriesDescription for dataset in (report, sheet))
@@ -229,6 +238,15 @@ def test_evidence_of_several_backbones_counts_as_their_mean(written, mammogram):
     report = written(case_view(n_slices=3, evidence=shares), [mammogram]).report
     named = [(number, share) for number, (share, _), _ in slices_named(groups(report)["dbt"])]
     assert named == [("1 of 3", 40), ("2 of 3", 30), ("3 of 3", 30)]
+
+
+def test_a_head_whose_heat_map_is_blank_names_no_slice_and_says_so(written, mammogram):
+    shares = {("alexnet", "dbt"): np.zeros(7), ("alexnet", "dm_dbt"): np.array([0, 0, 0.25, 0, 0, 0.75, 0])}
+    report = written(case_view(evidence=shares), [mammogram]).report
+    assert slices_named(groups(report)["dbt"]) == []
+    assert [number for number, _, _ in slices_named(groups(report)["dm_dbt"])] == ["6 of 7", "3 of 7"]
+    sentence = "DBT. No slice stands out: where the slices differ, the Grad-CAM map is 0 or nearly 0."
+    assert values(report, "no-evidence") == [sentence]
 
 
 def test_evidence_of_another_number_of_slices_is_an_error_of_the_caller(written, tmp_path, mammogram):

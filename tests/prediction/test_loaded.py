@@ -77,7 +77,8 @@ def test_the_view_has_a_heat_map_of_every_backbone_head_image_and_method(model, 
     }
     shapes = {name: model.model.backbones[name].feature_shape[1:] for name in BACKBONES}
     assert all(heat.values.shape == shapes[heat.backbone] and np.isfinite(heat.values).all() for heat in view.heat)
-    assert all(shares.shape == (9,) and shares.sum() == pytest.approx(1) for shares in view.evidence.values())
+    assert all(shares.shape == (9,) for shares in view.evidence.values())
+    assert {round(shares.sum(), 6) for shares in view.evidence.values()} <= {0, 1}  # 0 where Grad-CAM is
     assert {head for _, head in view.evidence} == {"dbt", "dm_dbt"}
     # 64 x 48 pixels, brought to a square of 64: the breast is in rows 8 to 55 and columns 0 to 29.
     assert view.dm.box == pytest.approx((8, 56, 0, 30), abs=3)

@@ -44,6 +44,7 @@ FLOORS = {
     "dmdbt/prediction/result.py": 5,
     "dmdbt/readers/open_volume.py": 6,
     "dmdbt/viewer/view.py": 6,
+    "dmdbt/viewer/words.py": 6,
     "dmdbt/readers": 7,
     "dmdbt/dicom_output": 7,
     "dmdbt/viewer": 7,

@@ -131,16 +131,19 @@ def test_large_images_are_reduced_and_the_page_says_to_what(tmp_path):
 
 def test_the_page_has_every_number(tmp_path):
     text = Parsed(page_of(case_view(), tmp_path)).text
-    assert "Probability of malignant, ensemble: 0.654 (0.583 to 0.655 over folds and backbones)" in text
-    assert "mean over folds and backbones 0.123 > 0.999 0.568 0.654" in text
-    assert "on the tests of the training cohort 0.111 0.900 0.511 0.589" in text
-    assert "of folds and backbones 0.052 0.928 0.497 0.583" in text
-    assert "One half benign from 0.500 malignant from 0.500 malignant from 0.500 malignant by majority" in text
-    assert "90 % sensitivity chosen on the tests of the training cohort malignant from 0.109" in text
-    assert "Majority of the heads: malignant." in text
+    started = "Probability of malignancy (model output), ensemble: 0.654 (0.583 to 0.655 over folds and backbones)"
+    assert started in text
+    assert "mean over folds and backbones 0.654 0.123 > 0.999 0.568" in text
+    assert "on the tests of the training cohort 0.589 0.111 0.900 0.511" in text
+    assert "of folds and backbones 0.583 0.052 0.928 0.497" in text
+    assert "One half malignant by majority: 4 of 6 votes for malignant benign from 0.500 malignant from 0.500" in text
+    measured = "chosen and measured on the tests of the training cohort malignant from"
+    assert f"Youden's threshold {measured} 0.317 sens. 82 %, spec. 71 % benign from 0.317 sens. 82 %" in text
+    assert f"90 % sensitivity {measured} 0.109 sens. 91 % malignant" in text
+    assert "Majority of the heads: malignant (4 of 6 votes for malignant)." in text
     assert "Votes for malignant: 67 % of the weight of the heads. Folds used: 1, 2." in text
     assert "The majority agrees with the label of the table." in text
-    assert "resnet 0.073 benign 0.950 malignant 0.518 malignant 0.604 malignant 67 % fold 1 0.063 0.940 0.508" in text
+    assert "resnet 0.604 malignant 0.073 benign 0.950 malignant 0.518 malignant 67 % fold 1 0.063 0.940 0.508" in text
     assert "alexnet, DM-DBT: slice 5 (20 %), slice 8 (18 %), slice 10 (15 %)" in text
     assert f"dm-low-range {FLAGS['low-range']}." in text
     assert f"few-slices {FLAGS['few-slices']}." in text
@@ -163,10 +166,36 @@ def test_the_page_says_twice_what_it_is_no_device_and_what_the_training_was(tmp_
     assert text.count(f"{NOTICE} {sentence}") == 2
 
 
+def test_a_heat_map_of_nothing_names_no_slice(tmp_path):
+    text = Parsed(page_of(case_view(evidence={("alexnet", "dbt"): 0 * EVIDENCE}), tmp_path)).text
+    assert "alexnet, DBT: No slice stands out: where the slices differ, the Grad-CAM map is 0 or nearly 0." in text
+
+
+@pytest.mark.system
+def test_a_browser_names_no_slice_under_a_heat_map_of_nothing(browser, tmp_path):
+    page_of(case_view(evidence={("alexnet", "dm_dbt"): 0 * EVIDENCE}), tmp_path)
+    with opened(browser, tmp_path / "case.html") as tab:
+        assert "No slice stands out" in tab.locator("#dbt [data-role=top]").inner_text()
+        assert tab.locator("#dbt [data-role=top] button").count() == 0
+        assert tab.locator(".strip .most").count() == 0
+        assert "evidence" not in tab.locator("#dbt [data-role=number]").inner_text()
+
+
 def test_without_a_range_none_is_told(tmp_path):
     p = prediction().p
     text = Parsed(page_of(case_view(prediction=prediction(lowest=p, highest=p)), tmp_path)).text
-    assert "Probability of malignant, ensemble: 0.654. Majority" in text
+    assert "Probability of malignancy (model output), ensemble: 0.654. Majority" in text
+
+
+def test_of_a_pair_that_one_fold_predicts_no_range_is_told_but_the_fold(tmp_path):
+    made = prediction()
+    one = dict(list(made.backbones.items())[:1])
+    shown = prediction(lowest=made.p, highest=made.p, folds=[3], backbones=one)
+    text = Parsed(page_of(case_view(prediction=shown), tmp_path)).text
+    assert "ensemble: 0.654 (fold 3 only). Majority" in text
+    assert "Probability fold 3 only 0.654" in text
+    assert "Lowest" not in text
+    assert "Fold used: 3." in text
 
 
 def test_equal_views_give_equal_pages(tmp_path):
@@ -252,6 +281,8 @@ def test_the_page_fits_every_width_and_both_schemes(browser, page, width, scheme
 
 @pytest.mark.system
 def test_the_cells_of_the_heat_lie_where_the_box_says(tab):
+    assert tab.input_value("#method") == "occlusion"
+    tab.select_option("#method", "grad_cam")
     tab.uncheck("#borders")
     tab.uncheck("#box")
     height, width = (DM_BOX[1] - DM_BOX[0]) / 4, (DM_BOX[3] - DM_BOX[2]) / 2
@@ -295,12 +326,12 @@ def test_borders_and_the_crop_box_are_drawn_and_can_be_left_out(tab):
         """Colors at the upper edge of the box, and between two rows of cells without heat."""
         return [[of_dm(tab, edge + step / 10, column) for step in range(-5, 6)] for edge in (20, 60)]
 
-    lines = [across(column) for column in range(10, 16)]
+    lines = [across(column) for column in range(50, 56)]
     assert all(any(color[0] > DM_GRAY + 20 for color in inner) for _, inner in lines)
     assert any(near(color, (255, 225, 77)) for outer, _ in lines for color in outer)
     tab.uncheck("#borders")
     tab.uncheck("#box")
-    assert all(near(color, [DM_GRAY] * 3) for edge in across(20) for color in edge)
+    assert all(near(color, [DM_GRAY] * 3) for edge in across(60) for color in edge)
 
 
 @pytest.mark.system
@@ -399,11 +430,11 @@ def test_the_page_says_how_large_a_cell_is_and_where_the_largest_value_lies(tab)
     said = tab.locator("#dm").inner_text()
     assert "cell = 40 \N{MULTIPLICATION SIGN} 40 pixels of the original, 4 \N{MULTIPLICATION SIGN} 2 cells" in said
     assert "Strongest 0.5 in rows 100 to 139, columns 40 to 79." in said
-    assert "Most evidence (even: 8.3 %):" in tab.locator("#dbt").inner_text()
+    assert "Most evidence under Grad-CAM (even: 8.3 %):" in tab.locator("#dbt").inner_text()
     tab.select_option("#head", "dbt")
     assert "The head DBT has no heat map of the mammogram." in tab.locator("#dm").inner_text()
     assert near(of_dm(tab, 120, 60), [DM_GRAY] * 3)
-    assert "DBT of alexnet: p of malignant >\N{NO-BREAK SPACE}0.999." in tab.locator(".legend").inner_text()
+    assert "DBT of alexnet: probability >\N{NO-BREAK SPACE}0.999." in tab.locator(".legend").inner_text()
 
 
 @pytest.mark.system
@@ -446,6 +477,10 @@ def test_the_orientation_stands_at_the_edges(browser, tmp_path):
         assert parts["A"] == pytest.approx((1, 0.5), abs=0.05)
         assert parts["L"] == pytest.approx((0.5, 0), abs=0.05)
         assert parts["R"] == pytest.approx((0.5, 1), abs=0.05)
+        marker = tab.locator("#dm .marker").bounding_box()
+        assert marker["y"] >= places["L"]["y"] + places["L"]["height"]  # "L CC" is not read as one word with the letter
+        assert tab.locator("#dm .edge").first.evaluate("of => getComputedStyle(of).color") == "rgb(150, 220, 255)"
+        assert "Letters at the edges: the header's Patient Orientation" in tab.locator(".viewer").inner_text()
 
 
 @pytest.mark.system

@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from dmdbt.terms import Head, Modality
-from dmdbt.viewer.pictures import first_maps, full_color, gray_range, reduced, thumbnail, top_slices
+from dmdbt.viewer.pictures import first_maps, full_color, gray_range, reduced, thumbnail
 from tests.support.views import DM_GRAY, case_view, heat_map, without
 
 
@@ -41,12 +41,14 @@ def test_gray_levels_of_16_bits_reach_from_black_to_white_and_those_of_8_bits_st
     assert reduced(np.full((4, 4), 9, np.uint16), 4).max() == 0
 
 
-def test_the_first_maps_are_those_of_the_joint_head_if_it_has_any():
+def test_the_first_maps_are_those_of_the_joint_head_and_of_occlusion_if_there_are_any():
     shown = first_maps(case_view())
     assert [(of.backbone, of.head, of.method, of.modality) for of in shown] == [
-        ("alexnet", Head.DM_DBT, "grad_cam", modality) for modality in Modality
+        ("alexnet", Head.DM_DBT, "occlusion", modality) for modality in Modality
     ]
-    assert [of.head for of in first_maps(without(Modality.DBT))] == [Head.DM]
+    assert [(of.head, of.method) for of in first_maps(without(Modality.DBT))] == [(Head.DM, "occlusion")]
+    without_occlusion = [of for of in case_view().heat if of.method == "grad_cam"]
+    assert [of.method for of in first_maps(case_view(heat=without_occlusion))] == ["grad_cam"] * 2
     assert first_maps(case_view(heat=[])) == []
 
 
@@ -56,8 +58,3 @@ def test_the_full_color_is_the_largest_value_but_small_effects_of_hiding_stay_pa
     assert full_color([replace(one, values=one.values / 1000)]) == 0.01
     assert full_color([replace(one, method="grad_cam", values=one.values / 1000)]) == pytest.approx(0.0005)
     assert full_color([replace(one, method="grad_cam", values=0 * one.values)]) > 0
-
-
-def test_the_slices_with_most_evidence_come_first_and_of_equal_ones_the_first():
-    assert top_slices(np.array([0.1, 0.3, 0.2, 0.3, 0.1])) == [1, 3, 2]
-    assert top_slices(np.array([0.5, 0.5])) == [0, 1]

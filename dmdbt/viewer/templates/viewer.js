@@ -234,7 +234,7 @@
         const slice = this.slider.value - 1;
         this.part("number").textContent = `Slice ${slice + 1} of ${this.slider.max}`;
         const said = [this.part("number").textContent];
-        if (evidence) said.push(`${percent(evidence.shares[slice])} of the evidence`);
+        if (evidence?.top.length) said.push(`${percent(evidence.shares[slice])} of the evidence under Grad-CAM`);
         if (data.weights) said.push(`weight in the dynamic image ${text(data.weights[slice])} of the largest`);
         this.slider.setAttribute("aria-valuetext", said.join(", "));
         if (this.volume) label = said[0];
@@ -266,7 +266,8 @@
           button.addEventListener("click", () => this.go(k));
           return button;
         });
-        const said = evidence ? `Most evidence (even: ${percent(1 / this.bars.length)}):` : "No evidence by slice.";
+        let said = evidence ? `Most evidence under Grad-CAM (even: ${percent(1 / this.bars.length)}):` : "No evidence by slice.";
+        if (evidence && !evidence.top.length) said = data.none;
         this.part("top").replaceChildren(said, ...buttons);
       }
       this.bars.forEach((bar, k) => bar.classList.toggle("here", k === slice));
@@ -304,8 +305,8 @@
     byId("least").textContent = text(signed ? -full : 0);
     byId("most").textContent = text(full);
     const p = data.p[backbone]?.[head];
-    const ofHead = p ? ` ${data.heads[head]} of ${backbone}: p of malignant ${p}.` : "";
-    byId("legend").textContent = (data.scales[method] ?? "") + ofHead;
+    const ofHead = p ? ` ${data.heads[head]} of ${backbone}: probability ${p}.` : "";
+    byId("legend").textContent = (data.scales[method] ?? "") + (maps.length > 1 ? ` ${data.one_scale}` : "") + ofHead;
   }
 
   function refresh() {
