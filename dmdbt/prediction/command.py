@@ -5,7 +5,6 @@ from argparse import Namespace
 from collections.abc import Mapping
 from dataclasses import asdict
 from functools import partial
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -51,21 +50,24 @@ def predict(bundle: Path, chosen: Namespace) -> int:
 
 
 def write_index(path: Path, read: Read, model: Model) -> None:
-    """Write ``index.html``, a row for every case with a link to its page, errors first; see `write_tables`."""
+    """Write ``index.html``, every case with a link to its page; see `write_tables`."""
     from dmdbt.viewer.contact import write_contact
 
-    errors = (_row(outcome) | asdict(outcome.problem) for outcome, _ in read() if outcome.problem)
-    rows = chain(errors, (_row(outcome, prediction) for outcome, prediction in read() if prediction))
+    rows = (
+        _row(outcome, prediction) | (asdict(outcome.problem) if outcome.problem else {})
+        for outcome, prediction in read()
+    )
     write_contact(path, rows, "cases", model=model.line, simulated=model.training.simulated)
 
 
-def _row(outcome: Outcome, prediction: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    if prediction is None:
+def _row(outcome: Outcome, prediction: Mapping[str, Any]) -> dict[str, Any]:
+    if not prediction:
         return dict(pair_who(outcome))
     name = prediction["case_id"]
     row = {f"p_{classifier}": p for classifier, p in prediction["p"].items()}
     row |= {key: prediction[key] for key in pair_who(outcome)}
     row |= {"decision": prediction["decisions"]["half"]["ensemble"], "warnings": len(prediction["warnings"])}
+    row |= {"vote_fraction": prediction["vote_fraction"]}
     return row | {"page": f"cases/{name}.html", "thumbnail": f"{name}-thumbnail.jpg"}
 
 

@@ -107,7 +107,7 @@ class Predictor:
         of_folds = [self._of_fold(probs, request) for result in results.values() for probs in result.folds.values()]
         singles = {c: [value for probs in of_folds if (value := probs[c]) is not None] for c in CLASSIFIERS}
         fraction = float(np.mean([result.vote_fraction for result in results.values()]))
-        points = self._points([head for head in Head if p[head] is not None])
+        points = points_of(self.model, p)
         thresholds = _thresholds(points, folds if seen.folds else [])
         decisions = {rule: {c: _decision(p[c], limits[c]) for c in CLASSIFIERS} for rule, limits in thresholds.items()}
         decisions["half"]["ensemble"] = _voted(fraction, p["ensemble"])
@@ -232,19 +232,6 @@ class Predictor:
         files = (self.folder / "heads").rglob("*.safetensors")
         return sum(file.stat().st_size for file in files) <= _KEPT_BYTES
 
-    def _points(self, heads: Sequence[Head]) -> dict[str, OperatingPoints]:
-        """Return thresholds and recalibration by classifier.
-
-        Those of the ensemble hold for all its heads. Where a pair has an image alone, the ensemble is the head of this
-        image and has its points; where other heads are missing, it has none.
-        """
-        points = dict(self.model.operating_points)
-        voting = [head for head in Head if self.model.ensemble.weights[head.value] > 0]
-        speaking = [head for head in voting if head in heads]
-        if speaking != voting and (of_ensemble := points.pop("ensemble", None)) and len(speaking) == 1:
-            points["ensemble"] = points.get(speaking[0], of_ensemble)
-        return points
-
     def _unlike(self, images: Images) -> Iterator[str]:
         """Say what of the images no image of the training had."""
         training = self.model.training
@@ -262,6 +249,21 @@ class Predictor:
             yield f"The volume begins at the {here}, those of the training at the {there}: it is pooled in reverse."
         if (view := _stated(images, "stated_view")) and view not in training.views:
             yield f"No image of the training was a view {view}."
+
+
+def points_of(model: Model, p: Probabilities) -> dict[str, OperatingPoints]:
+    """Return thresholds and recalibration by classifier, of a pair with these probabilities.
+
+    Those of the ensemble hold for all its heads. Where a pair has an image alone, the ensemble is the head of this
+    image and has its points; where other heads are missing, it has none.
+    """
+    points = dict(model.operating_points)
+    voting = [head for head in Head if model.ensemble.weights[head.value] > 0]
+    speaking = [head for head in voting if p[head] is not None]
+    if speaking != voting:
+        points.pop("ensemble", None)
+        points |= {"ensemble": points[head] for head in speaking if len(speaking) == 1 and head in points}
+    return points
 
 
 def spelled_out(kind: str) -> str:

@@ -12,7 +12,7 @@ from dmdbt.attention.maps import grad_cam, occlusion
 from dmdbt.bundle import Model
 from dmdbt.imaging import breast_box, read_gray, read_slices, slices_provenance
 from dmdbt.ingest import Facts
-from dmdbt.prediction.predictor import Images, spelled_out
+from dmdbt.prediction.predictor import Images, points_of, spelled_out
 from dmdbt.prediction.requests import Request
 from dmdbt.prediction.result import Prediction
 from dmdbt.readers import Limits, read_mammogram
@@ -104,7 +104,7 @@ def case_view(
         model=model.line,
         simulated=model.training.simulated,
         measured={
-            rule: {c: (of.sensitivity[rule], of.specificity[rule]) for c, of in model.operating_points.items()}
+            rule: {c: (of.sensitivity[rule], of.specificity[rule]) for c, of in points_of(model, prediction.p).items()}
             for rule in prediction.thresholds
             if rule != "half"
         },

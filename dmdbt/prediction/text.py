@@ -17,12 +17,12 @@ def case_text(prediction: Mapping[str, Any]) -> str:
     """Return the result of one pair as its JSON file has it: a table of classifiers, then what to keep in mind."""
     name = " ".join(filter(None, (prediction["case_id"], prediction["laterality"], prediction["view"])))
     folds = ", ".join(map(str, prediction["folds"]))
-    lines = [f"{name}: probability of malignant (folds {folds})"]
+    lines = [f"{name}: probability of malignancy, model output (folds {folds})"]
     header = ["", "p", "range", "calibrated", *_RULES.values()]
     rows = [header, *(_cells(prediction, classifier) for classifier in CLASSIFIERS)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(header))]
     lines += ["  " + "  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip() for row in rows]
-    lines.append(f"  votes for malignant: {prediction['vote_fraction']:.0%}")
+    lines.append(f"  votes for malignant: {100 * prediction['vote_fraction']:.0f} %")
     if len(prediction["backbones"]) > 1:
         shares = (f"{name} {result['p']['ensemble']:.3f}" for name, result in prediction["backbones"].items())
         lines.append(f"  ensemble by backbone: {', '.join(shares)}")
@@ -58,7 +58,9 @@ def _cells(prediction: Mapping[str, Any], classifier: str) -> list[str]:
         threshold = prediction["thresholds"].get(rule, {}).get(classifier)
         decision = prediction["decisions"].get(rule, {}).get(classifier, "")
         decisions.append(f"{decision} (from {threshold:.3f})" if threshold is not None and rule != "half" else decision)
-    return [classifier_name(classifier), _number(p), f"{low:.3f} to {high:.3f}", _number(calibrated), *decisions]
+    is_one = len(prediction["folds"]) * len(prediction["backbones"]) == 1
+    spread = "one fold" if is_one else f"{low:.3f} to {high:.3f}"
+    return [classifier_name(classifier), _number(p), spread, _number(calibrated), *decisions]
 
 
 def _number(value: float | None) -> str:

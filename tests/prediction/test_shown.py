@@ -16,7 +16,7 @@ def evidence_of(bundle, cohort):
 
     def evidence(values):
         heat = [HeatMap("grad_cam", "squeezenet", Head.DBT, Modality.DBT, np.asarray(values, np.float32))]
-        with model._prepared(cohort / case.dm, cohort / case.dbt, "") as (request, images, root, work):
+        with model._prepared(cohort / case.dm, cohort / case.dbt, "", "", "") as (request, images, root, work):
             view = case_view(request, prediction, images, model.model, heat, root=root, work=work)
         return view.evidence["squeezenet", "dbt"]
 
@@ -35,6 +35,7 @@ def test_a_map_of_nothing_or_next_to_nothing_makes_no_slice_stand_out(evidence_o
 def test_the_view_has_the_sensitivity_and_specificity_of_every_threshold(bundle, cohort):
     model, case = dmdbt.load_model(bundle), read_table(cohort / "cases.csv")[0]
     measured = model.view(cohort / case.dm).measured
-    for classifier, points in model.model.operating_points.items():
+    points_of = model.model.operating_points
+    for classifier, points in (points_of | {"ensemble": points_of["dm"]}).items():  # which is alone
         for rule in ("youden", "sensitivity_90"):
             assert measured[rule][classifier] == (points.sensitivity[rule], points.specificity[rule])
