@@ -37,7 +37,7 @@ from dmdbt.steps.decode import decode_step
 from dmdbt.steps.features import features_step
 from dmdbt.steps.mammogram import mammogram_step
 from dmdbt.steps.rankpool import rankpool_step
-from dmdbt.terms import Head, Label, Modality
+from dmdbt.terms import FLAGS, Head, Label, Modality
 
 _KEPT_BYTES = 2**30  # of heads, that stay in memory from case to case
 _NAMES = {Modality.DM: "mammogram", Modality.DBT: "volume"}
@@ -111,6 +111,7 @@ class Predictor:
         thresholds = _thresholds(points, folds if seen.folds else [])
         decisions = {rule: {c: _decision(p[c], limits[c]) for c in CLASSIFIERS} for rule, limits in thresholds.items()}
         decisions["half"]["ensemble"] = _voted(fraction, p["ensemble"])
+        flags = list(disagreements(images, laterality=request.laterality, view=request.view))
         return Prediction(
             case_id=request.case.case_id,
             patient_id=request.patient_id,
@@ -126,8 +127,8 @@ class Predictor:
             vote_fraction=fraction,
             folds=folds,
             backbones=results,
-            flags=list(disagreements(images, laterality=request.laterality, view=request.view)),
-            warnings=[*_missing(images), *_familiar(seen, folds), *self._unlike(images)],
+            flags=flags,
+            warnings=[*_missing(images), *_familiar(seen, folds), *_contradicted(flags), *self._unlike(images)],
         )
 
     def _folds(self, name: str, request: Request, seen: Seen) -> list[int]:
@@ -262,7 +263,8 @@ def points_of(model: Model, p: Probabilities) -> dict[str, OperatingPoints]:
     speaking = [head for head in voting if p[head] is not None]
     if speaking != voting:
         points.pop("ensemble", None)
-        points |= {"ensemble": points[head] for head in speaking if len(speaking) == 1 and head in points}
+        if len(speaking) == 1 and (of_head := points.get(speaking[0])):
+            points["ensemble"] = of_head
     return points
 
 
@@ -361,6 +363,16 @@ def _voted(fraction: float, mean: float | None) -> str:
 
 def _stated(images: Images, key: str) -> str:
     return next((facts[key] for facts in images.values() if facts.get(key)), "")
+
+
+def _contradicted(flags: Sequence[str]) -> Iterator[str]:
+    """Say where side or view are in doubt: the flags alone would be overlooked."""
+    for flag in flags:
+        image, _, name = flag.partition("-")
+        if name in ("laterality-of-header", "laterality-of-pixels", "view-of-header"):
+            yield f"Side or view of the {_NAMES[Modality(image)]} are in doubt: {FLAGS[name]}."
+        elif flag == "chest-wall-on-different-sides":
+            yield f"The side is in doubt: {FLAGS[flag]}."
 
 
 def _missing(images: Images) -> Iterator[str]:

@@ -283,6 +283,9 @@ def test_a_side_that_images_contradict_is_flagged_and_no_report_states_it(bundle
         both,
         set(),
     ]
+    warnings = {name: row["warnings"] for name, row in rows(tmp_path / "o").items()}
+    assert "Side or view of the mammogram are in doubt: the header names the other side" in warnings["p1-L-CC"]
+    assert "in doubt" not in warnings["p3-L-CC"]
     assert main(["predict", *options, str(tmp_path / "p"), "--dicom"]) == 3
     errors = {name: row["error"] for name, row in rows(tmp_path / "p").items()}
     assert (errors["p1-L-CC"], errors["p2-R-CC"]) == ("DICOM-SIDE", "DICOM-SIDE")
