@@ -4,6 +4,7 @@ import argparse
 import json
 import os
 import shutil
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -242,6 +243,9 @@ def _predict(chosen: argparse.Namespace) -> int:
             raise ParameterError("--jobs", expected="a whole number from 1", found=chosen.jobs, remedy=remedy)
         os.environ["DMDBT_WORKERS"] = str(chosen.jobs)
     worker_count()  # a wrong number is refused before any work
+    for name in ("SIGTERM", "SIGHUP"):  # as Ctrl-C, so that no image of a patient is left
+        if (number := getattr(signal, name, None)) and signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, signal.default_int_handler)
     begin_workers(PRELOAD)  # they take seconds to import: beside what is imported here
     from dmdbt.prediction import command
 

@@ -1,11 +1,13 @@
 """The exceptions of this project. The exit code of a stage is that of the error that ended it."""
 
 import errno
+import re
 import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 _UNSHOWN = ("Cc", "Cf", "Cs", "Zl", "Zp")  # Unicode categories: control, format, surrogate, separators of lines
+_TEMPORARY = re.compile(r"\.([^/]+)\.\d+\.tmp")  # of `dmdbt.files.whole_file`: a user looks for the name itself
 _LONGEST_CAUSE = 1000  # characters: a header may quote thousands
 
 
@@ -75,12 +77,18 @@ class IntegrityError(InputDataError):
     exit_code = 5
 
 
+def is_no_room(error: OSError) -> bool:
+    """Return whether a disk, a quota or a limit of the size of files is exhausted."""
+    return error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
 def file_error(error: OSError, name: str) -> SystemResourceError:
     """Return the error for a file or a folder that the machine does not let us use, while `name` was in work."""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+    if is_no_room(error):
         expected, remedy = "room for its output", "Free disk space, or raise the limit"
     else:
-        expected, remedy = f"to use {error.filename or 'its files'}", "Mend that"
+        file = _TEMPORARY.sub(r"\1", str(error.filename or "its files"))
+        expected, remedy = f"to use {file}", "Mend that"
     found = error.strerror or str(error)
     again = "then run the command again: what is finished is kept."
     return SystemResourceError(printable(f"{name}: expected {expected}, got: {found}. {remedy}, {again}"))

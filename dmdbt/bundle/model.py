@@ -147,6 +147,9 @@ class TrainingCohort:
         if not max(self.patients, self.malignant_pairs) <= self.pairs:
             found = f"{self.patients} patients and {self.malignant_pairs} malignant pairs"
             raise ValueError(f"expected no more patients or malignant pairs than the {self.pairs} pairs, found {found}")
+        for axis, (low, high) in ((a, ends) for of in self.ranges.values() for a, ends in of.items()):
+            if low > high:
+                raise ValueError(f"expected a range of {axis} from the smallest to the largest, found {low} to {high}")
 
 
 @dataclass(frozen=True)

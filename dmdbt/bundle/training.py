@@ -9,7 +9,8 @@ be read from it, but whoever guesses one can test the guess.
 
 import csv
 import hashlib
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from dmdbt.ingest import Facts, hash_bits, near
 from dmdbt.terms import Modality
 
 TRAINING_NAME = "training.csv"
+_DIGEST = re.compile("[0-9a-f]+")
 _COLUMNS = ("fold", "patient", *Modality, *(f"{modality}_texture" for modality in Modality), "patient_alike")
 
 Images = Mapping[Modality, Facts]
@@ -35,17 +37,20 @@ class Seen:
         In which the same patient or the same pixels were: only the model of this fold was not trained on them.
     patient, pixels
         Which of both it was.
+    patients
+        To how many patients of the training they belong.
     alike
-        Whether an image resembles one of the training so much that it may be a copy.
+        Folds of the images of the training that an image resembles so much that it may be a copy.
     name_alike
-        Whether a patient of the training has nearly the same pseudonym, such as ``P001`` for ``p1``.
+        Folds of the patients of the training that have nearly the same pseudonym, such as ``P001`` for ``p1``.
     """
 
     folds: frozenset[int]
     patient: bool
     pixels: bool
-    alike: bool
-    name_alike: bool
+    patients: int
+    alike: frozenset[int]
+    name_alike: frozenset[int]
 
 
 def write_training(path: Path, cases: Sequence[Case], folds: Sequence[int], facts: Mapping[str, Images]) -> None:
@@ -84,32 +89,52 @@ class Training:
     """
 
     def __init__(self, path: Path, cohort: TrainingCohort) -> None:
-        self._folds: dict[tuple[str, str], set[int]] = {}
+        self._rows: dict[tuple[str, str], list[int]] = {}
         try:
             with path.open(encoding="utf-8", newline="") as file:
                 rows = list(csv.DictReader(file, strict=True))
-            for row in rows:
-                for column in ("patient", *Modality):
-                    if row[column]:
-                        self._folds.setdefault((column, row[column]), set()).add(int(row["fold"]))
-            self._alike = {row.get("patient_alike") for row in rows}  # bundles of earlier versions lack it
+            self._folds = [int(row["fold"]) for row in rows]
+            if any(fold < 0 for fold in self._folds):
+                raise ValueError("a fold below 0")
+            self._patients = [row["patient"] for row in rows]
+            for number, row in enumerate(rows):
+                for column in ("patient", *Modality, "patient_alike"):
+                    if value := row.get(column):  # bundles of earlier versions lack the last
+                        if _DIGEST.fullmatch(value) is None:
+                            raise ValueError(f"{value!r} in {column}")
+                        self._rows.setdefault((column, value), []).append(number)
+                if any(bool(row[modality]) != bool(row[f"{modality}_texture"]) for modality in Modality):
+                    raise ValueError("digests without textures")
             self._textures = {m: hash_bits([row[f"{m}_texture"] for row in rows]) for m in Modality}
         except (OSError, ValueError, LookupError, TypeError, csv.Error) as exc:
             raise damaged(path.name, f"expected a table of {', '.join(_COLUMNS)}, found {exc!r}") from exc
-        found = len(rows), len({row["patient"] for row in rows})
+        found = len(rows), len(set(self._patients))
         if found != (cohort.pairs, cohort.patients):
             expected = f"{cohort.pairs} pairs of {cohort.patients} patients as in {MODEL_NAME}"
             raise damaged(path.name, f"expected {expected}, found {found[0]} of {found[1]}")
 
     def seen(self, patient_id: str, images: Images) -> Seen:
         """Compare a pair; without a `patient_id` by its images alone."""
-        by_patient = self._folds.get(("patient", patient_digest(patient_id)), set()) if patient_id else set()
-        by_pixels = set().union(
-            *(self._folds.get((str(modality), image["pixels_sha256"]), set()) for modality, image in images.items())
-        )
-        alike = any(
-            near(hash_bits([image["texture_hash"]])[0], self._textures[modality]).any()
+        by_patient = self._rows.get(("patient", patient_digest(patient_id)), []) if patient_id else []
+        by_pixels = [
+            number
             for modality, image in images.items()
+            for number in self._rows.get((str(modality), image["pixels_sha256"]), [])
+        ]
+        alike = [
+            int(number)
+            for modality, image in images.items()
+            for number in near(hash_bits([image["texture_hash"]])[0], self._textures[modality]).nonzero()[0]
+        ]
+        name_alike = self._rows.get(("patient_alike", _digest_alike(patient_id)), []) if patient_id else []
+        return Seen(
+            folds=self._folds_of([*by_patient, *by_pixels]),
+            patient=bool(by_patient),
+            pixels=bool(by_pixels),
+            patients=len({self._patients[number] for number in (*by_patient, *by_pixels)}),
+            alike=self._folds_of(alike),
+            name_alike=self._folds_of(name_alike) if not by_patient else frozenset(),
         )
-        name_alike = bool(patient_id) and not by_patient and _digest_alike(patient_id) in self._alike
-        return Seen(frozenset(by_patient | by_pixels), bool(by_patient), bool(by_pixels), alike, name_alike)
+
+    def _folds_of(self, rows: Iterable[int]) -> frozenset[int]:
+        return frozenset(self._folds[number] for number in rows)

@@ -2,7 +2,7 @@
 
 import sys
 from argparse import Namespace
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -11,8 +11,9 @@ from typing import Any
 from dmdbt.bundle import Model, read_model
 from dmdbt.errors import InputDataError
 from dmdbt.prediction.cases import Outcome, Shown, predict_cases, read_predictions
+from dmdbt.prediction.output import note_tables
 from dmdbt.prediction.requests import read_requests, single_request
-from dmdbt.prediction.tables import Read, pair_who, write_tables
+from dmdbt.prediction.tables import TABLES, Read, pair_who, write_tables
 from dmdbt.prediction.text import case_line, case_text, closing_lines
 
 
@@ -29,14 +30,17 @@ def predict(bundle: Path, chosen: Namespace) -> int:
         request, root = single_request(chosen.dm, chosen.dbt, name=name, patient_id=chosen.patient or "")
         requests = [request]
     shown = Shown(pages=not chosen.no_pages, dicom=chosen.dicom)
-    outcomes = predict_cases(bundle, requests, root, chosen.output, shown)
-    read = partial(read_predictions, chosen.output, outcomes)
-    write_tables(chosen.output, read, model)
     index = chosen.output / "index.html"
-    if shown.pages:
-        write_index(index, read, model)
-    else:
-        index.unlink(missing_ok=True)  # of an earlier run with pages
+
+    def write(state: Path, outcomes: Sequence[Outcome]) -> None:
+        read = partial(read_predictions, chosen.output, outcomes)
+        note_tables(state, [*TABLES, *([index.name] if shown.pages else [])])
+        write_tables(chosen.output, read, model)
+        if shown.pages:
+            write_index(index, read, model)
+
+    outcomes = predict_cases(bundle, requests, root, chosen.output, shown, write)
+    read = partial(read_predictions, chosen.output, outcomes)
     for prediction in filter(None, (prediction for _, prediction in read())):
         print(case_text(prediction) if len(requests) == 1 else case_line(prediction))
     failures = [outcome for outcome in outcomes if outcome.problem]

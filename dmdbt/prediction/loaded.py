@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from dmdbt.bundle import Model
+from dmdbt.cohort import rule_broken
 from dmdbt.errors import InputDataError, ParameterError
 from dmdbt.imaging import write_gray
 from dmdbt.ingest import examine, read_examination
@@ -89,6 +90,8 @@ class LoadedModel:
         with TemporaryDirectory() as folder:
             work = Path(folder)
             paths = _as_file(dm, work / "given" / "dm.png"), _as_folder(dbt, work / "given" / "dbt")
+            if patient_id and (broken := rule_broken(patient_id)):
+                raise ParameterError("patient_id", expected=broken, found=patient_id, remedy="Choose another.")
             request, root = single_request(*paths, name="case", patient_id=patient_id)
             request = replace(request, laterality=laterality, view=view)
             examine(request.case, work, cohort=root, limits=Limits(**asdict(self.model.reading)))
@@ -111,7 +114,7 @@ def _as_file(source: Source, path: Path) -> Path | None:
     if not isinstance(source, np.ndarray):
         return _as_path(source, "dm")
     _check_unmasked(source, "dm")
-    if source.ndim != 2 or source.dtype not in (np.uint8, np.uint16):
+    if source.ndim != 2 or not source.size or source.dtype not in (np.uint8, np.uint16):
         raise ValueError(f"dm: expected uint8 or uint16 of shape (H, W), got {source.dtype} of shape {source.shape}")
     write_gray(path, source)
     return path
@@ -121,7 +124,7 @@ def _as_folder(source: Source, folder: Path) -> Path | None:
     if not isinstance(source, np.ndarray):
         return _as_path(source, "dbt")
     _check_unmasked(source, "dbt")
-    if source.ndim != 3 or source.dtype != np.uint8:
+    if source.ndim != 3 or not source.size or source.dtype != np.uint8:
         raise ValueError(f"dbt: expected uint8 of shape (T, H, W), got {source.dtype} of shape {source.shape}")
     for number, image in enumerate(source, start=1):
         write_gray(folder / f"{number:05d}.png", image)

@@ -111,12 +111,13 @@ class Predictor:
         thresholds = _thresholds(points, folds if seen.folds else [])
         decisions = {rule: {c: _decision(p[c], limits[c]) for c in CLASSIFIERS} for rule, limits in thresholds.items()}
         decisions["half"]["ensemble"] = _voted(fraction, p["ensemble"])
+        view = request.view or _stated(images, "stated_view")
         flags = list(disagreements(images, laterality=request.laterality, view=request.view))
         return Prediction(
             case_id=request.case.case_id,
             patient_id=request.patient_id,
             laterality=request.laterality or _stated(images, "stated_laterality"),
-            view=request.view or _stated(images, "stated_view"),
+            view=view,
             label=request.label,
             p=p,
             lowest={c: min(values, default=None) for c, values in singles.items()},
@@ -128,7 +129,7 @@ class Predictor:
             folds=folds,
             backbones=results,
             flags=flags,
-            warnings=[*_missing(images), *_familiar(seen, folds), *_contradicted(flags), *self._unlike(images)],
+            warnings=[*_missing(images), *_familiar(seen, folds), *_contradicted(flags), *self._unlike(images, view)],
         )
 
     def _folds(self, name: str, request: Request, seen: Seen) -> list[int]:
@@ -140,7 +141,8 @@ class Predictor:
             raise InputDataError(
                 "SEEN",
                 case=request.case.case_id,
-                cause=f"expected a fold that was not trained on this patient, found none (it was in fold {where})",
+                cause="expected a fold that was not trained on these images or this patient, found none (they were in "
+                f"fold {where}{', as different patients' if seen.patients > 1 else ''})",
                 remedy="Predict patients that the model has not seen, or train and export all folds.",
             )
         return allowed
@@ -233,8 +235,8 @@ class Predictor:
         files = (self.folder / "heads").rglob("*.safetensors")
         return sum(file.stat().st_size for file in files) <= _KEPT_BYTES
 
-    def _unlike(self, images: Images) -> Iterator[str]:
-        """Say what of the images no image of the training had."""
+    def _unlike(self, images: Images, view: str) -> Iterator[str]:
+        """Say what of the images and their view no pair of the training had."""
         training = self.model.training
         for modality, facts in images.items():
             shape = dict(zip(("slices", "rows", "columns")[-len(facts["shape"]) :], facts["shape"], strict=True))
@@ -248,8 +250,8 @@ class Predictor:
         if (ends := slice_ends([images])) and training.slice_ends and not ends.keys() & training.slice_ends:
             (here,), there = ends, " or ".join(training.slice_ends)
             yield f"The volume begins at the {here}, those of the training at the {there}: it is pooled in reverse."
-        if (view := _stated(images, "stated_view")) and view not in training.views:
-            yield f"No image of the training was a view {view}."
+        if view and view not in training.views:
+            yield f"No pair of the training was of the view {view}."
 
 
 def points_of(model: Model, p: Probabilities) -> dict[str, OperatingPoints]:
@@ -385,7 +387,9 @@ def _familiar(seen: Seen, folds: Sequence[int]) -> Iterator[str]:
     if seen.folds:
         what = "These images are" if seen.pixels else "This patient is"
         yield f"{what} part of the training: only the model of fold {folds[0]} is used, which was not trained on it."
-    elif seen.alike:
+    if seen.patients > 1:
+        yield "The images, or an image and the pseudonym, belong to different patients of the training."
+    if seen.alike - seen.folds:
         yield "An image resembles one of the training so much that it may be a copy: then the result is too good."
-    elif seen.name_alike:
+    if seen.name_alike - seen.folds:
         yield "A patient of the training has nearly this pseudonym: if it is the same, the result is too good."

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from dmdbt.cohort import Case, cases_by_row, read_sheet, rule_broken, table_path
-from dmdbt.errors import ParameterError
+from dmdbt.errors import ParameterError, TableError
 from dmdbt.terms import Label, Laterality, View
 
 _UNLABELED = Label.BENIGN  # stands in a table that needs one; nothing reads it
@@ -44,6 +44,17 @@ def read_requests(cohort: Path, labels: Mapping[str, Label]) -> list[Request]:
     labels
         See `dmdbt.cohort.check_sheet`, which says what is checked and raised.
     """
+    try:
+        return _read_requests(cohort, labels)
+    except TableError as error:  # who has a bundle alone has no params.yaml
+        remedy = error.remedy.replace("`cohort` in params.yaml, or --cohort", "--cohort")
+        own = TableError(error.code, case=error.case, file=error.file, cause=error.cause, remedy=remedy)
+        for note in getattr(error, "__notes__", []):
+            own.add_note(note.replace(" (`labels` in params.yaml names other spellings)", ", or nothing"))
+        raise own from error
+
+
+def _read_requests(cohort: Path, labels: Mapping[str, Label]) -> list[Request]:
     sheet = read_sheet(table_path(cohort))
     (header_row, header), *rows = sheet.records or ((1, []),)
     names = [name.casefold() for name in header]

@@ -19,6 +19,7 @@ from dmdbt.terms import Label
 Read = Callable[[], Iterator[tuple[Outcome, dict[str, Any]]]]
 """Yields outcomes with their predictions, one after another, each time it is called: never all are in memory."""
 
+TABLES = tuple(f"predictions.{kind}" for kind in ("csv", "xlsx", "json"))
 _RULES = ("half", "youden", "sensitivity_90")
 _WHO = ("case_id", "patient_id", "laterality", "view", "label")
 _NUMBERS = tuple(f"{kind}_{c}" for kind in ("p", "lowest", "highest", "calibrated") for c in CLASSIFIERS)

@@ -118,14 +118,16 @@ def make_items(
         The items and how to compute them.
     on_failure
         Called with a payload that turns out to be bad data, which is then not raised. Its item does not count as
-        finished, what was left of its outputs is removed, and the next run computes it again. Not with `at_once`.
+        finished, what was left of its outputs is removed (but see `users_folder`), and the next run computes it again.
+        Not with `at_once`.
     seconds, memory, start
         See `map_cases`.
     restore
         Whether DVC's cache may have the items.
     users_folder
         Whether somebody may have changed the folder. Then an output is kept if its content is as it was written, not
-        its size alone; nothing is removed but outputs of the items; and what else was made here before stays.
+        its size alone, and nothing is removed but outputs that an item had before and has no more: neither what no run
+        has made, nor the earlier outputs of an item that fails.
 
     Raises
     ------
@@ -176,9 +178,9 @@ def make_items(
         )
     mine = {output for name, record in records.items() for output in record.outputs}
     if users_folder:
-        made = {output for item in step.items for output in (*item.outputs, *_outputs(before.get(item.name)))}
+        made = {output for name in records for output in _outputs(before.get(name))}
         removed = sum(_remove(folder / output) for output in made - mine)
-        others = {name: record for name, record in before.items() if name not in keys}
+        others = before
     else:
         removed, others = _prune(folder, mine), {}
     write_manifest(folder, others | records)

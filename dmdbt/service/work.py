@@ -52,7 +52,7 @@ class Failure:
 def predict(order: Order) -> Failure | None:
     """Predict a pair; return why there is no prediction."""
     # Here, for every worker process imports this module, and needs none of them.
-    from dmdbt.errors import InputDataError, SystemResourceError
+    from dmdbt.errors import InputDataError, SystemResourceError, file_error
     from dmdbt.prediction.cases import Shown, predict_cases
     from dmdbt.prediction.requests import single_request
 
@@ -63,8 +63,10 @@ def predict(order: Order) -> Failure | None:
         (outcome,) = predict_cases(Path(order.bundle), [request], root, Path(order.output), Shown())
     except InputDataError as error:  # of the bundle: what is wrong with the pair is returned
         return Failure(500, error.code, error.cause, error.remedy)
-    except SystemResourceError as error:
-        return Failure(503, "MACHINE", str(error), "Close other programs, or send a smaller file.")
+    except (SystemResourceError, OSError) as error:
+        what = error if isinstance(error, SystemResourceError) else file_error(error, CASE)
+        cause = str(what).partition(". ")[0] + "."  # the rest is a remedy for who runs a command
+        return Failure(503, "MACHINE", cause, "Try again later, or send a smaller file.")
     problem = outcome.problem
     return None if problem is None else Failure(422, problem.code, problem.cause, problem.remedy)
 

@@ -4,8 +4,10 @@ import csv
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
+import time
 import zipfile
 from dataclasses import replace
 
@@ -19,7 +21,11 @@ from dmdbt.bundle import read_model
 from dmdbt.bundle.model import write_model
 from dmdbt.bundle.training import patient_digest
 from dmdbt.cohort import read_table, write_table
+from dmdbt.errors import InputDataError, IntegrityError
+from dmdbt.prediction import cases as cases_module
+from dmdbt.prediction.cases import Shown, bundle_digest, file_states, predict_step
 from dmdbt.prediction.predictor import spelled_out
+from dmdbt.prediction.requests import read_requests
 from dmdbt.running import folder_lock
 from tests.support import ROOT
 from tests.support.clinic import write_dicom
@@ -208,6 +214,101 @@ def test_a_folder_in_which_another_run_works_is_refused(run, capsys):
         assert run() == 4
     assert f"found process {os.getpid()}. Wait until it has ended" in capsys.readouterr().err
     assert run() == 0
+
+
+def test_no_link_below_the_state_is_followed_and_no_index_of_others_is_removed(run, tmp_path):
+    run()
+    (run.output / "index.html").write_text("mine")
+    assert run() == 0
+    assert (run.output / "index.html").read_text() == "mine"
+    other = tmp_path / "other"
+    (run.output / ".state" / "examined").rename(other)
+    (run.output / ".state" / "examined").symlink_to(other)
+    (other / "mine.txt").write_text("mine")
+    assert run() == 2
+    assert (other / "mine.txt").read_text() == "mine"
+
+
+def test_a_folder_in_which_a_run_has_ended_at_once_is_as_good_as_new(run):
+    (run.output / ".state").mkdir(parents=True)
+    (run.output / ".state" / "lock").touch()
+    assert run() == 0
+
+
+@pytest.fixture
+def step(run, bundle):
+    """Call the function of the step on the first pair, in this process."""
+    run()
+    (request, *_), sums = read_requests(run.cohort, {}), bundle_digest(bundle)
+
+    def compute(change=lambda: None, *, sums=sums):
+        state = run.output / ".state"
+        (state / "work").mkdir(exist_ok=True)
+        work = predict_step(
+            bundle, sums, [(request, file_states(request, run.cohort))], run.cohort, state, Shown(pages=False)
+        )
+        change()
+        work.function(work.items[0].payload, run.output / "cases")
+
+    return compute
+
+
+def test_a_file_that_is_replaced_during_a_run_gives_no_result(run, step):
+    step()
+    before, file = files(run.output), run.cohort / run.cases[0].dm
+    with pytest.raises(InputDataError, match="E-FILE-CHANGED case=C00"):
+        step(lambda: shutil.copy(run.cohort / run.cases[1].dm, file))
+    assert files(run.output) == before
+
+
+def test_a_bundle_that_is_replaced_during_a_run_gives_no_result(run, step):
+    before = files(run.output)
+    with pytest.raises(IntegrityError, match="E-BUNDLE-DAMAGED .*stays as it is during a run"):
+        step(sums="0" * 64)
+    assert files(run.output) == before
+
+
+def test_tables_of_an_earlier_run_never_stand_beside_new_results(run, monkeypatch):
+    run()
+    assert (run.output / "predictions.csv").exists()
+
+    def interrupt(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cases_module, "make_items", interrupt)
+    assert run() == 130
+    assert not list(run.output.glob("predictions.*"))
+    assert list((run.output / "cases").glob("*.json"))
+
+
+def test_a_report_that_is_refused_costs_no_earlier_result(run):
+    run()
+    before = files(run.output)
+    assert run("--dicom") == 3  # the pairs are of several studies
+    assert files(run.output).items() >= before.items()
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
+def test_a_run_that_is_ended_by_a_signal_leaves_no_image(run, bundle, name):
+    command = [
+        sys.executable,
+        "-m",
+        "dmdbt",
+        "predict",
+        "--model",
+        bundle,
+        "--cohort",
+        run.cohort,
+        "--output",
+        run.output,
+    ]
+    with subprocess.Popen([*map(str, command), "--jobs", "1"], cwd=ROOT, stderr=subprocess.DEVNULL) as process:
+        until = time.monotonic() + 60
+        while not list(run.output.glob(".state/work/*/slices")) and time.monotonic() < until:
+            time.sleep(0.01)
+        process.send_signal(getattr(signal, name))
+    assert process.returncode == 130
+    assert not (run.output / ".state" / "work").exists()
 
 
 def test_numbers_alone_remove_the_pages_of_an_earlier_run(run):
@@ -408,7 +509,7 @@ def test_a_patient_that_every_fold_was_trained_on_has_no_prediction(bundle, coho
     found = {row["patient_id"] or name: row["error"] for name, row in rows(output).items()}
     assert {patient_digest(patient) for patient, error in found.items() if not error} == tested
     assert set(found.values()) == {"", "SEEN"}
-    assert "found none (it was in fold" in capsys.readouterr().err
+    assert "found none (they were in fold" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

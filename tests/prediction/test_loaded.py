@@ -100,6 +100,8 @@ def test_the_heads_are_as_they_were_after_a_view(model, cohort, wanted):
         ({"dm": np.zeros((4, 4), np.float32)}, "dm: expected uint8 or uint16 of shape"),
         ({"dbt": np.zeros((4, 4), np.uint8)}, "dbt: expected uint8 of shape"),
         ({"dbt": np.zeros((9, 4, 4), np.uint16)}, "dbt: expected uint8 of shape"),
+        ({"dm": np.zeros((0, 0), np.uint8)}, "dm: expected uint8 or uint16 of shape"),
+        ({"dbt": np.zeros((0, 4, 4), np.uint8)}, "dbt: expected uint8 of shape"),
         ({"dm": np.ma.zeros((4, 4), np.uint8)}, "dm: expected an array without a mask"),
         ({"dbt": np.ma.zeros((9, 4, 4), np.uint8)}, "dbt: expected an array without a mask"),
         ({"laterality": "left"}, "laterality: expected L or R or nothing, got 'left'"),

@@ -28,6 +28,9 @@ def test_a_label_may_be_spelled_as_in_the_training(tmp_path):
     with pytest.raises(TableError) as caught:
         labels(tmp_path, table)
     assert "row 2 label: expected benign or malignant" in caught.value.__notes__[0]
+    assert "params.yaml" not in caught.value.__notes__[0]
+    with pytest.raises(TableError, match="remedy=Correct the path: --cohort."):
+        read_requests(tmp_path / "nowhere", {})
 
 
 @pytest.mark.parametrize(
