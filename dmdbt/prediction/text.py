@@ -17,7 +17,8 @@ def case_text(prediction: Mapping[str, Any]) -> str:
     """Return the result of one pair as its JSON file has it: a table of classifiers, then what to keep in mind."""
     name = " ".join(filter(None, (prediction["case_id"], prediction["laterality"], prediction["view"])))
     folds = ", ".join(map(str, prediction["folds"]))
-    lines = [f"{name}: probability of malignancy, model output (folds {folds})"]
+    plural = "s" * (len(prediction["folds"]) > 1)
+    lines = [f"{name}: probability of malignancy, model output (fold{plural} {folds})"]
     header = ["", "p", "range", "calibrated", *_RULES.values()]
     rows = [header, *(_cells(prediction, classifier) for classifier in CLASSIFIERS)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(header))]
