@@ -7,6 +7,8 @@ import shutil
 import signal
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -243,13 +245,10 @@ def _predict(chosen: argparse.Namespace) -> int:
             raise ParameterError("--jobs", expected="a whole number from 1", found=chosen.jobs, remedy=remedy)
         os.environ["DMDBT_WORKERS"] = str(chosen.jobs)
     worker_count()  # a wrong number is refused before any work
-    for name in ("SIGTERM", "SIGHUP"):  # as Ctrl-C, so that no image of a patient is left
-        if (number := getattr(signal, name, None)) and signal.getsignal(number) is signal.SIG_DFL:
-            signal.signal(number, signal.default_int_handler)
     begin_workers(PRELOAD)  # they take seconds to import: beside what is imported here
     from dmdbt.prediction import command
 
-    with tempfile.TemporaryDirectory() as temporary:
+    with _ended_as_by_ctrl_c(), tempfile.TemporaryDirectory() as temporary:
         if (model := chosen.model) is None:
             model = Path(temporary) / "model"
             try:
@@ -258,6 +257,20 @@ def _predict(chosen: argparse.Namespace) -> int:
                 error.add_note("Without --model, the bundle is made of what is trained in this folder.")
                 raise
         return command.predict(model, chosen)
+
+
+@contextmanager
+def _ended_as_by_ctrl_c() -> Iterator[None]:
+    """Let the signals that end a session or a job do what Ctrl-C does, so that no image of a patient is left."""
+    numbers = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    before = {number: signal.getsignal(number) for number in numbers}
+    for number in (number for number, handler in before.items() if handler is signal.SIG_DFL):
+        signal.signal(number, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _add_serve(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from dmdbt.bundle import SUMS_NAME, damaged, read_model
 from dmdbt.cohort import Problem
 from dmdbt.errors import InputDataError, IntegrityError
-from dmdbt.files import sha256, write_json
+from dmdbt.files import file_state, sha256, write_json
 from dmdbt.ingest import case_files, read_examination
 from dmdbt.prediction import PRELOAD
 from dmdbt.prediction.output import CASES, WORK, claimed
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from dmdbt.prediction.result import Prediction
 
 _FORMAT: dict[str, str | int] = {"format": "dmdbt prediction", "version": 1}
-States = tuple[tuple[str, int, int, int, int], ...]
+States = tuple[tuple[str, tuple[int, ...]], ...]
 
 _SIDE = re.compile("(dm|dbt)-laterality-of-(header|pixels)|chest-wall-on-different-sides")
 
@@ -150,15 +150,8 @@ def predict_step(
 
 
 def file_states(request: Request, root: Path) -> States:
-    """Return the files of a pair with inode, size and both times of change, which another content changes."""
-    states = []
-    for path in case_files(request.case, root):
-        try:
-            found = path.stat()
-            states.append((str(path), found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns))
-        except OSError:
-            states.append((str(path), 0, 0, 0, 0))
-    return tuple(states)
+    """Return the files of a pair, each with its `file_state`."""
+    return tuple((str(path), file_state(path)) for path in case_files(request.case, root))
 
 
 def read_predictions(output: Path, outcomes: Iterable[Outcome]) -> Iterator[tuple[Outcome, dict[str, Any]]]:

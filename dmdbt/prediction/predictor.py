@@ -28,6 +28,7 @@ from dmdbt.bundle import (
 )
 from dmdbt.errors import InputDataError, IntegrityError
 from dmdbt.evaluation import CLASSIFIERS, majority_vote
+from dmdbt.files import file_state
 from dmdbt.heads import ModelInput, open_features, predict, read_head
 from dmdbt.ingest import Facts, disagreements, slice_ends
 from dmdbt.prediction.requests import Request
@@ -225,7 +226,7 @@ class Predictor:
 
         A process that was forked from the one that compares has no thread to wait for.
         """
-        if os.getpid() == self._process and self._checks[name].result() == _state(self.folder / name):
+        if os.getpid() == self._process and self._checks[name].result() == file_state(self.folder / name):
             return self.folder / name
         return checked_file(self.folder, name)
 
@@ -324,18 +325,9 @@ def _checks(folder: Path, model: Model) -> dict[str, Future[tuple[int, ...]]]:
 
 
 def _checked_state(folder: Path, name: str) -> tuple[int, ...]:
-    state = _state(folder / name)  # before it is read: whatever changes it meanwhile is noticed
+    state = file_state(folder / name)  # before it is read: whatever changes it meanwhile is noticed
     checked_file(folder, name)
     return state
-
-
-def _state(path: Path) -> tuple[int, ...]:
-    """Return inode, size and both times of change, which another content changes; nothing if there is no file."""
-    try:
-        found = path.stat()
-    except OSError:
-        return ()
-    return found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
 
 
 def _thresholds(points: Mapping[str, OperatingPoints], folds: Sequence[int]) -> dict[str, Probabilities]:
