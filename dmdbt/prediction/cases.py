@@ -52,7 +52,7 @@ class Shown:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a pair.
+    """The result of a pair that was asked for: a prediction, or an error.
 
     Attributes
     ----------
